@@ -1,0 +1,42 @@
+# Two commands: `make reproduce` and `make test`. Both build .venv first, once.
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= runs/b8
+ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --retries 10 --timeout 60
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+
+.PHONY: reproduce test fast-test lint clean
+
+reproduce: $(VENV)/.reproduce-ready
+	$(BIN)/atomplete reproduce -o $(OUT) $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest
+
+fast-test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.test-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# torch goes in first and pinned, so that nothing else chooses a build of it
+$(VENV)/.torch-ready: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "atomplete needs Python 3.11 or newer; try: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) torch
+	@touch $@
+
+$(VENV)/.reproduce-ready: $(VENV)/.torch-ready pyproject.toml
+	$(INSTALL) --editable '.[dft]'
+	@touch $@
+
+$(VENV)/.test-ready: $(VENV)/.torch-ready pyproject.toml
+	$(INSTALL) --editable '.[dft,peers,dev]'
+	@touch $@ $(VENV)/.reproduce-ready
+
+clean:
+	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache

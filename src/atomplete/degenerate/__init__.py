@@ -1,0 +1,1 @@
+"""Degenerate environments and structures, and the exact congruence that tells them apart."""
