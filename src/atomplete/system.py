@@ -82,6 +82,17 @@ class System:
         sizes = torch.bincount(self.structure, minlength=len(self.cell))
         return sizes.cumsum(0) - sizes
 
+    def select_centers(self, start: int, stop: int) -> "System":
+        """A run of consecutive centres with their pairs, among the same atoms."""
+        first, last = torch.searchsorted(self.i, torch.tensor([start, stop])).tolist()
+        return replace(
+            self,
+            centers=self.centers[start:stop],
+            i=self.i[first:last] - start,
+            j=self.j[first:last],
+            shift=self.shift[first:last],
+        )
+
     def with_positions(self, positions: Float[Tensor, "atom xyz"]) -> "System":
         """The same pairs at other positions: for derivatives and small displacements."""
         return replace(self, positions=positions)

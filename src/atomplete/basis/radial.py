@@ -5,6 +5,7 @@ of librascal and featomic), and sharp (delta) densities on eigenfunctions of the
 ball, which are smooth by construction.
 """
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -119,7 +120,7 @@ def _spherical_bessel_zeros(count: int, max_angular: int) -> np.ndarray:
         zeros = np.array(
             [
                 brentq(lambda x, l=o3_lambda: spherical_jn(l, x), low, high, xtol=1e-15)
-                for low, high in zip(zeros[:-1], zeros[1:], strict=True)
+                for low, high in pairwise(zeros)
             ]
         )
         table.append(zeros[:count])

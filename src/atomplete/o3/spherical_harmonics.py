@@ -52,7 +52,7 @@ def spherical_harmonics(
     # legendre[l][m] = P_l^m(z) / sin^m(θ)
     legendre: list[list[Tensor]] = []
     diagonal = 1.0  # (2m − 1)!!
-    for l in range(max_angular + 1):  # noqa: E741
+    for l in range(max_angular + 1):
         row = []
         for m in range(l - 1):
             upper, lower = legendre[l - 1][m], legendre[l - 2][m]
@@ -64,7 +64,7 @@ def spherical_harmonics(
         legendre.append(row)
 
     harmonics = []
-    for l in range(max_angular + 1):  # noqa: E741
+    for l in range(max_angular + 1):
         for m in range(-l, l + 1):
             k = abs(m)
             norm = sqrt((2 * l + 1) / (4 * pi) * factorial(l - k) / factorial(l + k))

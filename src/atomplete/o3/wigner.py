@@ -22,10 +22,11 @@ def wigner_d(o3_lambda: int, rotation: Float[Tensor, "3 3"]) -> Float[Tensor, "m
     dtype = rotation.dtype
     z, weight = np.polynomial.legendre.leggauss(o3_lambda + 1)
     phi = 2 * np.pi * np.arange(2 * o3_lambda + 2) / (2 * o3_lambda + 2)
-    s = np.sqrt(1 - z**2)[:, None]
-    points = np.stack([s * np.cos(phi), s * np.sin(phi), np.broadcast_to(z[:, None], s.shape[:1] + phi.shape)], -1)  # fmt: skip
-    weights = np.repeat(weight * 2 * np.pi / len(phi), len(phi))
-    r = torch.as_tensor(points.reshape(-1, 3), dtype=dtype)
+    z, phi = (axis.ravel() for axis in np.meshgrid(z, phi, indexing="ij"))
+    s = np.sqrt(1 - z**2)
+    points = np.stack([s * np.cos(phi), s * np.sin(phi), z], -1)
+    weights = np.repeat(weight, 2 * o3_lambda + 2) * 2 * np.pi / (2 * o3_lambda + 2)
+    r = torch.as_tensor(points, dtype=dtype)
     w = torch.as_tensor(weights, dtype=dtype)
     part = lm_slice(o3_lambda)
     rotated = spherical_harmonics(r @ rotation.T, o3_lambda)[:, part]

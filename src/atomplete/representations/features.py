@@ -1,0 +1,105 @@
+"""Feature rows that know which atoms they describe."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from atomplete.system import System
+
+
+@dataclass(frozen=True)
+class Features:
+    """A matrix of features with labels on both axes.
+
+    Attributes
+    ----------
+    values
+        (row, feature).
+    rows
+        What each row describes: integer columns ``structure``, ``center`` and, for tagged
+        neighbours, ``neighbor_1`` and ``neighbor_2``. Atoms are counted within their structure.
+    parity
+        (feature,) +1 for scalars, −1 for pseudoscalars, which change sign under inversion.
+    center_of_row
+        (row,) position of the row's centre in ``center_structure``.
+    center_structure, center_species
+        (center,) of every centre, those without any row included.
+    weight
+        (row,) product of the cutoff functions of the tagged neighbours. A non-linear function
+        of a row must be multiplied by it before the sum over rows: then a neighbour that
+        leaves the cutoff leaves no jump.
+    """
+
+    values: Float[Tensor, "row feature"]
+    rows: dict[str, Int[Tensor, " row"]]
+    parity: Int[Tensor, " feature"]
+    center_of_row: Int[Tensor, " row"]
+    center_structure: Int[Tensor, " center"]
+    center_species: Int[Tensor, " center"]
+    weight: Float[Tensor, " row"]
+
+    def __repr__(self) -> str:
+        n_rows, n_features = self.values.shape
+        odd = int((self.parity < 0).sum())
+        return (
+            f"Features({n_rows} rows × {n_features} features, {odd} odd; "
+            f"rows labelled by {', '.join(self.rows)})"
+        )
+
+    @classmethod
+    def of_centers(
+        cls,
+        system: System,
+        values: Float[Tensor, "center feature"],
+        parity: Int[Tensor, " feature"],
+    ) -> "Features":
+        """One row for each centre: nothing tagged.
+
+        Examples
+        --------
+        >>> import ase
+        >>> system = System.from_atoms(ase.Atoms("B"), cutoff=2.0)
+        >>> Features.of_centers(system, torch.zeros(1, 2), torch.tensor([1, -1]))
+        Features(1 rows × 2 features, 1 odd; rows labelled by structure, center)
+        """
+        structure = system.structure[system.centers]
+        return cls(
+            values=values,
+            rows={
+                "structure": structure,
+                "center": system.centers - system.first_atom[structure],
+            },
+            parity=parity.to(values.device),
+            center_of_row=torch.arange(len(values), device=values.device),
+            center_structure=structure,
+            center_species=system.species[system.centers],
+            weight=values.new_ones(len(values)),
+        )
+
+    @property
+    def even(self) -> Float[Tensor, "row feature"]:
+        """The true scalars: invariant under O(3)."""
+        return self.values[:, self.parity > 0]
+
+    @property
+    def odd(self) -> Float[Tensor, "row feature"]:
+        """The pseudoscalars: invariant under SO(3), odd under inversion."""
+        return self.values[:, self.parity < 0]
+
+    def sum_over_neighbors(self) -> Float[Tensor, "center feature"]:
+        """The plain (linear) sum over tagged neighbours, zero for a centre without rows."""
+        total = self.values.new_zeros(len(self.center_structure), self.values.shape[1])
+        return total.index_add(0, self.center_of_row, self.values)
+
+    def project(
+        self,
+        even: Float[Tensor, "even kept_even"],
+        odd: Float[Tensor, "odd kept_odd"],
+    ) -> "Features":
+        """Linear combinations of the features, which never mix the parities."""
+        values = torch.cat([self.even @ even, self.odd @ odd], 1)
+        signs = torch.ones(values.shape[1], dtype=torch.long, device=values.device)
+        signs[even.shape[1] :] = -1
+        return replace(self, values=values, parity=signs)

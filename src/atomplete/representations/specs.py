@@ -1,0 +1,44 @@
+"""Plain-data specs of representations: what a checkpoint, YAML and the command line name."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atomplete.representations.expansion import ExpansionSpec
+
+
+class DensityCorrelationsSpec(BaseModel):
+    """Invariants of the neighbour density, of the orders ν named (N = 0)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["density_correlations"] = "density_correlations"
+    nu: tuple[Literal[1, 2, 3], ...] = Field(default=(1, 2, 3), min_length=1)
+    expansion: ExpansionSpec = ExpansionSpec()
+
+
+class ThreeCenterSpec(BaseModel):
+    """Three-centre descriptors (N = 2, ν = 1), as they are or contracted.
+
+    With ``radial_components`` the radial channels of each l are first contracted to that many;
+    with ``components`` the rows are projected on that many scalars and pseudoscalars.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["three_center"] = "three_center"
+    expansion: ExpansionSpec = ExpansionSpec()
+    radial_components: int | None = Field(default=None, ge=1)
+    components: tuple[int, int] | None = None
+
+
+RepresentationSpec = Annotated[
+    DensityCorrelationsSpec | ThreeCenterSpec, Field(discriminator="type")
+]
+
+#: Names that a user may give instead of a spec.
+NAMED: dict[str, DensityCorrelationsSpec | ThreeCenterSpec] = {
+    "radial_spectrum": DensityCorrelationsSpec(nu=(1,)),
+    "power_spectrum": DensityCorrelationsSpec(nu=(2,)),
+    "bispectrum": DensityCorrelationsSpec(nu=(3,)),
+    "density_correlations": DensityCorrelationsSpec(),
+    "three_center": ThreeCenterSpec(),
+}
