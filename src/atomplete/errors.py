@@ -25,4 +25,8 @@ class MissingExtraError(ImportError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed: pip install 'atomplete[{extra}]'")
+        super().__init__(package, extra)
+
+    def __str__(self) -> str:
+        package, extra = self.args
+        return f"{package} is not installed: pip install 'atomplete[{extra}]'"

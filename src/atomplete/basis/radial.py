@@ -46,7 +46,7 @@ class GaussianTypeOrbitals(BaseModel):
         panels = int(np.ceil(end / min(self.density_width, widths[0])))
         x, w = _composite_gauss_legendre(end, panels)
         primitives = x[:, None] ** n * np.exp(-(x[:, None] ** 2) / (2 * widths**2))
-        primitives /= np.sqrt((w * x**2) @ primitives**2)
+        primitives = primitives / np.sqrt((w * x**2) @ primitives**2)
         overlap = np.einsum("x,xn,xm->nm", w * x**2, primitives, primitives)
         eigenvalues, vectors = np.linalg.eigh(overlap)
         orbitals = primitives @ (vectors / np.sqrt(eigenvalues)) @ vectors.T

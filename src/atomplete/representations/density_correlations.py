@@ -39,6 +39,10 @@ class DensityCorrelations(nn.Module):
     def __repr__(self) -> str:
         return f"DensityCorrelations({self.spec!r})"
 
+    def n_rows(self, system: System) -> Int[Tensor, " center"]:
+        """Rows of each centre: one."""
+        return torch.ones_like(system.centers)
+
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
         """Bytes that each centre's features take while they are computed, at the least."""
         n_channels, lm = self.spec.expansion.n_channels, (self.spec.expansion.max_angular + 1) ** 2

@@ -24,8 +24,9 @@ class Features:
         (feature,) +1 for scalars, −1 for pseudoscalars, which change sign under inversion.
     center_of_row
         (row,) position of the row's centre in ``center_structure``.
-    center_structure, center_species
-        (center,) of every centre, those without any row included.
+    center_structure, center_atom, center_species
+        (center,) of every centre, those without any row included; ``center_atom`` counts within
+        the structure.
     weight
         (row,) product of the cutoff functions of the tagged neighbours. A non-linear function
         of a row must be multiplied by it before the sum over rows: then a neighbour that
@@ -37,6 +38,7 @@ class Features:
     parity: Int[Tensor, " feature"]
     center_of_row: Int[Tensor, " row"]
     center_structure: Int[Tensor, " center"]
+    center_atom: Int[Tensor, " center"]
     center_species: Int[Tensor, " center"]
     weight: Float[Tensor, " row"]
 
@@ -65,38 +67,57 @@ class Features:
         Features(1 rows × 2 features, 1 odd; rows labelled by structure, center)
         """
         structure = system.structure[system.centers]
+        atom = system.centers - system.first_atom[structure]
         return cls(
             values=values,
-            rows={
-                "structure": structure,
-                "center": system.centers - system.first_atom[structure],
-            },
+            rows={"structure": structure, "center": atom},
             parity=parity.to(values.device),
             center_of_row=torch.arange(len(values), device=values.device),
             center_structure=structure,
+            center_atom=atom,
             center_species=system.species[system.centers],
             weight=values.new_ones(len(values)),
         )
 
     @property
-    def even(self) -> Float[Tensor, "row feature"]:
+    def even(self) -> Float[Tensor, "row n_even"]:
         """The true scalars: invariant under O(3)."""
-        return self.values[:, self.parity > 0]
+        return self._of_parity(1)
 
     @property
-    def odd(self) -> Float[Tensor, "row feature"]:
+    def odd(self) -> Float[Tensor, "row n_odd"]:
         """The pseudoscalars: invariant under SO(3), odd under inversion."""
-        return self.values[:, self.parity < 0]
+        return self._of_parity(-1)
+
+    def _of_parity(self, sign: int) -> Tensor:
+        columns = (self.parity == sign).nonzero()[:, 0]
+        if len(columns) and int(columns[-1] - columns[0]) == len(columns) - 1:
+            return self.values[:, int(columns[0]) : int(columns[-1]) + 1]  # a view, no copy
+        return self.values[:, columns]
+
+    def to(self, dtype: torch.dtype) -> "Features":
+        """The same features in another floating-point type."""
+        return replace(self, values=self.values.to(dtype), weight=self.weight.to(dtype))
 
     def sum_over_neighbors(self) -> Float[Tensor, "center feature"]:
         """The plain (linear) sum over tagged neighbours, zero for a centre without rows."""
         total = self.values.new_zeros(len(self.center_structure), self.values.shape[1])
         return total.index_add(0, self.center_of_row, self.values)
 
+    def summed(self) -> "Features":
+        """One row for each centre: the plain sum of its rows."""
+        return replace(
+            self,
+            values=self.sum_over_neighbors(),
+            rows={"structure": self.center_structure, "center": self.center_atom},
+            center_of_row=torch.arange(len(self.center_structure), device=self.values.device),
+            weight=self.weight.new_ones(len(self.center_structure)),
+        )
+
     def project(
         self,
-        even: Float[Tensor, "even kept_even"],
-        odd: Float[Tensor, "odd kept_odd"],
+        even: Float[Tensor, "n_even kept_even"],
+        odd: Float[Tensor, "n_odd kept_odd"],
     ) -> "Features":
         """Linear combinations of the features, which never mix the parities."""
         values = torch.cat([self.even @ even, self.odd @ odd], 1)

@@ -89,6 +89,7 @@ def concatenate(chunks: list[Features]) -> Features:
         rows=rows,
         center_of_row=center_of_row,
         center_structure=torch.cat([chunk.center_structure for chunk in chunks]),
+        center_atom=torch.cat([chunk.center_atom for chunk in chunks]),
         center_species=torch.cat([chunk.center_species for chunk in chunks]),
         weight=torch.cat([chunk.weight for chunk in chunks]),
     )

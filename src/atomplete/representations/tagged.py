@@ -66,18 +66,20 @@ def three_center(
     within_cutoff = cutoff_function(r, cutoff)
     structure = system.structure[system.centers]
     start = system.first_atom[structure]
+    atom = system.centers - start
     center = system.i[first]
     return Features(
         values=values,
         rows={
             "structure": structure[center],
-            "center": (system.centers - start)[center],
+            "center": atom[center],
             "neighbor_1": system.j[first] - start[center],
             "neighbor_2": system.j[second] - start[center],
         },
         parity=1 - 2 * (labels[:, 1::2].sum(1) % 2),
         center_of_row=center,
         center_structure=structure,
+        center_atom=atom,
         center_species=system.species[system.centers],
         weight=within_cutoff[first] * within_cutoff[second],
     )

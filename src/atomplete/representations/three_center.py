@@ -1,12 +1,13 @@
 """Three-centre descriptors as a representation, as they are or contracted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from atomplete.o3 import lm_slice
+from atomplete.progress import progress_of
 from atomplete.representations.contraction import radial_components, row_components
 from atomplete.representations.expansion import Expansion
 from atomplete.representations.features import Features
@@ -70,6 +71,10 @@ class ThreeCenter(nn.Module):
             return 1 - 2 * (self.labels[:, 1::2].sum(1) % 2)
         return torch.tensor([1] * self._kept[0] + [-1] * self._kept[1])
 
+    def n_rows(self, system: System) -> Int[Tensor, " center"]:
+        """Rows of each centre: its number of neighbours squared."""
+        return system.neighbor_counts**2
+
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
         """Bytes that each centre's rows take while they are computed, at the least."""
         row = len(self.labels) * system.positions.element_size()
@@ -105,7 +110,7 @@ class ThreeCenter(nn.Module):
             return rows
         return rows.project(self.even.to(rows.values), self.odd.to(rows.values))
 
-    def fit(self, systems: Sequence[System]) -> "ThreeCenter":
+    def fit(self, systems: Sequence[System], *, progress: bool = False) -> "ThreeCenter":
         """Fit the contractions that the spec names to training environments; returns itself.
 
         Streams twice over ``systems`` (a list of chunks, see ``streaming.split``): once for
@@ -116,10 +121,15 @@ class ThreeCenter(nn.Module):
             pairs = (self.expansion.pairs(system) for system in systems)
             self.radial = radial_components(pairs, self.radial.shape[2])
         if self.even is not None and self.odd is not None:
-            self.even, self.odd = row_components(
-                (self.rows(system) for system in systems), (self.even.shape[1], self.odd.shape[1])
-            )
+            kept = self.even.shape[1], self.odd.shape[1]
+            with progress_of("components", len(systems), progress) as step:
+                self.even, self.odd = row_components(self._stepwise(systems, step), kept)
         return self
+
+    def _stepwise(self, systems: Sequence[System], step: Callable[[], None]) -> Iterator[Features]:
+        for system in systems:
+            yield self.rows(system)
+            step()
 
 
 def _zeros(*shape: int) -> Tensor:

@@ -1,0 +1,86 @@
+"""Writing files without ever leaving half a file, and the fingerprint of structures."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path in the same folder, which takes the place of ``path`` at the end.
+
+    Readers see the old file or the whole new one, also after a crash. If the block raises,
+    the temporary file is removed and ``path`` stays as it was.
+
+    Parameters
+    ----------
+    path
+        The file to write; its folder must exist.
+
+    Yields
+    ------
+    Path
+        Where the block writes; it keeps the suffix of ``path``, from which many writers
+        choose the format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_write(Path(folder) / "note.txt") as temporary:
+    ...         _ = temporary.write_text("done")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['note.txt']
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # the data must be on the disk before the new name is
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def content_hash(structures: Sequence[Atoms]) -> str:
+    """SHA-256 of species, positions, cells and periodicity, to the last bit.
+
+    Labels, ``info`` and other arrays do not enter: the hash answers whether two sets are the
+    same structures in the same order.
+
+    Parameters
+    ----------
+    structures
+        The structures, in order.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> h2 = Atoms("H2", positions=[[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
+    >>> content_hash([h2])[:12]
+    'e06758fe1e54'
+    >>> labelled = h2.copy()
+    >>> labelled.info["energy"] = -31.7
+    >>> content_hash([labelled]) == content_hash([h2])
+    True
+    """
+    digest = hashlib.sha256()
+    for atoms in structures:
+        digest.update(len(atoms).to_bytes(8, "little"))
+        digest.update(atoms.numbers.astype("<i8").tobytes())
+        # adding 0.0 turns -0.0 into 0.0: the same place, the same hash
+        digest.update((atoms.positions + 0.0).astype("<f8").tobytes())
+        digest.update((np.asarray(atoms.cell) + 0.0).astype("<f8").tobytes())
+        digest.update(atoms.pbc.astype("u1").tobytes())
+    return digest.hexdigest()

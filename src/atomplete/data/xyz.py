@@ -1,0 +1,175 @@
+"""Structures in and out of files, with one clear sentence for what cannot be read."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+
+from atomplete.data.extxyz import frame_text, parse_file
+from atomplete.data.files import atomic_write
+from atomplete.data.validation import validate
+from atomplete.errors import InputError
+
+#: Suffixes of files in the extended XYZ format; ``.gz`` may follow in a file that is read.
+XYZ_SUFFIXES = (".xyz", ".extxyz")
+
+
+def read_structures(path: str | os.PathLike[str]) -> list[Atoms]:
+    """Read and check all structures of a file.
+
+    Parameters
+    ----------
+    path
+        Extended XYZ, also compressed with gzip, or any other format that ASE recognises.
+
+    Returns
+    -------
+    list of Atoms
+        At least one structure; lengths in Å, labels in eV and eV/Å.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, cut short or not understood, or if one of its structures
+        fails :func:`~atomplete.data.validation.validate`.
+
+    Examples
+    --------
+    >>> read_structures("absent.xyz")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: absent.xyz: there is no such file
+    """
+    path = Path(path)
+    if not path.is_file():
+        kind = "it is a folder, not a file" if path.is_dir() else "there is no such file"
+        raise InputError(f"{path}: {kind}")
+    try:
+        structures = _parse(path)
+    except OSError as error:
+        raise InputError(f"{path}: it cannot be read ({error.strerror or error})") from None
+    if not structures:
+        raise InputError(f"{path}: the file holds no structures")
+    for index, atoms in enumerate(structures):
+        validate(atoms, f"{path}, structure {index}")
+    return structures
+
+
+def _parse(path: Path) -> list[Atoms]:
+    if path.name.removesuffix(".gz").lower().endswith(XYZ_SUFFIXES):
+        return parse_file(path)
+    try:
+        found = ase.io.read(path, index=":")
+    except Exception as error:  # each of ASE's many readers raises errors of its own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not understood as a file of structures ({reason})") from None
+    return list(found)
+
+
+def write_structures(path: str | os.PathLike[str], structures: Sequence[Atoms]) -> None:
+    """Write extended XYZ that reads back bit for bit; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path
+        A name that ends in ``.xyz`` or ``.extxyz``, in a folder that exists.
+    structures
+        The structures, with their ``info``, arrays and calculator results (energy in eV,
+        forces in eV/Å). Constraints are not written.
+
+    Raises
+    ------
+    InputError
+        For another suffix, no structures, or a structure that the format cannot hold.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> h2 = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]], info={"pair_id": 3})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_structures(Path(folder) / "h2.xyz", [h2])
+    ...     print(read_structures(Path(folder) / "h2.xyz")[0].info["pair_id"])
+    3
+    """
+    path = Path(path)
+    check_output(path)
+    if len(structures) == 0:
+        raise InputError(f"{path}: there are no structures to write")
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for index, atoms in enumerate(structures):
+            try:
+                text = frame_text(atoms)
+            except (ValueError, KeyError) as error:
+                raise InputError(
+                    f"{path}, structure {index}: it does not fit extended XYZ ({error})"
+                ) from None
+            file.write(text)
+
+
+def check_output(path: Path) -> None:
+    """Refuse a path that :func:`write_structures` could not write to, before the work begins.
+
+    Parameters
+    ----------
+    path
+        The file to be written.
+
+    Raises
+    ------
+    InputError
+        For a suffix that is not extended XYZ's, or a folder that does not exist.
+
+    Examples
+    --------
+    >>> check_output(Path("labels.txt"))
+    Traceback (most recent call last):
+    atomplete.errors.InputError: labels.txt: the name must end in .xyz or .extxyz
+    """
+    if path.suffix.lower() not in XYZ_SUFFIXES:
+        raise InputError(f"{path}: the name must end in {' or '.join(XYZ_SUFFIXES)}")
+    if path.is_dir() or not path.parent.is_dir():
+        raise InputError(f"{path}: it is a folder, or lies in one that does not exist")
+
+
+def energies(structures: Sequence[Atoms], path: str | os.PathLike[str]) -> np.ndarray:
+    """Energy labels of structures that were read from a file.
+
+    Parameters
+    ----------
+    structures
+        The structures; the label is the stored energy of the calculator that ASE attaches.
+    path
+        The file they come from, for the message.
+
+    Returns
+    -------
+    ndarray, shape (structure,)
+        Energies in eV, float64.
+
+    Raises
+    ------
+    InputError
+        If a structure has no energy, or one that is not finite.
+
+    Examples
+    --------
+    >>> from ase.calculators.singlepoint import SinglePointCalculator
+    >>> h2 = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]])
+    >>> h2.calc = SinglePointCalculator(h2, energy=-31.7)
+    >>> energies([h2], "h2.xyz")
+    array([-31.7])
+    """
+    values = np.empty(len(structures))
+    for index, atoms in enumerate(structures):
+        energy = None if atoms.calc is None else atoms.calc.results.get("energy")
+        if energy is None:
+            raise InputError(f"{path}, structure {index}: it has no energy")
+        try:
+            values[index] = energy
+        except (TypeError, ValueError):
+            values[index] = np.nan
+        if not np.isfinite(values[index]):
+            raise InputError(f"{path}, structure {index}: its energy is {energy}, not a number")
+    return values

@@ -1,0 +1,223 @@
+"""PBE/cc-pVDZ labels through PySCF, with the recipe of arXiv:2302.14770 and a faster one."""
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from ase import Atoms
+
+from atomplete.errors import InputError, MissingExtraError
+from atomplete.labels.label import Label, Settings
+from atomplete.units import HARTREE, HARTREE_PER_BOHR
+
+#: Fermi smearing kT in Hartree; without it B8 does not converge.
+SMEARING = 0.01
+
+#: Memory that PySCF plans with, in MB; several processes may run side by side.
+MAX_MEMORY = 2000
+
+_RECIPES: dict[str, Settings] = {
+    "paper": {"density_fitting": False, "grid_level": 5, "convergence_hartree": 1e-9},
+    "fast": {
+        "density_fitting": True,
+        "grid_level": 3,
+        "convergence_hartree": 1e-8,
+        "start_grid_level": 0,
+        "start_convergence_hartree": 1e-5,
+    },
+}
+
+
+@dataclass(frozen=True)
+class PBE:
+    """Restricted Kohn–Sham, PBE, cc-pVDZ, Fermi smearing of 0.01 Ha.
+
+    The energy is the free energy (``e_free``), whose derivative PySCF's analytic gradient is,
+    but for the response of the integration grid. Structures are neutral and not periodic.
+
+    Parameters
+    ----------
+    recipe
+        ``"paper"``: exact Coulomb, grid level 5, as in arXiv:2302.14770.
+        ``"fast"``: density fitting, first on grid level 0 to 1e-5 Ha, from there on grid
+        level 3 to 1e-8 Ha. Three times faster; energies of B8 lie about 0.07 mHa lower,
+        differences within a pair agree to about 0.013 mHa.
+    forces
+        Whether to compute forces; by default with ``fast`` only.
+
+    Raises
+    ------
+    InputError
+        For a recipe that does not exist.
+
+    Examples
+    --------
+    >>> PBE().settings["density_fitting"]
+    True
+    >>> label = PBE().compute(Atoms("He"))
+    >>> print(f"{label.energy:.2f} eV")
+    -78.49 eV
+    """
+
+    recipe: Literal["fast", "paper"] = "fast"
+    forces: bool | None = None
+
+    name: ClassVar[str] = "pbe"
+
+    def __post_init__(self) -> None:
+        """Refuse recipes that do not exist, and settle the default of ``forces``."""
+        if self.recipe not in _RECIPES:
+            choices = ", ".join(_RECIPES)
+            raise InputError(f"there is no pbe recipe {self.recipe!r}; choose from {choices}")
+        if self.forces is None:
+            object.__setattr__(self, "forces", self.recipe == "fast")
+
+    @property
+    def settings(self) -> Settings:
+        """All options of the calculation."""
+        return {
+            "functional": "PBE",
+            "basis": "cc-pVDZ",
+            "smearing_hartree": SMEARING,
+            "recipe": self.recipe,
+            "forces": bool(self.forces),
+            **_RECIPES[self.recipe],
+        }
+
+    def check(self, atoms: Atoms, name: str) -> None:
+        """Refuse what the method has no basis for.
+
+        Parameters
+        ----------
+        atoms
+            The structure.
+        name
+            How the message calls it.
+
+        Raises
+        ------
+        InputError
+            For elements without a cc-pVDZ basis in PySCF, and for periodic structures.
+        MissingExtraError
+            If PySCF is not installed.
+
+        Examples
+        --------
+        >>> PBE().check(Atoms("Cs"), "a.xyz, structure 0")
+        Traceback (most recent call last):
+        atomplete.errors.InputError: a.xyz, structure 0: pbe has no cc-pVDZ basis for Cs
+        """
+        if atoms.pbc.any():
+            raise InputError(f"{name}: pbe treats molecules, not pbc {atoms.pbc.tolist()}")
+        for symbol in sorted(set(atoms.symbols)):
+            if not _has_basis(symbol):
+                raise InputError(f"{name}: pbe has no cc-pVDZ basis for {symbol}")
+
+    def compute(self, atoms: Atoms) -> Label:
+        """Free energy and, if asked for, forces.
+
+        Parameters
+        ----------
+        atoms
+            The structure, positions in Å.
+
+        Returns
+        -------
+        Label
+            Energy in eV, forces in eV/Å; failed if the last SCF did not converge.
+
+        Raises
+        ------
+        InputError, MissingExtraError
+            As :meth:`check`.
+
+        Examples
+        --------
+        >>> print(PBE().compute(Atoms("He")).forces.shape)
+        (1, 3)
+        """
+        self.check(atoms, str(atoms.symbols))
+        start = time.perf_counter()
+        with _pyscf().lib.with_omp_threads(1), _without_advice():
+            scf = self._scf(atoms)
+            failure = None if scf.converged else f"SCF not converged in {scf.max_cycle} cycles"
+            gradient = None
+            if failure is None and self.forces:
+                gradient = scf.nuc_grad_method().kernel()  # (atom, xyz), Ha/Bohr
+        seconds = time.perf_counter() - start
+        if failure is None and not np.isfinite(scf.e_free):
+            failure = f"the energy is {scf.e_free}"
+        if failure is not None:
+            return Label.failed(failure, seconds, self.name, self.settings)
+        forces = None if gradient is None else -np.asarray(gradient) * HARTREE_PER_BOHR
+        energy = float(scf.e_free) * HARTREE
+        return Label(energy, forces, True, seconds, self.name, self.settings)
+
+    def _scf(self, atoms: Atoms) -> Any:
+        """Run the recipe; the last mean-field object, converged or not."""
+        recipe = _RECIPES[self.recipe]
+        molecule = _pyscf().gto.M(
+            atom=list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True)),
+            unit="Angstrom",
+            basis="cc-pvdz",
+            spin=int(atoms.numbers.sum()) % 2,
+            verbose=0,
+            max_memory=MAX_MEMORY,
+        )
+        scf = _mean_field(molecule, recipe["grid_level"], recipe["convergence_hartree"])
+        if not recipe["density_fitting"]:
+            scf.kernel()
+            return scf
+        coarse = _mean_field(
+            molecule, recipe["start_grid_level"], recipe["start_convergence_hartree"]
+        ).density_fit()
+        coarse.kernel()
+        scf = scf.density_fit(with_df=coarse.with_df)
+        scf.kernel(dm0=coarse.make_rdm1())  # a start that did not converge is still a start
+        return scf
+
+
+@cache
+def _has_basis(symbol: str) -> bool:
+    basis = _pyscf().gto.basis
+    try:
+        with _without_advice():
+            basis.load("cc-pvdz", symbol)
+    except (basis.BasisNotFoundError, KeyError):
+        return False
+    return True
+
+
+def _mean_field(molecule: Any, grid_level: object, convergence: object) -> Any:
+    scf = _pyscf().dft.rks.RKS(molecule, xc="PBE")
+    scf.chkfile = None
+    if hasattr(scf, "_chkfile"):
+        scf._chkfile.close()  # which removes the checkpoint file that PySCF has made already
+    scf.grids.level = grid_level
+    scf.conv_tol = convergence
+    scf.diis_space = 12
+    scf.max_cycle = 100
+    return scf.smearing(sigma=SMEARING, method="fermi")
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Silence PySCF's advice to install a package when it lacks a basis set."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Basis may be available in basis-set-exchange")
+        yield
+
+
+def _pyscf() -> Any:
+    try:
+        import pyscf
+        import pyscf.dft
+        import pyscf.gto
+    except ImportError:
+        raise MissingExtraError("pyscf", "dft") from None
+    return pyscf

@@ -1,0 +1,194 @@
+"""The energy of a structure: a representation, a model of its rows, and reference energies."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import ase
+import torch
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from atomplete.errors import InputError
+from atomplete.models.deep_set import DeepSet, DeepSetSpec
+from atomplete.models.linear import Linear, LinearSpec, fit_ridge
+from atomplete.representations import Features, RepresentationSpec, build, stream
+from atomplete.system import Centers, System
+
+ModelSpec = Annotated[DeepSetSpec | LinearSpec, Field(discriminator="type")]
+
+
+class EnergyModelSpec(BaseModel):
+    """Plain data that, with a state dict, is the whole model.
+
+    Examples
+    --------
+    >>> from atomplete.representations import ThreeCenterSpec
+    >>> spec = EnergyModelSpec(representation=ThreeCenterSpec(), model=LinearSpec(), species=(5,))
+    >>> EnergyModelSpec.model_validate(spec.model_dump(mode="json")) == spec
+    True
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    representation: RepresentationSpec
+    model: ModelSpec
+    species: tuple[int, ...] = Field(min_length=1, description="atomic numbers of centres")
+    centers: Centers = Field(default="auto", description="which atoms carry the energy")
+
+
+class EnergyModel(nn.Module):
+    """E = Σ_i (E_ref(species of i) + scale · E_i) over the centres of a structure, eV.
+
+    Parameters
+    ----------
+    spec
+        Representation, model and species.
+    seed
+        Of the initial weights.
+
+    Examples
+    --------
+    >>> from atomplete.representations import ThreeCenterSpec
+    >>> spec = EnergyModelSpec(
+    ...     representation=ThreeCenterSpec(radial_components=2), model=DeepSetSpec(), species=(5,)
+    ... )
+    >>> model = EnergyModel(spec, seed=0)
+    >>> model.predict([ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])]).shape
+    torch.Size([1])
+    """
+
+    def __init__(self, spec: EnergyModelSpec, seed: int = 0) -> None:
+        super().__init__()
+        self.spec = spec
+        self.representation = build(spec.representation)
+        n_odd = int((self.representation.parity < 0).sum())
+        n_even = len(self.representation.parity) - n_odd
+        self.model: DeepSet | Linear
+        if isinstance(spec.model, LinearSpec):
+            self.model = Linear(spec.model, n_even, n_odd)
+        else:
+            generator = torch.Generator().manual_seed(seed)
+            self.model = DeepSet(spec.model, n_even, n_odd, generator).double()
+        self.reference: Tensor
+        self.scale: Tensor
+        self.feature_scale: Tensor
+        # one energy for each species of centre, all in float64: they are large
+        self.register_buffer("reference", torch.zeros(len(spec.species), dtype=torch.float64))
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("feature_scale", torch.ones((), dtype=torch.float64))
+
+    def forward(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:
+        """Energies in units of ``scale`` and relative to the references, (structure,)."""
+        per_center = self.model(self._scaled(features))
+        total = per_center.new_zeros(n_structures)
+        return total.index_add(0, features.center_structure, per_center)
+
+    def _scaled(self, features: Features) -> Features:
+        scale = self.feature_scale.to(features.values)
+        return replace(features, values=features.values * scale)
+
+    def normalise(
+        self,
+        features: Features,
+        energies: Float[Tensor, " structure"],
+        train: Int[Tensor, " train"],
+    ) -> None:
+        """Fix references and scales on the training structures.
+
+        References solve the least squares of energy against the composition of the centres;
+        the scale is the spread of what is left; features are scaled as a whole, so that the
+        mean square over all of them is one.
+        """
+        composition, energies = self.composition(features, len(energies))[train], energies[train]
+        self.reference = torch.linalg.lstsq(composition, energies[:, None]).solution[:, 0]
+        self.scale = (energies - composition @ self.reference).std().clamp_min(1e-12)
+        norms = torch.linalg.vector_norm(features.values, dim=1).double()
+        norms = norms[torch.isin(features.center_structure[features.center_of_row], train)]
+        if norms.any():
+            self.feature_scale = features.values.shape[1] ** 0.5 / norms.square().mean().sqrt()
+
+    def fit_linear(
+        self,
+        features: Features,
+        energies: Float[Tensor, " structure"],
+        train: Int[Tensor, " train"],
+        validation: Int[Tensor, " validation"],
+    ) -> float:
+        """Fit a linear model in closed form; returns the strength of the penalty.
+
+        The references are fitted along with it and carry no penalty.
+
+        Parameters
+        ----------
+        features
+            Of all structures, float64.
+        energies
+            (structure,), eV.
+        train, validation
+            Structures to fit, and to choose the strength of the penalty on.
+        """
+        if not isinstance(self.model, Linear):
+            raise TypeError("only a linear model can be fitted in closed form")
+        composition = self.composition(features, len(energies))
+        self.normalise(features, energies, train)
+        per_center = self.model.inputs(self._scaled(features))
+        inputs = per_center.new_zeros(len(energies), per_center.shape[1])
+        inputs = inputs.index_add(0, features.center_structure, per_center)
+
+        def explained_by_composition(values: Tensor) -> Tensor:
+            return torch.linalg.lstsq(composition[train], values[train]).solution
+
+        inputs_part = explained_by_composition(inputs)
+        targets_part = explained_by_composition(energies[:, None])
+        residual = (energies - (composition @ targets_part)[:, 0]) / self.scale
+        weights, strength = fit_ridge(
+            inputs - composition @ inputs_part, residual, train, validation
+        )
+        self.model.weights = weights
+        self.reference = targets_part[:, 0] - self.scale * (inputs_part @ weights)
+        return strength
+
+    def composition(
+        self, features: Features, n_structures: int
+    ) -> Float[Tensor, "structure species"]:
+        """How many centres of each species every structure has, float64."""
+        known = torch.tensor(self.spec.species)
+        match = features.center_species[:, None] == known
+        unknown = ~match.any(1)
+        if unknown.any():
+            first = int(unknown.nonzero()[0, 0])
+            raise InputError(
+                f"structure {int(features.center_structure[first])}: a center of atomic number "
+                f"{int(features.center_species[first])}, but the model knows "
+                f"{', '.join(map(str, self.spec.species))}"
+            )
+        zero = torch.zeros(n_structures, len(known), dtype=torch.float64)
+        return zero.index_add(0, features.center_structure, match.double())
+
+    def energies(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:
+        """Energies, (structure,), eV, float64, from features that were computed before."""
+        relative = self(features, n_structures).double()
+        return relative * self.scale + self.composition(features, n_structures) @ self.reference
+
+    @torch.no_grad()
+    def predict(
+        self, structures: Sequence[ase.Atoms], dtype: torch.dtype = torch.float64
+    ) -> Float[Tensor, " structure"]:
+        """Energies of structures, (structure,), eV.
+
+        Raises
+        ------
+        InputError
+            For a species that the model does not know, or positions that cannot be described.
+        """
+        system = System.from_atoms(
+            structures,
+            self.representation.spec.expansion.cutoff,
+            centers=self.spec.centers,
+            dtype=dtype,
+        )
+        energies = torch.zeros(len(structures), dtype=torch.float64)
+        for features in stream(self.representation, system):
+            energies += self.energies(features, len(structures))
+        return energies

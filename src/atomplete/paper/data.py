@@ -1,0 +1,100 @@
+"""Labelled degenerate pairs: where they come from, and how they are split."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from atomplete.data import (
+    PairSplit,
+    content_hash,
+    energies,
+    pair_structures,
+    read_structures,
+    split_pairs,
+    write_structures,
+)
+from atomplete.degenerate.families import generate
+from atomplete.labels import get_method, label_file
+
+METHODS = ("xtb", "pbe")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPairs:
+    """Structures with energies, in pairs, and the split that separates none.
+
+    Attributes
+    ----------
+    structures
+        Plus, minus, plus, minus, …
+    energies
+        (structure,), eV.
+    ids
+        (pair,) number of each pair in the paper's draw.
+    split
+        Training, validation and test pairs, as positions in ``ids``.
+    dropped
+        Pairs left out because a member has no label.
+    """
+
+    structures: list[Atoms]
+    energies: torch.Tensor
+    ids: np.ndarray
+    split: PairSplit
+    dropped: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"LabelledPairs({self.split!r}, {len(self.dropped)} dropped)"
+
+    @classmethod
+    def read(cls, path: Path, n_pairs: int, seed: int) -> "LabelledPairs":
+        """Take the first ``n_pairs`` complete pairs of a labelled file."""
+        structures = read_structures(path)
+        reference = energies(structures, path)
+        pairs = pair_structures(structures, path)
+        kept = pairs.indices[:n_pairs].ravel()
+        ids = pairs.ids[:n_pairs]
+        return cls(
+            structures=[structures[index] for index in kept],
+            energies=torch.from_numpy(reference[kept]),
+            ids=ids,
+            split=split_pairs(ids, seed=seed),
+            dropped=pairs.dropped,
+        )
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of structures and energies."""
+        digest = hashlib.sha256(content_hash(self.structures).encode())
+        digest.update(self.energies.numpy().tobytes())
+        return digest.hexdigest()
+
+    def groups(self, pairs: np.ndarray) -> torch.Tensor:
+        """(pair, 2): the structures of some pairs."""
+        return torch.from_numpy(2 * pairs[:, None] + np.arange(2))
+
+
+def labelled_file(labels: str, n_pairs: int, folder: Path, *, workers: int, progress: bool) -> Path:
+    """The file of labelled pairs: made in ``folder`` if ``labels`` names a method.
+
+    Pairs and labels that are there already are used again; a larger ``n_pairs`` adds to them.
+    """
+    if labels not in METHODS:
+        return Path(labels)
+    output = folder / f"b8-{n_pairs}-{labels}.xyz"
+    if not output.exists():
+        pairs = folder / f"b8-{n_pairs}.xyz"
+        write_structures(pairs, generate("b8", n_pairs))
+        label_file(
+            pairs,
+            output,
+            get_method(labels),
+            workers=workers,
+            journal=folder / f"{labels}.journal.jsonl",
+            progress=progress,
+        )
+    return output

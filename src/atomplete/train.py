@@ -1,0 +1,250 @@
+"""One training loop: seeded, logged, resumable."""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from math import ceil, inf, isfinite
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+
+from atomplete.data import atomic_write
+from atomplete.errors import InputError
+from atomplete.models import EnergyModel, RowTable
+from atomplete.models.checkpoint import read_tensors, write_tensors
+from atomplete.progress import progress_of
+
+#: Seconds between checkpoints: what a kill costs at the most, beside the epoch at hand.
+CHECKPOINT_INTERVAL = 5.0
+
+
+class TrainSpec(BaseModel):
+    """Options of the training loop.
+
+    Examples
+    --------
+    >>> TrainSpec(epochs=10).schedule
+    'one_cycle'
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    epochs: int = Field(default=60, ge=1)
+    batch_structures: int = Field(default=64, ge=1, description="structures in a batch")
+    learning_rate: float = Field(default=2e-3, gt=0)
+    schedule: Literal["one_cycle", "plateau"] = Field(
+        default="one_cycle", description="plateau multiplies the rate by 0.8 where it stalls"
+    )
+    difference_weight: float | None = Field(
+        default=0.1,
+        ge=0,
+        description="weight of the squared pair difference against the squared pair mean, each "
+        "over its own variance; null is the plain squared error of single structures",
+    )
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Squared errors of groups of structures: pairs, or singles.
+
+    Attributes
+    ----------
+    targets
+        (structure,) energies relative to the references, in units of the model's scale.
+    difference_weight
+        As in ``TrainSpec``; ignored for groups of one.
+    difference_spread
+        Standard deviation of the pair difference of ``targets`` in the training data.
+
+    Examples
+    --------
+    >>> objective = Objective(torch.tensor([1.0, 0.5]), 0.1, difference_spread=0.5)
+    >>> objective.loss(torch.tensor([[0.75, 0.75]]), torch.tensor([[0, 1]]))
+    tensor(0.1000)
+    """
+
+    targets: Float[Tensor, " structure"]
+    difference_weight: float | None
+    difference_spread: float
+
+    def loss(
+        self, predicted: Float[Tensor, "group member"], groups: Int[Tensor, "group member"]
+    ) -> Float[Tensor, ""]:
+        """Mean over groups of the squared errors."""
+        error = predicted - self.targets[groups]
+        if self.difference_weight is None or groups.shape[1] == 1:
+            return error.square().mean()
+        difference = (error[:, 0] - error[:, 1]) / self.difference_spread
+        return error.mean(1).square().mean() + self.difference_weight * difference.square().mean()
+
+
+def train(
+    model: EnergyModel,
+    table: RowTable,
+    energies: Float[Tensor, " structure"],
+    train_groups: Int[Tensor, "train member"],
+    validation_groups: Int[Tensor, "validation member"],
+    spec: TrainSpec,
+    folder: Path,
+    *,
+    seed: int,
+    progress: bool = True,
+) -> None:
+    """Train the model of an ``EnergyModel`` on features computed before; it ends at its best.
+
+    The state with the smallest validation loss is kept. A checkpoint in ``folder`` is resumed
+    if options, seed and data are the same; the result is that of a run without a break.
+
+    Parameters
+    ----------
+    model
+        The model, normalised on the training data.
+    table
+        Features of all structures, in the dtype to train in.
+    energies
+        (structure,), eV.
+    train_groups, validation_groups
+        Structures of each group: pairs, or singles.
+    spec
+        Options.
+    folder
+        Where ``training.pt`` and ``log.jsonl`` are kept.
+    seed
+        Of the batches' order.
+    progress
+        Whether to show how far it is.
+    """
+    learner = model.model.to(table.features.values.dtype)
+    objective = _objective(model, table, energies, train_groups, spec)
+    batch_groups = max(1, spec.batch_structures // train_groups.shape[1])
+    optimizer = torch.optim.Adam(learner.parameters(), lr=spec.learning_rate, betas=(0.9, 0.99))
+    schedule = _schedule(optimizer, spec, ceil(len(train_groups) / batch_groups))
+
+    def batch_loss(groups: Tensor) -> Tensor:
+        structures, position = groups.unique(return_inverse=True)
+        predicted = model(table.batch(structures), len(structures))
+        return objective.loss(predicted[position], groups)
+
+    identity = _identity(model, spec, seed, energies, train_groups, validation_groups)
+    run = _Run.open(folder, identity)
+    run.restore(learner=learner, optimizer=optimizer, schedule=schedule)
+    with progress_of(f"{folder.name} epochs", spec.epochs - run.epoch, progress) as step:
+        for epoch in range(run.epoch, spec.epochs):
+            shuffle = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+            total = 0.0
+            for batch in torch.randperm(len(train_groups), generator=shuffle).split(batch_groups):
+                loss = batch_loss(train_groups[batch])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                if isinstance(schedule, OneCycleLR):
+                    schedule.step()
+                total += loss.item() * len(batch)
+            with torch.no_grad():
+                parts = validation_groups.split(4 * batch_groups)
+                validation = sum(batch_loss(part).item() * len(part) for part in parts)
+            losses = total / len(train_groups), validation / len(validation_groups)
+            if isinstance(schedule, ReduceLROnPlateau):
+                schedule.step(losses[1])
+            run.record(losses, optimizer.param_groups[0]["lr"], learner)
+            if run.due() or epoch == spec.epochs - 1:
+                run.save(learner=learner, optimizer=optimizer, schedule=schedule)
+            step()
+    learner.load_state_dict(run.best)
+    learner.double()
+
+
+class _Run:
+    """What a training run has reached, in memory and in its folder."""
+
+    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+        self._folder, self._state = folder, state
+        self._saved = self._clock = time.monotonic()
+
+    @classmethod
+    def open(cls, folder: Path, identity: str) -> "_Run":
+        folder.mkdir(parents=True, exist_ok=True)
+        state: dict[str, Any] = {"identity": identity, "log": [], "best_loss": inf, "best": {}}
+        if (folder / "training.pt").exists():
+            found = read_tensors(folder / "training.pt")
+            if found.get("identity") == identity:
+                state = found
+        return cls(folder, state)
+
+    @property
+    def epoch(self) -> int:
+        return len(self._state["log"])
+
+    @property
+    def best(self) -> dict[str, Tensor]:
+        return self._state["best"]
+
+    def restore(self, **parts: Any) -> None:
+        for name, part in parts.items():
+            if name in self._state:
+                part.load_state_dict(self._state[name])
+
+    def record(self, losses: tuple[float, float], rate: float, learner: torch.nn.Module) -> None:
+        now = time.monotonic()
+        entry = {
+            "epoch": self.epoch + 1,
+            "train_loss": losses[0],
+            "validation_loss": losses[1],
+            "learning_rate": rate,
+            "seconds": round(now - self._clock, 3),
+        }
+        self._clock = now
+        if not isfinite(losses[1]):
+            raise InputError(
+                f"training diverged in epoch {entry['epoch']}: try a smaller learning rate"
+            )
+        self._state["log"].append(entry)
+        if losses[1] < self._state["best_loss"]:
+            self._state["best_loss"] = losses[1]
+            self._state["best"] = {k: v.clone() for k, v in learner.state_dict().items()}
+
+    def due(self) -> bool:
+        return time.monotonic() - self._saved > CHECKPOINT_INTERVAL
+
+    def save(self, **parts: Any) -> None:
+        self._state.update({name: part.state_dict() for name, part in parts.items()})
+        write_tensors(self._folder / "training.pt", self._state)
+        with atomic_write(self._folder / "log.jsonl") as temporary:
+            temporary.write_text("".join(json.dumps(e) + "\n" for e in self._state["log"]))
+        self._saved = time.monotonic()
+
+
+def _objective(
+    model: EnergyModel, table: RowTable, energies: Tensor, groups: Tensor, spec: TrainSpec
+) -> Objective:
+    reference = model.composition(table.features, table.n_structures) @ model.reference
+    targets = (energies - reference) / model.scale
+    spread = 1.0
+    if groups.shape[1] == 2:
+        spread = max((targets[groups[:, 0]] - targets[groups[:, 1]]).std().item(), 1e-12)
+    return Objective(targets.to(table.features.values.dtype), spec.difference_weight, spread)
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, spec: TrainSpec, epoch_steps: int
+) -> OneCycleLR | ReduceLROnPlateau:
+    if spec.schedule == "plateau":
+        return ReduceLROnPlateau(optimizer, factor=0.8, patience=50)
+    steps = spec.epochs * epoch_steps
+    return OneCycleLR(
+        optimizer, spec.learning_rate, total_steps=max(steps, 10), pct_start=0.15, div_factor=10,
+        final_div_factor=1e3,
+    )  # fmt: skip
+
+
+def _identity(model: EnergyModel, spec: TrainSpec, seed: int, *data: Tensor) -> str:
+    digest = hashlib.sha256(f"{model.spec!r} {spec!r} {seed}".encode())
+    for tensor in data:
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

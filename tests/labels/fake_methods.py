@@ -1,0 +1,56 @@
+"""Label methods without physics; worker processes import them by name, so they live here."""
+
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from atomplete.errors import InputError
+from atomplete.labels import Label
+
+
+@dataclass(frozen=True)
+class Fake:
+    """Does to each structure what its ``info["act"]`` says, and writes down that it was asked."""
+
+    log: str
+    scale: float = 1.0
+    name = "fake"
+
+    @property
+    def settings(self):
+        return {key: value for key, value in asdict(self).items() if key != "log"}
+
+    def check(self, atoms, name):
+        if 118 in atoms.numbers:
+            raise InputError(f"{name}: fake has no parameters for Og")
+
+    def compute(self, atoms):
+        with Path(self.log).open("a") as log:
+            log.write(f"{os.getpid()}\n")
+        match atoms.info.get("act"):
+            case "fail":
+                return Label.failed("SCF not converged", 0.5, self.name, self.settings)
+            case "raise":
+                raise RuntimeError("two\nlines")
+            case "refuse":
+                raise InputError("late refusal")
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "sleep":
+                time.sleep(60)
+        energy = self.scale * float(np.sum(atoms.positions**2))
+        return Label(
+            energy, -2 * self.scale * atoms.positions, True, 0.25, self.name, self.settings
+        )
+
+
+@dataclass(frozen=True)
+class Unstartable(Fake):
+    """Cannot be rebuilt in a worker."""
+
+    def __reduce__(self):
+        return (os._exit, (3,))

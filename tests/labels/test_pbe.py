@@ -1,0 +1,94 @@
+import sys
+import tempfile
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+
+import atomplete.labels.pbe
+from atomplete.errors import InputError, MissingExtraError
+from atomplete.labels import PBE, get_method
+from atomplete.units import HARTREE
+
+pytest.importorskip("pyscf")
+
+
+def test_recipes_and_their_defaults():
+    assert PBE().settings["forces"] is True
+    assert PBE("paper").settings["forces"] is False
+    assert PBE("paper", forces=True).settings["forces"] is True
+    assert PBE("fast").settings != PBE("paper").settings
+    with pytest.raises(InputError, match="no pbe recipe 'slow'; choose from paper, fast"):
+        get_method("pbe", recipe="slow")
+
+
+def test_small_molecules_leave_no_files(monkeypatch, tmp_path, capfd):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("pyscf.lib.param.TMPDIR", str(tmp_path))
+    fast, paper = (PBE(recipe, forces=True).compute(molecule("OH")) for recipe in ("fast", "paper"))
+    np.testing.assert_allclose(fast.energy, paper.energy, atol=0.01)
+    np.testing.assert_allclose(fast.forces, paper.forces, atol=0.02)
+    assert PBE("paper").compute(Atoms("He")).forces is None
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_does_not_converge_is_no_label(monkeypatch):
+    build = atomplete.labels.pbe._mean_field
+
+    def impatient(*args):
+        scf = build(*args)
+        scf.max_cycle = 1
+        return scf
+
+    monkeypatch.setattr(atomplete.labels.pbe, "_mean_field", impatient)
+    label = PBE().compute(molecule("LiH"))
+    assert (label.converged, label.forces) == (False, None)
+    assert label.reason == "SCF not converged in 1 cycles"
+    assert np.isnan(label.energy)
+
+
+@pytest.mark.parametrize("symbol", ["Cs", "X", "U"])
+def test_elements_without_a_basis(symbol):
+    with pytest.raises(InputError, match=f"s 3: pbe has no cc-pVDZ basis for {symbol}"):
+        PBE().check(Atoms(["H", symbol]), "s 3")
+
+
+def test_periodic_structures_are_refused():
+    with pytest.raises(InputError, match="pbe treats molecules"):
+        PBE().compute(Atoms("H", cell=[3, 3, 3], pbc=True))
+
+
+def test_a_missing_package_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyscf", None)
+    with pytest.raises(MissingExtraError, match=r"pyscf is not installed: .*atomplete\[dft\]"):
+        PBE().compute(Atoms("H"))
+
+
+@pytest.mark.slow
+def test_the_published_energy(pair_zero):
+    label = PBE("paper").compute(pair_zero[0])
+    assert abs(label.energy / HARTREE + 197.8044024219673) < 1e-7
+
+
+@pytest.mark.slow
+def test_the_fast_recipe_against_the_published_one(pair_zero):
+    plus, minus = (PBE("fast").compute(atoms).energy / HARTREE for atoms in pair_zero)
+    assert abs(plus + 197.8044024219673) < 1e-4
+    assert abs(plus + 197.80446790532) < 1e-6
+    assert abs((minus - plus) * 1000 - 0.345910) < 0.02
+
+
+@pytest.mark.slow
+def test_forces_are_minus_the_derivative_of_the_free_energy():
+    atoms = molecule("CH3OH")  # smeared little, so take a stretched bond too
+    atoms.positions[0] += [0.2, 0.1, 0.0]
+    forces = PBE("fast").compute(atoms).forces
+    energies = []
+    for step in (-1e-3, 1e-3):
+        moved = atoms.copy()
+        moved.positions[0, 0] += step
+        energies.append(PBE("fast", forces=False).compute(moved).energy)
+    # the analytic gradient leaves out that the integration grid moves with the atoms
+    assert abs(forces[0, 0] + (energies[1] - energies[0]) / 2e-3) < 5e-3
