@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from atomplete.data import atomic_write
 from atomplete.errors import InputError
+from atomplete.files import atomic_write
 from atomplete.models import EnergyModel, RowTable
 from atomplete.models.checkpoint import read_tensors, write_tensors
 from atomplete.progress import progress_of

@@ -1,9 +1,9 @@
 """Files of structures: reading, checking, writing, pairing and splitting."""
 
-from atomplete.data.files import atomic_write, content_hash
 from atomplete.data.pairs import Pairs, PairSplit, pair_structures, split_pairs
 from atomplete.data.validation import validate
 from atomplete.data.xyz import energies, read_structures, write_structures
+from atomplete.files import atomic_write, content_hash
 
 __all__ = [
     "PairSplit",

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from atomplete.data import atomic_write
 from atomplete.errors import InputError
+from atomplete.files import atomic_write
 from atomplete.models.energy import EnergyModel, EnergyModelSpec
 
 _FORMAT = "atomplete model 1"

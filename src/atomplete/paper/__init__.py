@@ -2,7 +2,7 @@
 
 from atomplete.paper.errors import PairErrors, pair_errors
 from atomplete.paper.experiment import ReproduceOptions, reproduce
-from atomplete.paper.table import ROWS, Row, TableRow
+from atomplete.paper.table import ROWS, Row, TableRow, format_table
 
 __all__ = [
     "ROWS",
@@ -10,6 +10,7 @@ __all__ = [
     "ReproduceOptions",
     "Row",
     "TableRow",
+    "format_table",
     "pair_errors",
     "reproduce",
 ]

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from atomplete.data import atomic_write
 from atomplete.errors import InputError
+from atomplete.files import atomic_write
 from atomplete.models import EnergyModel, EnergyModelSpec, LinearSpec, RowTable, save
 from atomplete.paper.budgets import BUDGETS, Budget
 from atomplete.paper.data import LabelledPairs, labelled_file

@@ -1,5 +1,6 @@
 """The rows of the published table, as data."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -55,3 +56,41 @@ class TableRow(BaseModel):
     budget: str
     seed: int
     seconds: float
+
+
+def format_table(table: Sequence[TableRow]) -> str:
+    """The table for people: measured errors beside the published ones.
+
+    Examples
+    --------
+    >>> row = TableRow(
+    ...     row="D_L", v1_name=None, mean_error=0.35, difference_error=1.0,
+    ...     validation_mean_error=0.36, validation_difference_error=1.0,
+    ...     published_mean_error=0.389, published_difference_error=1.0, n_train_pairs=3150,
+    ...     n_validation_pairs=350, n_test_pairs=500, labels="xtb", budget="standard", seed=0,
+    ...     seconds=12.0,
+    ... )
+    >>> print(format_table([row]))
+    xtb labels, budget standard, seed 0: 3150 training, 350 validation, 500 test pairs
+    errors on test pairs over the standard deviation; published: PBE labels, validation pairs
+    <BLANKLINE>
+                     pair mean         pair difference
+    row   (v1)    here  published      here  published     time
+    D_L   -     0.3500      0.389    1.0000          1      12 s
+    """
+    first = table[0]
+    lines = [
+        f"{first.labels} labels, budget {first.budget}, seed {first.seed}: {first.n_train_pairs} "
+        f"training, {first.n_validation_pairs} validation, {first.n_test_pairs} test pairs",
+        "errors on test pairs over the standard deviation; published: PBE labels, validation pairs",
+        "",
+        "                 pair mean         pair difference",
+        "row   (v1)    here  published      here  published     time",
+    ]
+    for row in table:
+        lines.append(
+            f"{row.row:<5} {row.v1_name or '-':<4} {row.mean_error:7.4f} "
+            f"{row.published_mean_error:10.3g} {row.difference_error:9.4f} "
+            f"{row.published_difference_error:10.3g} {row.seconds:7.0f} s".rstrip()
+        )
+    return "\n".join(lines)

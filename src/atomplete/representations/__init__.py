@@ -6,6 +6,7 @@ from atomplete.representations.features import Features
 from atomplete.representations.specs import (
     NAMED,
     DensityCorrelationsSpec,
+    RepresentationOptions,
     RepresentationSpec,
     ThreeCenterSpec,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "ExpansionSpec",
     "Features",
     "Representation",
+    "RepresentationOptions",
     "RepresentationSpec",
     "ThreeCenter",
     "ThreeCenterSpec",

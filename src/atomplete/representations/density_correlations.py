@@ -37,7 +37,8 @@ class DensityCorrelations(nn.Module):
         self.parity: Int[Tensor, " feature"] = self._invariants(nothing)[1]
 
     def __repr__(self) -> str:
-        return f"DensityCorrelations({self.spec!r})"
+        cutoff = self.spec.expansion.cutoff
+        return f"DensityCorrelations({len(self.parity)} features, cutoff {cutoff} Å)"
 
     def n_rows(self, system: System) -> Int[Tensor, " center"]:
         """Rows of each centre: one."""

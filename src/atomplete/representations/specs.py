@@ -34,6 +34,21 @@ RepresentationSpec = Annotated[
     DensityCorrelationsSpec | ThreeCenterSpec, Field(discriminator="type")
 ]
 
+
+class RepresentationOptions(BaseModel):
+    """A spec of any kind as an option.
+
+    Examples
+    --------
+    >>> content = {"spec": {"type": "density_correlations", "nu": [2]}}
+    >>> RepresentationOptions.model_validate(content).spec.nu
+    (2,)
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    spec: RepresentationSpec
+
+
 #: Names that a user may give instead of a spec.
 NAMED: dict[str, DensityCorrelationsSpec | ThreeCenterSpec] = {
     "radial_spectrum": DensityCorrelationsSpec(nu=(1,)),

@@ -62,7 +62,8 @@ class ThreeCenter(nn.Module):
         self.register_buffer("odd", _zeros(sizes[1], self._kept[1]) if projected else None)
 
     def __repr__(self) -> str:
-        return f"ThreeCenter({self.spec!r})"
+        cutoff = self.spec.expansion.cutoff
+        return f"ThreeCenter({len(self.parity)} features, cutoff {cutoff} Å)"
 
     @property
     def parity(self) -> Int[Tensor, " feature"]:

@@ -1,0 +1,106 @@
+"""Parity and pair-difference plots of the rows of a table."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from atomplete.files import atomic_write
+from atomplete.paper.table import TableRow
+
+_POINTS = "#1f5fa8"
+_PUBLISHED = "#f2a33a"
+
+
+def plot_pairs(table: Sequence[TableRow], folder: Path) -> tuple[Path, Path]:
+    """Draw ``parity.png`` (pair means) and ``difference.png`` (pair differences).
+
+    One panel for each row, test pairs only. The band around the diagonal is one published
+    root mean square error wide to either side; a model blind to the pairs lies flat on zero.
+
+    Parameters
+    ----------
+    table
+        Rows whose folders in ``folder`` hold ``predictions.csv``.
+    folder
+        Where to write.
+
+    Returns
+    -------
+    parity, difference
+        The two files.
+    """
+    predictions = [_read_test_pairs(folder / row.row / "predictions.csv") for row in table]
+    means = [(r.mean(1), p.mean(1)) for r, p in predictions]
+    differences = [(r[:, 0] - r[:, 1], p[:, 0] - p[:, 1]) for r, p in predictions]
+    mean_errors = [(row.mean_error, row.published_mean_error) for row in table]
+    difference_errors = [(row.difference_error, row.published_difference_error) for row in table]
+    return (
+        _draw(table, means, mean_errors, "pair mean", folder / "parity.png"),
+        _draw(table, differences, difference_errors, "pair difference", folder / "difference.png"),
+    )
+
+
+def _read_test_pairs(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Reference and predicted energies of the test pairs, (pair, 2) each."""
+    with path.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["part"] == "test"]
+
+    def columns(*names: str) -> np.ndarray:
+        return np.array([[float(row[name]) for name in names] for row in rows])
+
+    return (
+        columns("energy_plus", "energy_minus"),
+        columns("predicted_plus", "predicted_minus"),
+    )
+
+
+def _draw(
+    table: Sequence[TableRow],
+    data: Sequence[tuple[np.ndarray, np.ndarray]],
+    errors: Sequence[tuple[float, float]],
+    quantity: str,
+    path: Path,
+) -> Path:
+    figure = Figure(figsize=(3.3 * len(table), 3.9), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(table), sharex=True, sharey=True))
+    # all panels are centred alike, so that slopes and scatter can be compared by eye
+    center = data[0][0].mean()
+    limit = max(np.abs(reference - center).max() for reference, _ in data) * 1.05
+    for axes, row, (reference, predicted), error in zip(panels, table, data, errors, strict=True):
+        _panel(axes, reference - center, predicted - center, limit, published=error[1])
+        axes.set_title(
+            f"{row.row}\nrelative error {error[0]:.3f}   (published {error[1]:.3g})", fontsize=10
+        )
+        axes.set_xlabel(f"{row.labels} {quantity}, eV")
+    panels[0].set_ylabel(f"predicted {quantity}, eV")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    n_test = table[0].n_test_pairs
+    title = f"{quantity.capitalize()} of {n_test} test pairs"
+    figure.suptitle(f"{title}, relative to their average" if center > 1 or center < -1 else title)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    return path
+
+
+def _panel(
+    axes: Axes, reference: np.ndarray, predicted: np.ndarray, limit: float, *, published: float
+) -> None:
+    diagonal = np.array([-limit, limit])
+    width = published * reference.std()
+    axes.fill_between(
+        diagonal, diagonal - width, diagonal + width, color=_PUBLISHED, alpha=0.35, lw=0,
+        label="± published error",
+    )  # fmt: skip
+    axes.plot(diagonal, diagonal, color="black", lw=0.8, label="perfect")
+    axes.scatter(
+        reference, predicted, s=9, color=_POINTS, alpha=0.6, lw=0, label="test pairs", zorder=3
+    )
+    axes.set_xlim(-limit, limit)
+    axes.set_ylim(-limit, limit)
+    axes.set_aspect("equal")
+    axes.grid(alpha=0.2)
