@@ -18,7 +18,6 @@ app = typer.Typer(
     name="atomplete",
     help="Complete representations of atomic environments, and models built on them.\n\n"
     "Start with: atomplete reproduce --pairs 60 --budget smoke -o runs/smoke",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -30,16 +29,25 @@ ConfigFile = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
+#: What typer raises for a wrong command line: the parent of its public exception.
+UsageError: Any = typer.BadParameter.__mro__[1]
+
+
 def main() -> None:
     """Run the command line; bad input ends with one sentence and exit code 2."""
     try:
-        app()
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except (InputError, MissingExtraError) as error:
         print(f"atomplete: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
     except KeyboardInterrupt:
         print("atomplete: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        code = 130
+    except UsageError as error:
+        message = " ".join(error.format_message().split()).rstrip(".")
+        print(f"atomplete: {message}; see --help", file=sys.stderr)
+        code = 2
+    sys.exit(code)
 
 
 class GenerateOptions(BaseModel):
@@ -56,9 +64,9 @@ def generate(
         str, typer.Argument(help="b8, distances, prl_nu2, prl_nu3, chiral, antipodal or controls.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
-    n: Annotated[int | None, typer.Option("-n", help="Number of pairs [default: 100].")] = None,
+    n: Annotated[int | None, typer.Option("-n", help="Number of pairs (default: 100).")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed [default: the family's own; for b8 the paper's].")
+        int | None, typer.Option(help="Seed (default: the family's own; for b8 the paper's).")
     ] = None,
     config: ConfigFile = None,
 ) -> None:
@@ -88,9 +96,9 @@ class LabelOptions(BaseModel):
 def label(
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
-    method: Annotated[str | None, typer.Option(help="xtb or pbe [default: xtb].")] = None,
+    method: Annotated[str | None, typer.Option(help="xtb or pbe (default: xtb).")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes [default: one for each core].")
+        int | None, typer.Option(help="Processes (default: one for each core).")
     ] = None,
     config: ConfigFile = None,
     quiet: Quiet = False,
@@ -139,26 +147,26 @@ def featurize(
         str | None,
         typer.Option(
             help="three_center, density_correlations, radial_spectrum, power_spectrum or "
-            "bispectrum [default: three_center]; the YAML file may give a whole spec."
+            "bispectrum (default: three_center); the YAML file may give a whole spec."
         ),
     ] = None,
-    cutoff: Annotated[float | None, typer.Option(help="Cutoff in Å [default: 2].")] = None,
+    cutoff: Annotated[float | None, typer.Option(help="Cutoff in Å (default: 2).")] = None,
     components: Annotated[
         tuple[int, int] | None,
-        typer.Option(help="Scalars and pseudoscalars to keep of three-centre rows [default: all]."),
+        typer.Option(help="Scalars and pseudoscalars to keep of three-centre rows (default: all)."),
     ] = None,
     centers: Annotated[
         str | None,
         typer.Option(
             help="all atoms, or info: the atom that 'center' in a structure's info names "
-            "[default: info where all structures have it, else all]."
+            "(default: info where all structures have it, else all)."
         ),
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="float32 or float64 [default: float64].")
+        str | None, typer.Option(help="float32 or float64 (default: float64).")
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(help="Memory for features, GB [default: 1].")
+        float | None, typer.Option(help="Memory for features, GB (default: 1).")
     ] = None,
     config: ConfigFile = None,
     quiet: Quiet = False,
@@ -235,20 +243,20 @@ def evaluate(
 def reproduce(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
     pairs: Annotated[
-        int | None, typer.Option(help="How many of the paper's pairs [default: 4000].")
+        int | None, typer.Option(help="How many of the paper's pairs (default: 4000).")
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="xtb, pbe, or a labelled file [default: xtb].")
+        str | None, typer.Option(help="xtb, pbe, or a labelled file (default: xtb).")
     ] = None,
     rows: Annotated[
-        str | None, typer.Option(help="Rows to fill, such as B_NL,D_NL [default: all].")
+        str | None, typer.Option(help="Rows to fill, such as B_NL,D_NL (default: all).")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help="smoke, standard or paper [default: standard].")
+        str | None, typer.Option(help="smoke, standard or paper (default: standard).")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of split and training [default: 0].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of split and training (default: 0).")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes for labels [default: one for each core].")
+        int | None, typer.Option(help="Processes for labels (default: one for each core).")
     ] = None,
     config: ConfigFile = None,
     quiet: Quiet = False,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from atomplete.config import checked
 from atomplete.errors import InputError
 from atomplete.files import atomic_write
 from atomplete.models import EnergyModel, EnergyModelSpec, LinearSpec, RowTable, save
@@ -46,7 +47,7 @@ class ReproduceOptions(BaseModel):
     def resolved_budget(self) -> Budget:
         """The preset with ``settings`` laid over it."""
         preset = BUDGETS[self.budget].model_dump()
-        return Budget.model_validate(_overlay(preset, self.settings))
+        return checked(Budget, _overlay(preset, self.settings), "settings")
 
 
 def reproduce(options: ReproduceOptions, folder: Path, *, progress: bool = True) -> list[TableRow]:

@@ -67,8 +67,8 @@ def _draw(
 ) -> Path:
     figure = Figure(figsize=(3.3 * len(table), 3.9), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(table), sharex=True, sharey=True))
-    # all panels are centred alike, so that slopes and scatter can be compared by eye
-    center = data[0][0].mean()
+    # means are drawn around their average, differences around zero; all panels alike
+    center = data[0][0].mean() if quantity == "pair mean" else 0.0
     limit = max(np.abs(reference - center).max() for reference, _ in data) * 1.05
     for axes, row, (reference, predicted), error in zip(panels, table, data, errors, strict=True):
         _panel(axes, reference - center, predicted - center, limit, published=error[1])
@@ -80,8 +80,8 @@ def _draw(
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     n_test = table[0].n_test_pairs
-    title = f"{quantity.capitalize()} of {n_test} test pairs"
-    figure.suptitle(f"{title}, relative to their average" if center > 1 or center < -1 else title)
+    relative = ", relative to their average" if center else ""
+    figure.suptitle(f"{quantity.capitalize()} of {n_test} test pairs{relative}")
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=150)
     return path
