@@ -5,6 +5,8 @@ Heavy packages are imported inside the verbs, so that ``--help`` answers at once
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,6 +48,9 @@ def main() -> None:
     except UsageError as error:
         message = " ".join(error.format_message().split()).rstrip(".")
         print(f"atomplete: {message}; see --help", file=sys.stderr)
+        code = 2
+    except OSError as error:
+        print(f"atomplete: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
         code = 2
     sys.exit(code)
 
@@ -193,16 +198,18 @@ def featurize(
     structures = read_structures(input)
     species = sorted({int(z) for atoms in structures for z in atoms.numbers})
     spec = _representation_spec(options, species)
-    output.mkdir(parents=True, exist_ok=True)
-    fitted = write_features(
-        structures,
-        spec,
-        output / "features.h5",
-        centers=options.centers,
-        dtype=getattr(torch, options.dtype),
-        chunk_bytes=int(options.memory * 2**30 / 2),
-        progress=not quiet,
-    )
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: a file, not a folder")
+    with _naming(input):
+        fitted = write_features(
+            structures,
+            spec,
+            output / "features.h5",
+            centers=options.centers,
+            dtype=getattr(torch, options.dtype),
+            chunk_bytes=int(options.memory * 2**30 / 2),
+            progress=not quiet,
+        )
     content = {"spec": spec.model_dump_json(), "state": fitted.state_dict()}
     write_tensors(output / "representation.pt", content)
     print(f"features of {len(structures)} structures in {output / 'features.h5'}")
@@ -225,10 +232,8 @@ def evaluate(
 
     fitted = load(model)
     structures = read_structures(input)
-    try:
+    with _naming(input):
         predicted = fitted.predict(structures).numpy()
-    except InputError as error:
-        raise InputError(f"{input}, {error}") from error
     labelled = [atoms.calc is not None and "energy" in atoms.calc.results for atoms in structures]
     for atoms, energy in zip(structures, predicted, strict=True):
         atoms.info["predicted_energy"] = float(energy)
@@ -295,19 +300,30 @@ def _representation_spec(options: FeaturizeOptions, species: list[int]) -> Any:
 
     given = options.representation
     if isinstance(given, dict):
-        content = {"species": species, **given.get("expansion", {})}
-        return checked(
-            RepresentationOptions, {"spec": {**given, "expansion": content}}, "representation"
-        ).spec
-    if given not in NAMED:
+        content, source = dict(given), "representation"
+    elif given in NAMED:
+        content, source = NAMED[given].model_dump(exclude={"expansion": {"species"}}), given
+    else:
         raise InputError(f"unknown representation {given}; known: {', '.join(NAMED)}")
-    content = NAMED[given].model_dump()
-    content["expansion"]["species"] = species
-    if options.cutoff is not None:
-        content["expansion"]["cutoff"] = options.cutoff
+    expansion = content.get("expansion", {})
+    if isinstance(expansion, dict):  # anything else is refused below, by name
+        content["expansion"] = expansion = {"species": species, **expansion}
+        if options.cutoff is not None:
+            expansion["cutoff"] = options.cutoff
     if options.components is not None:
         content["components"] = options.components
-    return checked(RepresentationOptions, {"spec": content}, given).spec
+    return checked(RepresentationOptions, {"spec": content}, source).spec
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in sentences about one of its structures."""
+    try:
+        yield
+    except InputError as error:
+        if str(error).startswith("structure "):
+            raise InputError(f"{path}, {error}") from error
+        raise
 
 
 def _file_in_folder(path: Path) -> Path:

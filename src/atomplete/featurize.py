@@ -50,7 +50,7 @@ def featurize(
     spec
         The representation.
     output
-        File to write, complete or not at all.
+        File to write, complete or not at all; its folder is made if need be.
     centers
         As in ``System.from_atoms``.
     dtype
@@ -90,6 +90,7 @@ def featurize(
     _check_disk(output, shape, dtype)
     if isinstance(representation, ThreeCenter):
         representation.fit(parts, progress=progress)
+    output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(output) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["representation"] = spec.model_dump_json()
         file.attrs["versions"] = json.dumps(versions())
@@ -118,7 +119,8 @@ def _write_rows(file: Any, name: str, rows: np.ndarray, start: int, total: int) 
 
 def _check_disk(output: Path, shape: tuple[int, int], dtype: torch.dtype) -> None:
     size = shape[0] * shape[1] * torch.empty(0, dtype=dtype).element_size()
-    free = shutil.disk_usage(output.parent).free
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    free = shutil.disk_usage(folder).free
     if size > 0.95 * free:
         raise InputError(
             f"{output}: {shape[0]} rows of {shape[1]} features take {size / 1e9:.1f} GB, but "

@@ -84,7 +84,8 @@ class System:
 
     def select_centers(self, start: int, stop: int) -> "System":
         """A run of consecutive centres with their pairs, among the same atoms."""
-        first, last = torch.searchsorted(self.i, torch.tensor([start, stop])).tolist()
+        bounds = torch.tensor([start, stop], device=self.i.device)
+        first, last = torch.searchsorted(self.i, bounds).tolist()
         return replace(
             self,
             centers=self.centers[start:stop],
@@ -125,7 +126,8 @@ class System:
         ------
         InputError
             For positions that are not finite, coinciding atoms, a centre that does not exist,
-            or a periodic direction without a cell vector; names the structure.
+            a centre that is named twice, or a periodic direction without a cell vector or with
+            one that lies in the plane of the others; names the structure.
 
         Examples
         --------
@@ -182,6 +184,9 @@ def _centers_of(atoms: ase.Atoms, centers: Centers | Sequence[int], index: int) 
     for center in chosen:
         if not 0 <= center < len(atoms):
             raise InputError(f"structure {index}: center {center} of {len(atoms)} atoms")
+    if len(set(chosen.tolist())) < len(chosen):
+        repeated = next(c for k, c in enumerate(chosen) if c in chosen[:k])
+        raise InputError(f"structure {index}: center {repeated} is named twice")
     return chosen
 
 
@@ -195,6 +200,10 @@ def _neighbors(
         raise InputError(f"structure {index}: periodic, but a cell vector is missing")
     # directions that are not periodic may have no cell vector: complete them
     box = atoms.cell.complete().array if atoms.pbc.any() else np.eye(3)
+    # a flat cell would crash the neighbour list, not just raise
+    lengths = np.linalg.norm(box, axis=1)
+    if not np.isfinite(box).all() or abs(np.linalg.det(box)) <= 1e-6 * lengths.prod():
+        raise InputError(f"structure {index}: vectors of the cell {box.tolist()} span no volume")
     i, j, shift, distance = neighbor_list.compute(
         points=atoms.positions, box=box, periodic=atoms.pbc, quantities="ijSd"
     )

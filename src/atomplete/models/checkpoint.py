@@ -2,11 +2,11 @@
 
 import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from atomplete.errors import InputError
 from atomplete.files import atomic_write
@@ -36,12 +36,18 @@ def save(path: Path | str, model: EnergyModel) -> None:
 
 
 def load(path: Path | str) -> EnergyModel:
-    """Read a model that ``save`` wrote.
+    """Read a model that ``save`` wrote; nothing that the file might hold is executed.
 
     Raises
     ------
     InputError
         If the file is missing, is no checkpoint, or holds a spec that is not understood.
+
+    Examples
+    --------
+    >>> load("absent.pt")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: absent.pt: no such file
     """
     content = read_tensors(path)
     if content.get("format") != _FORMAT:
@@ -50,7 +56,7 @@ def load(path: Path | str) -> EnergyModel:
         spec = EnergyModelSpec.model_validate(json.loads(content["spec"]))
         model = EnergyModel(spec)
         model.load_state_dict(content["state"])
-    except (KeyError, TypeError, RuntimeError, ValidationError) as error:
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"{path}: a model that this version cannot read ({first})") from error
     return model
@@ -67,8 +73,12 @@ def read_tensors(path: Path | str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     try:
+        # torch would take anything else for a format of its past, and does not look at checksums
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                raise zipfile.BadZipFile
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, pickle.UnpicklingError, RuntimeError) as error:
         raise InputError(f"{path}: not a checkpoint, or a damaged one") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: not an atomplete checkpoint")

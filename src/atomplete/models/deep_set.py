@@ -16,6 +16,11 @@ class DeepSetSpec(BaseModel):
 
     The defaults are what the table's standard budget trains; the paper's direct models are
     ``hidden=(128, 128), head=(), group_norm=4``.
+
+    Examples
+    --------
+    >>> DeepSetSpec(hidden=(64, 64)).group
+    'O3'
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,9 +34,9 @@ class DeepSetSpec(BaseModel):
 
 
 class DeepSet(nn.Module):
-    """xi~_i = Σ_rows w psi(x), E_i = head(xi~_i): an energy of each centre.
+    """xi~_i = Σ_rows w psi(x) / n, E_i = head(xi~_i): an energy of each centre.
 
-    The rows' weights w vanish with a tagged neighbour at the cutoff. Under ``group="O3"`` psi
+    The rows' weights w vanish with a tagged neighbour at the cutoff; n is a constant. Under ``group="O3"`` psi
     is symmetrised over inversion, psi(x_even, x_odd) + psi(x_even, −x_odd), so that a mirror
     image has the same xi~; the first layer is shared by both terms.
 
@@ -62,7 +67,7 @@ class DeepSet(nn.Module):
         self.n_even, self.n_odd = n_even, n_odd
         first = spec.hidden[0]
         self.even = nn.Linear(n_even, first)
-        self.odd = nn.Linear(n_odd, first, bias=False)
+        self.odd = nn.Linear(n_odd, first, bias=False) if n_odd else None
         self.psi = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(spec.hidden))
         self.norms = nn.ModuleList(
             nn.GroupNorm(spec.group_norm, width) if spec.group_norm else nn.Identity()
@@ -70,8 +75,12 @@ class DeepSet(nn.Module):
         )
         widths = (spec.hidden[-1], *spec.head, 1)
         self.head = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        for layer in (self.even, self.odd, *self.psi, *self.head):
-            bound = (n_even + n_odd if layer is self.odd else layer.in_features) ** -0.5
+        #: Average number of rows of a centre: keeps xi~ of order one at any coordination.
+        self.rows_per_center: Tensor
+        self.register_buffer("rows_per_center", torch.ones(()))
+        layers = (self.even, self.odd, *self.psi, *self.head)
+        for layer in filter(None, layers):
+            bound = max(layer.in_features, 1) ** -0.5
             for parameter in layer.parameters():
                 nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
@@ -85,15 +94,20 @@ class DeepSet(nn.Module):
 
     def latent(self, features: Features) -> Float[Tensor, "center latent"]:
         """xi~_i, (center, latent): zero for a centre without rows."""
-        even, odd = self.even(features.even), self.odd(features.odd)
-        branches = (even + odd, even - odd) if self.spec.group == "O3" else (even + odd,)
+        features = features.to(self.even.weight.dtype)
+        even = self.even(features.even)
+        branches = [even]
+        if self.odd is not None:
+            odd = self.odd(features.odd)
+            branches = [even + odd, even - odd] if self.spec.group == "O3" else [even + odd]
         total: Tensor | float = 0.0
         for hidden in branches:
             row = nn.functional.silu(self.norms[0](hidden))
             for layer, norm in zip(self.psi, self.norms[1:], strict=True):
                 row = nn.functional.silu(norm(layer(row)))
             total = total + row
-        weighted = total * (features.weight / len(branches))[:, None]
+        weight = features.weight / (len(branches) * self.rows_per_center)
+        weighted = total * weight[:, None]
         zero = weighted.new_zeros(len(features.center_structure), weighted.shape[1])
         return zero.index_add(0, features.center_of_row, weighted)
 

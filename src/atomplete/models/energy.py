@@ -105,6 +105,9 @@ class EnergyModel(nn.Module):
         self.scale = (energies - composition @ self.reference).std().clamp_min(1e-12)
         norms = torch.linalg.vector_norm(features.values, dim=1).double()
         norms = norms[torch.isin(features.center_structure[features.center_of_row], train)]
+        if isinstance(self.model, DeepSet):
+            n_centers = int(torch.isin(features.center_structure, train).sum())
+            self.model.rows_per_center.fill_(max(len(norms) / max(n_centers, 1), 1e-3))
         if norms.any():
             self.feature_scale = features.values.shape[1] ** 0.5 / norms.square().mean().sqrt()
 

@@ -17,6 +17,11 @@ class LinearSpec(BaseModel):
     """A linear model: no options but the group.
 
     Under O(3) only scalars enter: a linear function of pseudoscalars changes sign in a mirror.
+
+    Examples
+    --------
+    >>> LinearSpec()
+    LinearSpec(type='linear', group='O3')
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

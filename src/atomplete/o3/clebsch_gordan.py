@@ -61,7 +61,8 @@ def clebsch_gordan(
     """
     if not abs(l1 - l2) <= l3 <= l1 + l2:
         raise ValueError(f"({l1}, {l2}, {l3}) breaks the triangle rule |l1 − l2| ≤ l3 ≤ l1 + l2")
-    return _block(l1, l2, l3).to(dtype=dtype, device=device)
+    # a copy: what the caller does to it must not reach the cache
+    return _block(l1, l2, l3).to(dtype=dtype, device=device, copy=True)
 
 
 def coupled_triples(max_angular: int) -> list[tuple[int, int, int]]:

@@ -1,6 +1,7 @@
 """Labelled degenerate pairs: where they come from, and how they are split."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from atomplete.data import (
     write_structures,
 )
 from atomplete.degenerate.families import generate
+from atomplete.errors import InputError
 from atomplete.labels import get_method, label_file
 
 METHODS = ("xtb", "pbe")
@@ -58,13 +60,27 @@ class LabelledPairs:
         pairs = pair_structures(structures, path)
         kept = pairs.indices[:n_pairs].ravel()
         ids = pairs.ids[:n_pairs]
+        split = split_pairs(ids, seed=seed)
+        if min(len(split.validation), len(split.test)) < 2:
+            raise InputError(f"{path}: {len(ids)} pairs are too few to have a spread in each part")
         return cls(
             structures=[structures[index] for index in kept],
             energies=torch.from_numpy(reference[kept]),
             ids=ids,
-            split=split_pairs(ids, seed=seed),
+            split=split,
             dropped=pairs.dropped,
         )
+
+    def check_species(self, known: Sequence[int], path: Path) -> None:
+        """Refuse atoms that a representation does not know, before anything is computed."""
+        for atoms in self.structures:
+            unknown = sorted(set(atoms.numbers.tolist()) - set(known))
+            if unknown:
+                member = f"pair {atoms.info['pair_id']} {atoms.info['sign']}"
+                raise InputError(
+                    f"{path}, {member}: an atom of atomic number {unknown[0]}, but the "
+                    f"representation knows {', '.join(map(str, known))}"
+                )
 
     @property
     def hash(self) -> str:
@@ -84,7 +100,10 @@ def labelled_file(labels: str, n_pairs: int, folder: Path, *, workers: int, prog
     Pairs and labels that are there already are used again; a larger ``n_pairs`` adds to them.
     """
     if labels not in METHODS:
+        if not Path(labels).is_file():
+            raise InputError(f"labels {labels}: neither one of {', '.join(METHODS)} nor a file")
         return Path(labels)
+    folder.mkdir(parents=True, exist_ok=True)
     output = folder / f"b8-{n_pairs}-{labels}.xyz"
     if not output.exists():
         pairs = folder / f"b8-{n_pairs}.xyz"

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from atomplete.errors import InputError
+
 
 @dataclass(frozen=True)
 class PairErrors:
@@ -11,6 +13,11 @@ class PairErrors:
 
     A model that cannot tell the members of a pair apart has ``difference`` 1 if the
     differences average to zero.
+
+    Examples
+    --------
+    >>> PairErrors(mean=0.1, difference=1.0).difference
+    1.0
     """
 
     mean: float
@@ -24,6 +31,11 @@ def pair_errors(predicted: np.ndarray, reference: np.ndarray) -> PairErrors:
     ----------
     predicted, reference
         (pair, 2), energies of the plus and the minus structure.
+
+    Raises
+    ------
+    InputError
+        If there is no spread to compare with: a single pair, or all alike.
 
     References
     ----------
@@ -45,4 +57,7 @@ def pair_errors(predicted: np.ndarray, reference: np.ndarray) -> PairErrors:
 
 
 def _relative_rmse(predicted: np.ndarray, reference: np.ndarray) -> float:
-    return float(np.sqrt(np.mean((predicted - reference) ** 2)) / np.std(reference))
+    spread = np.std(reference)
+    if spread == 0:
+        raise InputError(f"the energies of {len(reference)} pairs have no spread to compare with")
+    return float(np.sqrt(np.mean((predicted - reference) ** 2)) / spread)

@@ -23,6 +23,9 @@ from atomplete.system import System
 from atomplete.train import train
 from atomplete.versions import versions
 
+#: With fewer, the validation or the test part would be a single pair, which has no spread.
+MINIMUM_PAIRS = 17
+
 
 class ReproduceOptions(BaseModel):
     """Options of ``atomplete reproduce``.
@@ -34,9 +37,11 @@ class ReproduceOptions(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    pairs: int = Field(default=4000, ge=8, description="how many of the paper's pairs")
+    pairs: int = Field(default=4000, ge=MINIMUM_PAIRS, description="how many of the paper's pairs")
     labels: str = Field(default="xtb", description="xtb, pbe, or a labelled file")
-    rows: tuple[str, ...] = Field(default=tuple(ROWS), description="rows of the table to fill")
+    rows: tuple[str, ...] = Field(
+        default=tuple(ROWS), min_length=1, description="rows of the table to fill"
+    )
     budget: Literal["smoke", "standard", "paper"] = "standard"
     settings: dict[str, Any] = Field(
         default_factory=dict, description="what to change in the budget's specs"
@@ -70,19 +75,27 @@ def reproduce(options: ReproduceOptions, folder: Path, *, progress: bool = True)
     Raises
     ------
     InputError
-        For an unknown row, or a file that cannot be used.
+        For an unknown row, or a file that cannot be used; nothing is written then.
+
+    Examples
+    --------
+    >>> reproduce(ReproduceOptions(rows=("A_NL",)), Path("runs"))
+    Traceback (most recent call last):
+    atomplete.errors.InputError: unknown row A_NL; known rows: B_L, B_NL, D_L, D_NL
     """
     unknown = [name for name in options.rows if name not in ROWS]
     if unknown:
         raise InputError(f"unknown row {unknown[0]}; known rows: {', '.join(ROWS)}")
     budget = options.resolved_budget()
-    folder.mkdir(parents=True, exist_ok=True)
     path = labelled_file(
         options.labels, options.pairs, folder, workers=options.workers, progress=progress
     )
     data = LabelledPairs.read(path, options.pairs, options.seed)
-    run = _Run(options, budget, data, folder, progress)
     rows = [row for name, row in ROWS.items() if name in options.rows]
+    for row in rows:
+        data.check_species(getattr(budget, row.inputs).expansion.species, path)
+    folder.mkdir(parents=True, exist_ok=True)
+    run = _Run(options, budget, data, folder, progress)
     results = {row.name: result for row in rows if (result := run.finished(row))}
     for inputs in dict.fromkeys(row.inputs for row in rows):
         pending = [row for row in rows if row.inputs == inputs and row.name not in results]

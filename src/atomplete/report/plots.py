@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from atomplete.errors import InputError
 from atomplete.files import atomic_write
 from atomplete.paper.table import TableRow
 
@@ -32,15 +33,29 @@ def plot_pairs(table: Sequence[TableRow], folder: Path) -> tuple[Path, Path]:
     -------
     parity, difference
         The two files.
+
+    Examples
+    --------
+    >>> plot_pairs([], Path("runs"))
+    Traceback (most recent call last):
+    atomplete.errors.InputError: runs: no rows to draw
     """
+    parity, difference = pair_figures(table, folder)
+    return _write(parity, folder / "parity.png"), _write(difference, folder / "difference.png")
+
+
+def pair_figures(table: Sequence[TableRow], folder: Path) -> tuple[Figure, Figure]:
+    """The two figures of ``plot_pairs``, not written anywhere: pair means, pair differences."""
+    if not table:
+        raise InputError(f"{folder}: no rows to draw")
     predictions = [_read_test_pairs(folder / row.row / "predictions.csv") for row in table]
     means = [(r.mean(1), p.mean(1)) for r, p in predictions]
     differences = [(r[:, 0] - r[:, 1], p[:, 0] - p[:, 1]) for r, p in predictions]
     mean_errors = [(row.mean_error, row.published_mean_error) for row in table]
     difference_errors = [(row.difference_error, row.published_difference_error) for row in table]
     return (
-        _draw(table, means, mean_errors, "pair mean", folder / "parity.png"),
-        _draw(table, differences, difference_errors, "pair difference", folder / "difference.png"),
+        _draw(table, means, mean_errors, "pair mean"),
+        _draw(table, differences, difference_errors, "pair difference"),
     )
 
 
@@ -63,8 +78,7 @@ def _draw(
     data: Sequence[tuple[np.ndarray, np.ndarray]],
     errors: Sequence[tuple[float, float]],
     quantity: str,
-    path: Path,
-) -> Path:
+) -> Figure:
     figure = Figure(figsize=(3.3 * len(table), 3.9), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(table), sharex=True, sharey=True))
     # means are drawn around their average, differences around zero; all panels alike
@@ -82,6 +96,10 @@ def _draw(
     n_test = table[0].n_test_pairs
     relative = ", relative to their average" if center else ""
     figure.suptitle(f"{quantity.capitalize()} of {n_test} test pairs{relative}")
+    return figure
+
+
+def _write(figure: Figure, path: Path) -> Path:
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=150)
     return path

@@ -91,4 +91,6 @@ def principal_components(
     vectors = torch.linalg.eigh(moment).eigenvectors.flip(1)[:, :n_components]
     # the sign of an eigenvector is arbitrary: fixed here so that reruns agree
     largest = vectors.abs().argmax(0) if vectors.shape[1] else vectors.new_zeros(0).long()
-    return vectors * torch.sign(vectors.gather(0, largest[None]))
+    vectors = vectors * torch.sign(vectors.gather(0, largest[None]))
+    # eigh fills columns; in the layout of a loaded checkpoint, products round the same way
+    return vectors.contiguous()

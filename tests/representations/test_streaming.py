@@ -1,0 +1,106 @@
+"""Chunks of centres: the same features as all at once, within the bound on memory."""
+
+from itertools import pairwise
+
+import ase
+import pytest
+import torch
+from environments import CUTOFF, SPECS, crystal, fitted, molecule
+
+from atomplete.representations import ThreeCenterSpec, build, concatenate, split, stream
+from atomplete.system import System
+
+
+@pytest.fixture(scope="module", params=["three_center-gto", "contracted-gto", "bispectrum-gto"])
+def representation(request):
+    return fitted(SPECS[request.param])
+
+
+@pytest.fixture(scope="module")
+def system():
+    return System.from_atoms([molecule(s, n=4 + s) for s in range(4)] + [crystal()], CUTOFF)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 2_000_000, 10**12])
+def test_chunks_joined_are_the_whole(representation, system, chunk_bytes):
+    whole = representation(system)
+    chunks = list(stream(representation, system, chunk_bytes))
+    assert len(chunks) == len(split(representation, system, chunk_bytes))
+    joined = concatenate(chunks)
+    assert (joined.values - whole.values).abs().max() <= 1e-13 * whole.values.abs().max()
+    for name, column in whole.rows.items():
+        assert torch.equal(joined.rows[name], column)
+    for name in ("center_of_row", "center_structure", "center_species", "parity"):
+        assert torch.equal(getattr(joined, name), getattr(whole, name))
+    torch.testing.assert_close(joined.weight, whole.weight, rtol=0, atol=1e-15)
+    torch.testing.assert_close(
+        joined.sum_over_neighbors(), whole.sum_over_neighbors(), rtol=0, atol=1e-12
+    )
+
+
+def test_chunks_are_all_the_centres_in_order(representation, system):
+    parts = split(representation, system, 300_000)
+    assert len(parts) > 2
+    assert torch.equal(torch.cat([part.centers for part in parts]), system.centers)
+    assert sum(len(part.i) for part in parts) == len(system.i)
+    assert torch.equal(torch.cat([part.r_ij for part in parts]), system.r_ij)
+
+
+@pytest.mark.parametrize("chunk_bytes", [500_000, 2_000_000, 8_000_000])
+def test_no_chunk_exceeds_the_bound(representation, system, chunk_bytes):
+    parts = split(representation, system, chunk_bytes)
+    for part in parts:
+        need = representation.row_bytes(part)
+        assert need.sum() <= chunk_bytes or len(need) == 1
+        rows = representation(part)
+        # what is estimated covers what comes out, and the rows before any projection
+        before = representation.rows(part) if hasattr(representation, "rows") else rows
+        assert before.values.numel() * 8 <= max(chunk_bytes, int(need.sum()))
+        assert rows.values.dtype == torch.float64
+    # and no chunk could have taken the next centre as well
+    for part, following in pairwise(parts):
+        total = representation.row_bytes(part).sum() + representation.row_bytes(following)[0]
+        assert total > chunk_bytes
+
+
+class LargestTensor(torch.utils._python_dispatch.TorchDispatchMode):
+    """Bytes of the largest tensor that any operation returns."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self.largest = max(self.largest, tensor.numel() * tensor.element_size())
+        return result
+
+
+def test_no_intermediate_tensor_exceeds_the_bound(representation, system):
+    bound = 8_000_000
+    for part in split(representation, system, bound):
+        with LargestTensor() as seen:
+            representation(part)
+        assert seen.largest <= max(bound, int(representation.row_bytes(part).sum()))
+
+
+def test_centres_without_neighbours_keep_their_place():
+    structures = [ase.Atoms("C"), molecule(0), ase.Atoms("O"), ase.Atoms("H")]
+    system = System.from_atoms(structures, CUTOFF)
+    representation = build(SPECS["three_center-gto"])
+    whole = representation(system)
+    joined = concatenate(list(stream(representation, system, 1)))
+    assert joined.center_structure.tolist() == [0, *[1] * 7, 2, 3]
+    assert torch.equal(joined.center_of_row, whole.center_of_row)
+    assert torch.equal(joined.rows["structure"], whole.rows["structure"])
+
+
+def test_the_papers_rows_of_one_environment():
+    """7344 features for each of 7 × 7 rows, computed a bounded number of centres at a time."""
+    representation = build(ThreeCenterSpec())
+    atoms = molecule(0, n=8, symbols="B", radius=1.8)
+    system = System.from_atoms([atoms] * 20, cutoff=2.0, centers=[0])
+    assert len(representation.labels) == 7344
+    parts = split(representation, system)
+    assert len(parts) > 1
+    assert max(int(representation.row_bytes(part).sum()) for part in parts) <= 64 * 2**20

@@ -1,0 +1,183 @@
+"""The record of atoms and pairs against ASE's neighbour list, and what it refuses."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import ase
+import numpy as np
+import pytest
+import torch
+from ase.neighborlist import primitive_neighbor_list
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atomplete.errors import InputError
+from atomplete.system import System
+
+CELL = [(1.8, 0.0, 0.0), (0.4, 1.9, 0.0), (0.3, -0.2, 2.1)]
+
+
+def cell(pbc=True, n=3, seed=0):
+    rng = np.random.default_rng(seed)
+    while True:
+        atoms = ase.Atoms(f"C{n}", scaled_positions=rng.uniform(size=(n, 3)), cell=CELL, pbc=pbc)
+        pairs = primitive_neighbor_list("d", atoms.pbc, atoms.cell, atoms.positions, 0.3)
+        if not len(pairs):
+            return atoms
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    pbc=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    n=st.integers(1, 4),
+    cutoff=st.floats(0.5, 4.0),
+    seed=st.integers(0, 1000),
+)
+def test_pairs_are_those_of_ase(pbc, n, cutoff, seed):
+    atoms = cell(pbc, n, seed)
+    system = System.from_atoms(atoms, cutoff)
+    i, j, shift, vectors = primitive_neighbor_list(
+        "ijSD", atoms.pbc, atoms.cell, atoms.positions, cutoff
+    )
+    expected = {(a, b, *s): v for a, b, s, v in zip(i, j, shift.tolist(), vectors, strict=True)}
+    ours = zip(
+        system.centers[system.i].tolist(),
+        system.j.tolist(),
+        system.shift.long().tolist(),
+        system.r_ij.numpy(),
+        strict=True,
+    )
+    found = {(a, b, *s): v for a, b, s, v in ours}
+    assert set(found) == set(expected)
+    for pair, vector in found.items():
+        np.testing.assert_allclose(vector, expected[pair], rtol=0, atol=1e-12)
+    assert (system.i.diff() >= 0).all()
+
+
+def test_batches_put_structures_side_by_side():
+    structures = [cell(n=3), ase.Atoms("H"), cell(False, n=4), cell((True, False, False), n=2)]
+    system = System.from_atoms(structures, 2.0)
+    assert repr(system).startswith("System(4 structures, 10 atoms, 10 centers, ")
+    assert system.first_atom.tolist() == [0, 3, 4, 8]
+    assert system.structure.tolist() == [0, 0, 0, 1, 2, 2, 2, 2, 3, 3]
+    start = 0
+    for atoms, first in zip(structures, system.first_atom.tolist(), strict=True):
+        alone = System.from_atoms(atoms, 2.0)
+        part = slice(start, start + len(alone.i))
+        assert torch.equal(system.i[part], alone.i + first)
+        assert torch.equal(system.j[part], alone.j + first)
+        assert torch.equal(system.r_ij[part], alone.r_ij)
+        start += len(alone.i)
+    assert start == len(system.i)
+    counts = torch.tensor([(system.i == k).sum() for k in range(10)])
+    assert torch.equal(system.neighbor_counts, counts)
+
+
+def test_derivatives_of_pair_vectors():
+    system = System.from_atoms([cell(), cell((True, False, True), seed=3)], 2.0)
+
+    def vectors(positions, cells):
+        return replace(system, positions=positions, cell=cells).r_ij
+
+    inputs = [t.clone().requires_grad_() for t in (system.positions, system.cell)]
+    assert torch.autograd.gradcheck(vectors, inputs)
+
+
+@pytest.mark.parametrize("centers", ["all", "info", "auto", [0, 2], [2, 1]])
+def test_centres(centers):
+    structures = [cell(seed=s) for s in range(3)]
+    for index, atoms in enumerate(structures):
+        atoms.info["center"] = index
+    system = System.from_atoms(structures, 2.0, centers=centers)
+    chosen = {"all": [0, 1, 2, 3, 4, 5, 6, 7, 8], "info": [0, 4, 8], "auto": [0, 4, 8]}
+    expected = (
+        chosen[centers]
+        if isinstance(centers, str)
+        else [3 * s + c for s in range(3) for c in centers]
+    )
+    assert system.centers.tolist() == expected
+    everyone = System.from_atoms(structures, 2.0, centers="all")
+    for k, atom in enumerate(expected):
+        ours = system.r_ij[system.i == k]
+        theirs = everyone.r_ij[everyone.i == atom]
+        assert torch.equal(ours, theirs)
+
+
+def test_auto_is_all_where_one_structure_names_no_centre():
+    structures = [cell(), cell(seed=1)]
+    structures[0].info["center"] = 1
+    assert len(System.from_atoms(structures, 2.0).centers) == 6
+    with pytest.raises(InputError, match="structure 1: no 'center' in its info"):
+        System.from_atoms(structures, 2.0, centers="info")
+
+
+def test_runs_of_centres():
+    system = System.from_atoms([cell(), ase.Atoms("H"), cell(seed=1)], 2.0)
+    bounds = [0, 2, 2, 5, 7]
+    parts = [system.select_centers(*bound) for bound in pairwise(bounds)]
+    assert [len(part.centers) for part in parts] == [2, 0, 3, 2]
+    assert torch.equal(torch.cat([part.r_ij for part in parts]), system.r_ij)
+    for part, start in zip(parts, bounds, strict=False):
+        atoms = part.centers[part.i]
+        assert torch.equal(atoms, system.centers[part.i + start])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dtype(dtype):
+    system = System.from_atoms(cell(), 2.0, dtype=dtype)
+    assert {system.positions.dtype, system.cell.dtype, system.r_ij.dtype} == {dtype}
+
+
+def test_no_structures_and_no_atoms():
+    assert repr(System.from_atoms([], 2.0)) == "System(0 structures, 0 atoms, 0 centers, 0 pairs)"
+    empty = System.from_atoms([ase.Atoms(), cell()], 2.0)
+    assert empty.first_atom.tolist() == [0, 0]
+    assert empty.r_ij.shape[1] == 3
+
+
+def bad(positions=((0, 0, 0), (0, 0, 1.0)), **options):
+    return [cell(), ase.Atoms(f"C{len(positions)}", positions, **options)]
+
+
+@pytest.mark.parametrize(
+    ("structures", "options", "message"),
+    [
+        (bad([(0, 0, 0), (0, np.nan, 1)]), {}, "structure 1: position of atom 1 is not finite"),
+        (bad([(np.inf, 0, 0), (0, 0, 1)]), {}, "structure 1: position of atom 0 is not finite"),
+        (bad([(0, 0, 1), (0, 0, 1)]), {}, "structure 1: atoms 0 and 1 coincide"),
+        (bad([(0, 0, 0), (0, 0, 3)], cell=[9, 9, 3], pbc=True), {}, "atoms 0 and 1 coincide"),
+        (bad(pbc=True), {}, "structure 1: periodic, but a cell vector is missing"),
+        (bad(pbc=[1, 0, 0], cell=[0, 2, 2]), {}, "structure 1: periodic, but a cell vector"),
+        (bad(pbc=True, cell=[(2, 0, 0), (4, 0, 0), (0, 0, 2)]), {}, "structure 1: .*no volume"),
+        (
+            bad(pbc=True, cell=[(2, 0, 0), (0, np.nan, 0), (0, 0, 2)]),
+            {},
+            "structure 1: .*no volume",
+        ),
+        (bad(), {"centers": [2]}, "structure 1: center 2 of 2 atoms"),
+        (bad(), {"centers": [-1]}, "structure 0: center -1 of 3 atoms"),
+        (bad(), {"centers": [1, 1]}, "structure 0: .*center 1"),
+    ],
+)
+def test_unusable_input_is_refused(structures, options, message):
+    with pytest.raises(InputError, match=message):
+        System.from_atoms(structures, 2.0, **options)
+
+
+def test_a_cell_without_periodicity_is_ignored():
+    atoms = cell(False)
+    with_cell = System.from_atoms(atoms, 2.0)
+    atoms.cell = None
+    without = System.from_atoms(atoms, 2.0)
+    assert torch.equal(with_cell.r_ij, without.r_ij)
+    assert not with_cell.shift.any()
+
+
+def test_a_slab_needs_no_third_cell_vector():
+    slab = cell((True, True, False))
+    thick = System.from_atoms(slab, 3.0)
+    slab.cell[2] = 0
+    thin = System.from_atoms(slab, 3.0)
+    vectors = [np.unique(s.r_ij.numpy().round(9), axis=0) for s in (thin, thick)]
+    np.testing.assert_allclose(*vectors, rtol=0, atol=1e-8)
+    assert len(thin.i) == len(thick.i)
