@@ -37,14 +37,14 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 
 def main() -> None:
     """Run the command line; bad input ends with one sentence and exit code 2."""
+    # Threads that wait must sleep: spinning ones stall training several times over as soon as
+    # another process wants a core. It has to be set before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except (InputError, MissingExtraError) as error:
         print(f"atomplete: {error}", file=sys.stderr)
         code = 2
-    except KeyboardInterrupt:
-        print("atomplete: interrupted; the same command goes on from here", file=sys.stderr)
-        code = 130
     except UsageError as error:
         message = " ".join(error.format_message().split()).rstrip(".")
         print(f"atomplete: {message}; see --help", file=sys.stderr)

@@ -34,7 +34,7 @@ class TrainSpec(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    epochs: int = Field(default=60, ge=1)
+    epochs: int = Field(default=100, ge=1)
     batch_structures: int = Field(default=64, ge=1, description="structures in a batch")
     learning_rate: float = Field(default=2e-3, gt=0)
     schedule: Literal["one_cycle", "plateau"] = Field(
@@ -119,7 +119,13 @@ def train(
         Of the batches' order.
     progress
         Whether to show how far it is.
+
+    Raises
+    ------
+    InputError
+        For an energy that is not finite, and if the loss becomes so.
     """
+    _check_finite(energies, train_groups, validation_groups)
     learner = model.model.to(table.features.values.dtype)
     objective = _objective(model, table, energies, train_groups, spec)
     batch_groups = max(1, spec.batch_structures // train_groups.shape[1])
@@ -218,6 +224,13 @@ class _Run:
         with atomic_write(self._folder / "log.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(e) + "\n" for e in self._state["log"]))
         self._saved = time.monotonic()
+
+
+def _check_finite(energies: Tensor, *groups: Tensor) -> None:
+    for structures in groups:
+        bad = structures[~energies[structures].isfinite()]
+        if len(bad):
+            raise InputError(f"the energy of structure {bad[0]} is {energies[bad[0]]}")
 
 
 def _objective(

@@ -36,9 +36,9 @@ class DeepSetSpec(BaseModel):
 class DeepSet(nn.Module):
     """xi~_i = Σ_rows w psi(x) / n, E_i = head(xi~_i): an energy of each centre.
 
-    The rows' weights w vanish with a tagged neighbour at the cutoff; n is a constant. Under ``group="O3"`` psi
-    is symmetrised over inversion, psi(x_even, x_odd) + psi(x_even, −x_odd), so that a mirror
-    image has the same xi~; the first layer is shared by both terms.
+    The rows' weights w vanish with a tagged neighbour at the cutoff; n is a constant. Under
+    ``group="O3"`` psi is symmetrised over inversion, psi(x_even, x_odd) + psi(x_even, −x_odd), so
+    that a mirror image has the same xi~; the first layer is shared by both terms.
 
     Parameters
     ----------

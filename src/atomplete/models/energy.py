@@ -101,7 +101,7 @@ class EnergyModel(nn.Module):
         mean square over all of them is one.
         """
         composition, energies = self.composition(features, len(energies))[train], energies[train]
-        self.reference = torch.linalg.lstsq(composition, energies[:, None]).solution[:, 0]
+        self.reference = _least_squares(composition, energies[:, None])[:, 0]
         self.scale = (energies - composition @ self.reference).std().clamp_min(1e-12)
         norms = torch.linalg.vector_norm(features.values, dim=1).double()
         norms = norms[torch.isin(features.center_structure[features.center_of_row], train)]
@@ -140,7 +140,7 @@ class EnergyModel(nn.Module):
         inputs = inputs.index_add(0, features.center_structure, per_center)
 
         def explained_by_composition(values: Tensor) -> Tensor:
-            return torch.linalg.lstsq(composition[train], values[train]).solution
+            return _least_squares(composition[train], values[train])
 
         inputs_part = explained_by_composition(inputs)
         targets_part = explained_by_composition(energies[:, None])
@@ -195,3 +195,10 @@ class EnergyModel(nn.Module):
         for features in stream(self.representation, system):
             energies += self.energies(features, len(structures))
         return energies
+
+
+def _least_squares(
+    inputs: Float[Tensor, "row column"], targets: Float[Tensor, "row target"]
+) -> Float[Tensor, "column target"]:
+    """The solution of least norm; torch's default driver rounds differently from call to call."""
+    return torch.linalg.lstsq(inputs, targets, driver="gelsd").solution

@@ -76,8 +76,9 @@ class RowTable:
                 step()
         n_structures = len(system.cell)
         rows = replace(
-            concatenate([replace(part, values=part.values[:, :0]) for part in labels]),
+            concatenate([_without_values(part) for part in labels]),
             values=values,
+            parity=representation.parity,
         )
         return cls(rows, n_structures), cls(concatenate(sums), n_structures)
 
@@ -96,6 +97,10 @@ class RowTable:
             center_species=features.center_species[centers],
             weight=features.weight[rows],
         )
+
+
+def _without_values(features: Features) -> Features:
+    return replace(features, values=features.values[:, :0], parity=features.parity[:0])
 
 
 def _runs(group: Tensor, n_groups: int) -> tuple[Tensor, Tensor]:

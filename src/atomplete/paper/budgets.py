@@ -27,7 +27,7 @@ BUDGETS = {
     ),
     "standard": Budget(
         three_center=ThreeCenterSpec(radial_components=4, components=(400, 250)),
-        train=TrainSpec(epochs=60),
+        train=TrainSpec(epochs=100),
     ),
     "paper": Budget(
         three_center=ThreeCenterSpec(components=(600, 350)),

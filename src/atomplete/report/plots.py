@@ -79,15 +79,17 @@ def _draw(
     errors: Sequence[tuple[float, float]],
     quantity: str,
 ) -> Figure:
-    figure = Figure(figsize=(3.3 * len(table), 3.9), layout="constrained")
+    figure = Figure(figsize=(max(3.3 * len(table), 5.5), 3.9), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(table), sharex=True, sharey=True))
     # means are drawn around their average, differences around zero; all panels alike
     center = data[0][0].mean() if quantity == "pair mean" else 0.0
-    limit = max(np.abs(reference - center).max() for reference, _ in data) * 1.05
+    drawn = np.concatenate([np.concatenate(pair) - center for pair in data])
+    margin = 0.04 * (drawn.max() - drawn.min())
+    limits = (drawn.min() - margin, drawn.max() + margin)
     for axes, row, (reference, predicted), error in zip(panels, table, data, errors, strict=True):
-        _panel(axes, reference - center, predicted - center, limit, published=error[1])
+        _panel(axes, reference - center, predicted - center, limits, published=error[1])
         axes.set_title(
-            f"{row.row}\nrelative error {error[0]:.3f}   (published {error[1]:.3g})", fontsize=10
+            f"{row.row}\nrelative error {error[0]:#.3g}  (published {error[1]:#.3g})", fontsize=9
         )
         axes.set_xlabel(f"{row.labels} {quantity}, eV")
     panels[0].set_ylabel(f"predicted {quantity}, eV")
@@ -106,9 +108,14 @@ def _write(figure: Figure, path: Path) -> Path:
 
 
 def _panel(
-    axes: Axes, reference: np.ndarray, predicted: np.ndarray, limit: float, *, published: float
+    axes: Axes,
+    reference: np.ndarray,
+    predicted: np.ndarray,
+    limits: tuple[float, float],
+    *,
+    published: float,
 ) -> None:
-    diagonal = np.array([-limit, limit])
+    diagonal = np.array(limits)
     width = published * reference.std()
     axes.fill_between(
         diagonal, diagonal - width, diagonal + width, color=_PUBLISHED, alpha=0.35, lw=0,
@@ -118,7 +125,7 @@ def _panel(
     axes.scatter(
         reference, predicted, s=9, color=_POINTS, alpha=0.6, lw=0, label="test pairs", zorder=3
     )
-    axes.set_xlim(-limit, limit)
-    axes.set_ylim(-limit, limit)
+    axes.set_xlim(limits)
+    axes.set_ylim(limits)
     axes.set_aspect("equal")
     axes.grid(alpha=0.2)

@@ -11,7 +11,13 @@ from atomplete.o3 import clebsch_gordan, coupled_triples, lm_slice
 
 
 def nu1(rho_i: Float[Tensor, "center channel lm"]) -> Float[Tensor, "center feature"]:
-    """The isotropic part of the density, <q 0 0|rho_i>: (center, channel)."""
+    """The isotropic part of the density, <q 0 0|rho_i>: (center, channel).
+
+    Examples
+    --------
+    >>> nu1(torch.zeros(5, 6, 16)).shape
+    torch.Size([5, 6])
+    """
     return rho_i[:, :, 0]
 
 
@@ -21,6 +27,11 @@ def nu2(rho_i: Float[Tensor, "center channel lm"]) -> Float[Tensor, "center feat
     References
     ----------
     Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013).
+
+    Examples
+    --------
+    >>> nu2(torch.zeros(5, 6, 16)).shape
+    torch.Size([5, 84])
     """
     n_channels, max_angular = rho_i.shape[1], _max_angular(rho_i)
     q1, q2 = torch.triu_indices(n_channels, n_channels, device=rho_i.device)
@@ -46,6 +57,12 @@ def nu3(
     References
     ----------
     Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013).
+
+    Examples
+    --------
+    >>> values, parity = nu3(torch.zeros(5, 6, 16))
+    >>> values.shape, int((parity < 0).sum())
+    (torch.Size([5, 1268]), 310)
     """
     blocks, parities = [], []
     for l1, l2, l3 in coupled_triples(_max_angular(rho_i)):
@@ -62,11 +79,16 @@ def nu3(
 def bispectrum_block(
     rho_i: Float[Tensor, "center channel lm"], l1: int, l2: int, l3: int
 ) -> Float[Tensor, "center q1 q2 q3"]:
-    """All channels of one (l1, l2, l3): two densities are coupled to l3, then contracted."""
+    """All channels of one (l1, l2, l3): two densities are coupled to l3, then contracted.
+
+    Examples
+    --------
+    >>> bispectrum_block(torch.zeros(5, 6, 16), 1, 2, 3).shape
+    torch.Size([5, 6, 6, 6])
+    """
     coupling = clebsch_gordan(l1, l2, l3, dtype=rho_i.dtype, device=rho_i.device)
     first, second, third = (rho_i[:, :, lm_slice(l)] for l in (l1, l2, l3))
-    coupled = torch.einsum("iax,ibyz->iabxyz", first, second[..., None]).squeeze(-1)
-    coupled = torch.einsum("iabxy,xyz->iabz", coupled, coupling)
+    coupled = torch.einsum("iax,xyz,iby->iabz", first, coupling, second)
     return torch.einsum("iabz,icz->iabc", coupled, third)
 
 

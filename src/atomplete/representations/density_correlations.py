@@ -48,7 +48,7 @@ class DensityCorrelations(nn.Module):
         """Bytes that each centre's features take while they are computed, at the least."""
         n_channels, lm = self.spec.expansion.n_channels, (self.spec.expansion.max_angular + 1) ** 2
         size = system.positions.element_size()
-        largest = len(self.parity) + n_channels**3 + n_channels**2 * lm * lm
+        largest = len(self.parity) + n_channels**3 + n_channels**2 * lm
         return torch.full_like(system.centers, largest * size)
 
     def forward(self, system: System) -> Features:

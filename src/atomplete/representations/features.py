@@ -31,6 +31,15 @@ class Features:
         (row,) product of the cutoff functions of the tagged neighbours. A non-linear function
         of a row must be multiplied by it before the sum over rows: then a neighbour that
         leaves the cutoff leaves no jump.
+
+    Examples
+    --------
+    >>> import ase
+    >>> from atomplete.representations import NAMED, build
+    >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+    >>> features = build(NAMED["three_center"])(system)
+    >>> features.even.shape, features.odd.shape, features.rows["neighbor_1"].tolist()
+    (torch.Size([2, 4968]), torch.Size([2, 2376]), [1, 0])
     """
 
     values: Float[Tensor, "row feature"]

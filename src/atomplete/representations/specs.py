@@ -8,7 +8,13 @@ from atomplete.representations.expansion import ExpansionSpec
 
 
 class DensityCorrelationsSpec(BaseModel):
-    """Invariants of the neighbour density, of the orders ν named (N = 0)."""
+    """Invariants of the neighbour density, of the orders ν named (N = 0).
+
+    Examples
+    --------
+    >>> DensityCorrelationsSpec(nu=(2,)).expansion.cutoff
+    2.0
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["density_correlations"] = "density_correlations"
@@ -21,6 +27,11 @@ class ThreeCenterSpec(BaseModel):
 
     With ``radial_components`` the radial channels of each l are first contracted to that many;
     with ``components`` the rows are projected on that many scalars and pseudoscalars.
+
+    Examples
+    --------
+    >>> ThreeCenterSpec(radial_components=4, components=(400, 250)).components
+    (400, 250)
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -61,7 +61,24 @@ def split(
 def stream(
     representation: Representation, system: System, chunk_bytes: int = CHUNK_BYTES
 ) -> Iterator[Features]:
-    """Features of all centres, a chunk at a time and in order; structures keep their numbers."""
+    """Features of all centres, a chunk at a time and in order; structures keep their numbers.
+
+    Parameters
+    ----------
+    representation
+        The representation; its contractions must have been fitted.
+    system
+        Any number of structures.
+    chunk_bytes
+        Bound on the memory of one chunk.
+
+    Examples
+    --------
+    >>> import ase
+    >>> system = System.from_atoms([ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])] * 10, cutoff=2.0)
+    >>> [len(part.values) for part in stream(build(ThreeCenterSpec()), system, 10**6)]
+    [3, 3, 3, 3, 3, 3, 2]
+    """
     for part in split(representation, system, chunk_bytes):
         yield representation(part)
 

@@ -1,0 +1,121 @@
+"""Features in HDF5: in bounded memory, complete or not at all."""
+
+from collections import namedtuple
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from one_thread import one_thread  # noqa: F401
+
+from atomplete import featurize as module
+from atomplete.degenerate.families import generate
+from atomplete.errors import InputError
+from atomplete.featurize import featurize
+from atomplete.files import content_hash
+from atomplete.representations import (
+    DensityCorrelationsSpec,
+    ExpansionSpec,
+    ThreeCenterSpec,
+    build,
+)
+from atomplete.system import System
+
+BASIS = ExpansionSpec(max_radial=2, max_angular=2)
+SPECS = {
+    "three_center": ThreeCenterSpec(expansion=BASIS),
+    "contracted": ThreeCenterSpec(expansion=BASIS, radial_components=1, components=(6, 2)),
+    "density_correlations": DensityCorrelationsSpec(expansion=BASIS),
+}
+
+
+@pytest.fixture(scope="module")
+def structures():
+    return [*generate("b8", 4), Atoms("B", info={"center": 0})]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_chunks_do_not_show(structures, tmp_path, name):
+    for chunk_bytes in (1, 10**9):
+        path = tmp_path / f"{chunk_bytes}.h5"
+        featurize(structures, SPECS[name], path, chunk_bytes=chunk_bytes, progress=False)
+    with h5py.File(tmp_path / "1.h5") as small, h5py.File(tmp_path / "1000000000.h5") as large:
+        assert set(small) == set(large)
+        for column in small:
+            expected = large[column][()]
+            np.testing.assert_allclose(small[column][()], expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_returned_representation_makes_the_rows_of_the_file(structures, tmp_path, name):
+    representation = featurize(structures, SPECS[name], tmp_path / "f.h5", progress=False)
+    expected = representation(System.from_atoms(structures, BASIS.cutoff))
+    with h5py.File(tmp_path / "f.h5") as file:
+        np.testing.assert_allclose(file["values"], expected.values, rtol=0, atol=1e-10)
+        np.testing.assert_array_equal(file["structure"], expected.rows["structure"])
+
+
+def test_labels_of_features_say_which_is_which(structures, tmp_path):
+    featurize(structures, SPECS["three_center"], tmp_path / "f.h5", progress=False)
+    with h5py.File(tmp_path / "f.h5") as file:
+        labels, parity = file["labels"][()], file["parity"][()]
+    assert len(labels) == len(parity) == len(np.unique(labels, axis=0))
+    np.testing.assert_array_equal(parity, (-1) ** labels[:, 1::2].sum(1))
+
+
+def test_attributes_say_where_the_features_come_from(structures, tmp_path):
+    featurize(structures, SPECS["contracted"], tmp_path / "f.h5", progress=False)
+    with h5py.File(tmp_path / "f.h5") as file:
+        spec = ThreeCenterSpec.model_validate_json(file.attrs["representation"])
+        assert spec == SPECS["contracted"]
+        assert file.attrs["structures_sha256"] == content_hash(structures)
+
+
+def test_an_interrupted_run_leaves_nothing_and_keeps_the_old_file(
+    structures, tmp_path, monkeypatch
+):
+    path = tmp_path / "f.h5"
+    featurize(structures, SPECS["three_center"], path, progress=False)
+    before = path.read_bytes()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_write_rows", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        featurize(structures, SPECS["density_correlations"], path, progress=False)
+    assert [file.name for file in tmp_path.iterdir()] == ["f.h5"]
+    assert path.read_bytes() == before
+
+
+def test_the_disk_is_asked_before_anything_is_computed(structures, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    spec, dtype = SPECS["three_center"], torch.float32
+    n_rows = 8 * 49
+    size = n_rows * len(build(spec).parity) * 4
+    asked = []
+
+    def disk_usage(folder):
+        asked.append(folder)
+        return usage(10**12, 0, free)
+
+    monkeypatch.setattr(module.shutil, "disk_usage", disk_usage)
+    path = tmp_path / "new" / "folder" / "f.h5"
+    free = int(size / 0.95) - 10
+    with pytest.raises(InputError, match=rf"f\.h5: {n_rows} rows of .* GB are free"):
+        featurize(structures, spec, path, dtype=dtype, progress=False)
+    assert not (tmp_path / "new").exists()
+    free = int(size / 0.95) + 10
+    featurize(structures, spec, path, dtype=dtype, progress=False)
+    assert path.exists()
+    assert asked == [tmp_path, tmp_path]
+
+
+def test_chosen_centers(tmp_path):
+    atoms = generate("b8", 1)[0]
+    spec = SPECS["density_correlations"]
+    for centers, expected in (("all", list(range(8))), ("info", [0]), ("auto", [0])):
+        featurize([atoms], spec, tmp_path / "f.h5", centers=centers, progress=False)
+        with h5py.File(tmp_path / "f.h5") as file:
+            assert file["center"][()].tolist() == expected
