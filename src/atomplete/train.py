@@ -19,6 +19,7 @@ from atomplete.files import atomic_write
 from atomplete.models import EnergyModel, RowTable
 from atomplete.models.checkpoint import read_tensors, write_tensors
 from atomplete.progress import progress_of
+from atomplete.versions import versions
 
 #: Seconds between checkpoints: what a kill costs at the most, beside the epoch at hand.
 CHECKPOINT_INTERVAL = 5.0
@@ -99,7 +100,7 @@ def train(
     """Train the model of an ``EnergyModel`` on features computed before; it ends at its best.
 
     The state with the smallest validation loss is kept. A checkpoint in ``folder`` is resumed
-    if options, seed and data are the same; the result is that of a run without a break.
+    if options, seed, data and versions are the same; the result is that of a run without a break.
 
     Parameters
     ----------
@@ -137,7 +138,8 @@ def train(
         predicted = model(table.batch(structures), len(structures))
         return objective.loss(predicted[position], groups)
 
-    identity = _identity(model, spec, seed, energies, train_groups, validation_groups)
+    data = (table.features.values, energies, train_groups, validation_groups)
+    identity = _identity(model, spec, seed, data)
     run = _Run.open(folder, identity)
     run.restore(learner=learner, optimizer=optimizer, schedule=schedule)
     with progress_of(f"{folder.name} epochs", spec.epochs - run.epoch, progress) as step:
@@ -256,8 +258,9 @@ def _schedule(
     )  # fmt: skip
 
 
-def _identity(model: EnergyModel, spec: TrainSpec, seed: int, *data: Tensor) -> str:
-    digest = hashlib.sha256(f"{model.spec!r} {spec!r} {seed}".encode())
+def _identity(model: EnergyModel, spec: TrainSpec, seed: int, data: tuple[Tensor, ...]) -> str:
+    """What a checkpoint must share with a run to be resumed by it."""
+    digest = hashlib.sha256(f"{model.spec!r} {spec!r} {seed} {versions()}".encode())
     for tensor in data:
-        digest.update(tensor.numpy().tobytes())
+        digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()

@@ -91,7 +91,7 @@ def _draw(
         axes.set_title(
             f"{row.row}\nrelative error {error[0]:#.3g}  (published {error[1]:#.3g})", fontsize=9
         )
-        axes.set_xlabel(f"{row.labels} {quantity}, eV")
+        axes.set_xlabel(f"{Path(row.labels).stem} {quantity}, eV")
     panels[0].set_ylabel(f"predicted {quantity}, eV")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
