@@ -13,10 +13,10 @@ reproduce: $(VENV)/.reproduce-ready
 	$(BIN)/atomplete reproduce -o $(OUT) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 fast-test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .

@@ -4,7 +4,13 @@ Packages that meet users are left out: they answer bad input with a sentence of 
 a check of the annotations would pre-empt.
 """
 
+import os
+
 from jaxtyping import install_import_hook
+
+# Tensors in tests are tiny, and the tests run side by side: threads would wait for each other.
+# Before torch is loaded, and for the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # installed before anything imports the package; the hook stays for the whole run
 install_import_hook(

@@ -11,7 +11,6 @@ import torch
 import yaml
 from ase import Atoms
 from labelled_pairs import SMALL, labelled, write_labelled
-from one_thread import one_thread  # noqa: F401
 
 from atomplete.cli import main
 from atomplete.data import read_structures, write_structures

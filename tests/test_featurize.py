@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from one_thread import one_thread  # noqa: F401
 
 from atomplete import featurize as module
 from atomplete.degenerate.families import generate

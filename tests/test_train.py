@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from one_thread import one_thread  # noqa: F401
 
 from atomplete import train as train_module
 from atomplete.errors import InputError

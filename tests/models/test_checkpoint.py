@@ -4,7 +4,6 @@ import pickle
 
 import pytest
 import torch
-from one_thread import one_thread  # noqa: F401
 from small_models import REPRESENTATIONS, energy_model, molecule
 
 from atomplete.errors import InputError

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from one_thread import one_thread  # noqa: F401
 from small_models import (
     CUTOFF,
     REPRESENTATIONS,

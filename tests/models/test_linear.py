@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from one_thread import one_thread  # noqa: F401
 from small_models import CUTOFF, REPRESENTATIONS, energy_model, molecule
 
 from atomplete.models import EnergyModel, EnergyModelSpec, LinearSpec

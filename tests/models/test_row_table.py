@@ -3,7 +3,6 @@ from dataclasses import fields
 import pytest
 import torch
 from ase import Atoms
-from one_thread import one_thread  # noqa: F401
 from small_models import CUTOFF, REPRESENTATIONS, energy_model, molecule
 
 from atomplete.models import RowTable, row_table

@@ -9,7 +9,6 @@ import time
 
 import pytest
 from labelled_pairs import SMALL, write_labelled
-from one_thread import one_thread  # noqa: F401
 
 from atomplete.paper import ReproduceOptions, reproduce
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from labelled_pairs import SMALL, embedding_energy, labelled, write_labelled
-from one_thread import one_thread  # noqa: F401
 
 from atomplete.data import write_structures
 from atomplete.errors import InputError

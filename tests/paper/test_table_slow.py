@@ -5,7 +5,6 @@ Labels are GFN2-xTB, the budget is the standard one with fewer epochs. Half a mi
 
 import numpy as np
 import pytest
-from one_thread import one_thread  # noqa: F401
 
 from atomplete.paper import ReproduceOptions, reproduce
 from atomplete.paper.data import LabelledPairs
