@@ -35,7 +35,7 @@ $(VENV)/.reproduce-ready: $(VENV)/.torch-ready pyproject.toml
 	@touch $@
 
 $(VENV)/.test-ready: $(VENV)/.torch-ready pyproject.toml
-	$(INSTALL) --editable '.[dft,peers,dev]'
+	$(INSTALL) --editable '.[dft,peers,dask,dev]'
 	@touch $@ $(VENV)/.reproduce-ready
 
 clean:

@@ -26,7 +26,17 @@ LINES = (
     ("cli", "testing"),
 )
 LINE_OF = {part: number for number, line in enumerate(LINES) for part in line}
-OPTIONAL = ("tblite", "pyscf", "featomic", "dscribe", "dask", "chemiscope", "plotly")
+OPTIONAL = (
+    "tblite",
+    "pyscf",
+    "featomic",
+    "dscribe",
+    "dask",
+    "distributed",
+    "dask_jobqueue",
+    "chemiscope",
+    "plotly",
+)
 
 ROOT = Path(atomplete.__file__).parent
 MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))

@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from atomplete.data import write_structures
+from atomplete.labels import XTB, label_file
+
 
 def _b8(sign):
     """The first pair of arXiv:2302.14770, from its six parameters."""
@@ -22,19 +25,28 @@ def pair_zero():
     return _b8(+1), _b8(-1)
 
 
+def rattled_b8(number, seed=0):
+    """Many different small structures."""
+    rng = np.random.default_rng(seed)
+    plus = _b8(+1)
+    structures = []
+    for index in range(number):
+        atoms = plus.copy()
+        atoms.positions += rng.normal(scale=0.05, size=(8, 3))
+        atoms.info["pair_id"] = index
+        structures.append(atoms)
+    return structures
+
+
 @pytest.fixture
 def rattled():
-    """Many different small structures."""
+    return rattled_b8
 
-    def make(number, seed=0):
-        rng = np.random.default_rng(seed)
-        plus = _b8(+1)
-        structures = []
-        for index in range(number):
-            atoms = plus.copy()
-            atoms.positions += rng.normal(scale=0.05, size=(8, 3))
-            atoms.info["pair_id"] = index
-            structures.append(atoms)
-        return structures
 
-    return make
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A folder with a file of structures, and what xTB makes of it when nothing goes wrong."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    write_structures(folder / "in.xyz", rattled_b8(200))
+    label_file(folder / "in.xyz", folder / "out.xyz", XTB(), 2, progress=False)
+    return folder

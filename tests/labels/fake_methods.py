@@ -31,7 +31,8 @@ class Fake:
     def compute(self, atoms):
         with Path(self.log).open("a") as log:
             log.write(f"{os.getpid()}\n")
-        match atoms.info.get("act"):
+        calm = Path(f"{self.log}.calm").exists()
+        match None if calm else atoms.info.get("act"):
             case "fail":
                 return Label.failed("SCF not converged", 0.5, self.name, self.settings)
             case "raise":
@@ -42,6 +43,13 @@ class Fake:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "sleep":
                 time.sleep(60)
+            case "garble":
+                return Label(float("nan"), None, True, 0.1, self.name, self.settings)
+            case "once":  # dies once: what a worker that was killed looks like
+                done = Path(f"{self.log}.died")
+                if not done.exists():
+                    done.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
         energy = self.scale * float(np.sum(atoms.positions**2))
         return Label(
             energy, -2 * self.scale * atoms.positions, True, 0.25, self.name, self.settings

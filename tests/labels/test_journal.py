@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from atomplete.data import content_hash
 from atomplete.errors import InputError
 from atomplete.labels import XTB, Journal, Label
 
@@ -90,3 +91,79 @@ def test_failed_labels_are_valid_json(tmp_path):
         journal.append(atom(0), Label.failed("no SCF", 2.0, "xtb", SETTINGS))
     entry = json.loads((tmp_path / "j").read_text())
     assert entry["energy"] is None
+
+
+def test_a_line_that_does_not_fit_on_the_disk_leaves_no_trace(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        journal.append(atom(0), label(-1.0))
+        before = (tmp_path / "j").read_bytes()
+        file = journal._file
+
+        class Full:
+            truncate = file.truncate
+
+            def write(self, line):
+                return file.write(line[: len(line) // 2])
+
+        journal._file = Full()
+        with pytest.raises(InputError, match=r"j: it cannot be written \(No space left"):
+            journal.append(atom(1), label(-2.0))
+        assert journal.find(atom(1), XTB()) is None
+        journal._file = file
+        assert (tmp_path / "j").read_bytes() == before
+        journal.append(atom(1), label(-2.0))
+    with Journal(tmp_path / "j") as journal:
+        assert journal.find(atom(1), XTB()).energy == -2.0
+
+
+def test_journals_without_stress_and_ladder_are_read(tmp_path):
+    entry = {"structure": content_hash([atom(0)]), "method": "xtb", "settings": SETTINGS}
+    entry |= {"converged": True, "energy": -1.0, "forces": None, "seconds": 1.0, "reason": None}
+    (tmp_path / "j").write_text(json.dumps(entry) + "\n")
+    with Journal(tmp_path / "j") as journal:
+        found = journal.find(atom(0), XTB())
+    assert (found.energy, found.stress, found.rung, found.transient) == (-1.0, None, "plain", False)
+
+
+def journal_of(path, labels):
+    with Journal(path) as journal:
+        for z, value in labels.items():
+            journal.append(atom(z), value)
+    return path
+
+
+def test_merged_journals_complete_each_other(tmp_path):
+    failed = Label.failed("no SCF", 2.0, "xtb", SETTINGS)
+    journal_of(tmp_path / "ours", {0: label(-1.0), 1: failed, 3: label(-4.0), 4: label(-5.0)})
+    theirs = journal_of(
+        tmp_path / "theirs",
+        {0: label(-1.5), 1: label(-2.0), 2: label(-3.0), 3: failed, 4: label(-5.000001)},
+    )
+    pushed = label(-7.0)
+    pushed.forces[0, 0] += 0.1
+    journal_of(tmp_path / "third", {2: pushed, 5: label(-6.0)})
+    with theirs.open("ab") as file:
+        file.write(b'{"structure": "still being writ')
+    before = theirs.read_bytes()
+    for _ in range(2):  # the second time changes nothing
+        with Journal(tmp_path / "ours") as journal:
+            conflicts = journal.merge(theirs)
+            energies = [journal.find(atom(z), XTB()).energy for z in range(5)]
+        assert energies == [-1.0, -2.0, -3.0, -4.0, -5.0]
+        assert len(conflicts) == 1
+        assert "theirs: xtb labels of structure" in conflicts[0]
+        assert "-1.000000 and -1.500000 eV" in conflicts[0]
+        assert (tmp_path / "ours").read_bytes().count(b"\n") == 6
+    assert theirs.read_bytes() == before
+    with Journal(tmp_path / "ours") as journal:
+        assert "-3.000000 and -7.000000 eV" in journal.merge(tmp_path / "third")[0]
+        assert journal.find(atom(5), XTB()).energy == -6.0
+        moved = label(-6.0)
+        moved.forces[0, 0] += 0.1
+        journal_of(tmp_path / "fourth", {5: moved, 0: Label(-1.0, None, True, 1, "xtb", SETTINGS)})
+        assert [text.rpartition(": ")[2] for text in journal.merge(tmp_path / "fourth")] == [
+            "forces that differ by 0.1 eV/Å",
+            "one with forces, one without",
+        ]
+        with pytest.raises(InputError, match="absent: the journal cannot be read"):
+            journal.merge(tmp_path / "absent")

@@ -45,8 +45,38 @@ def test_what_does_not_converge_is_no_label(monkeypatch):
     monkeypatch.setattr(atomplete.labels.pbe, "_mean_field", impatient)
     label = PBE().compute(molecule("LiH"))
     assert (label.converged, label.forces) == (False, None)
-    assert label.reason == "SCF not converged in 1 cycles"
+    assert label.reason == "SCF not converged in 1 cycles; tried plain, damping, level shift"
     assert np.isnan(label.energy)
+
+
+@pytest.mark.parametrize("recipe", ["fast", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rung", ["damping", "level shift"])
+def test_the_ladder_ends_where_the_plain_way_does(monkeypatch, recipe, rung):
+    method = PBE(recipe, forces=True)
+    plain = method.compute(molecule("LiH"))
+    tried, smearing = [], set()
+    run, build = PBE._scf, atomplete.labels.pbe._mean_field
+
+    def failing(self, atoms, name):
+        tried.append(name)
+        scf = run(self, atoms, name)
+        scf.converged = scf.converged and name == rung
+        smearing.add((scf.sigma, scf.smearing_method, scf.level_shift))
+        return scf
+
+    def watched(*args):
+        scf = build(*args)
+        smearing.add((scf.sigma, scf.smearing_method, scf.level_shift))
+        return scf
+
+    monkeypatch.setattr(PBE, "_scf", failing)
+    monkeypatch.setattr(atomplete.labels.pbe, "_mean_field", watched)
+    label = method.compute(molecule("LiH"))
+    assert (label.rung, tried[-1], tried[0]) == (rung, rung, "plain")
+    assert smearing == {(0.01, "fermi", 0.0)}  # and no level shift in what gives the label
+    assert label.settings == plain.settings
+    np.testing.assert_allclose(label.energy, plain.energy, atol=1e-6, rtol=0)
+    np.testing.assert_allclose(label.forces, plain.forces, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("symbol", ["Cs", "X", "U"])

@@ -37,10 +37,48 @@ def test_forces_are_minus_the_derivative_of_the_energy(atoms, pair_zero):
     atoms = pair_zero[0] if atoms is None else atoms
     forces = XTB().compute(atoms).forces
     assert np.abs(forces).max() > 0.1
-    for atom in (0, len(atoms) - 1):
+    for atom in {0, 7} & {*range(len(atoms))}:
         for axis in range(3):
             expected = finite_difference(atoms, atom, axis)
             np.testing.assert_allclose(forces[atom, axis], expected, atol=1e-5, rtol=0)
+
+
+def test_stress_is_the_derivative_of_the_energy_by_the_strain():
+    atoms = periodic()
+    stress = XTB().compute(atoms).stress
+    assert np.abs(stress).max() > 1e-3
+    for component, (a, b) in ((0, (0, 0)), (3, (1, 2)), (5, (0, 1))):
+        energies = []
+        for h in (-1e-3, 1e-3):
+            strain = np.eye(3)
+            strain[a, b] += h / 2
+            strain[b, a] += h / 2
+            moved = atoms.copy()
+            moved.set_cell(atoms.cell @ strain, scale_atoms=True)
+            energies.append(XTB().compute(moved).energy)
+        derivative = (energies[1] - energies[0]) / 2e-3 / atoms.get_volume()
+        np.testing.assert_allclose(stress[component], derivative, atol=1e-5, rtol=0)
+    assert XTB().compute(molecule("OH")).stress is None
+
+
+def test_the_ladder_ends_where_the_plain_way_does(pair_zero, monkeypatch):
+    plain = XTB().compute(pair_zero[0])
+    mixings = []
+    calculator = XTB._calculator
+
+    def impatient(self, atoms, mixing):
+        mixings.append(mixing)
+        made = calculator(self, atoms, mixing)
+        if len(mixings) == 1:
+            made.set("max-iter", 2)
+        return made
+
+    monkeypatch.setattr(XTB, "_calculator", impatient)
+    damped = XTB().compute(pair_zero[0])
+    assert (plain.rung, damped.rung, mixings) == ("plain", "damping", [0.4, 0.1])
+    assert plain.settings == damped.settings
+    np.testing.assert_allclose(damped.energy, plain.energy, atol=1e-7, rtol=0)
+    np.testing.assert_allclose(damped.forces, plain.forces, atol=1e-5, rtol=0)
 
 
 def test_b8_energies(pair_zero):
@@ -90,7 +128,7 @@ def test_failures_are_labels_with_a_reason(pair_zero):
     assert not label.converged
     assert np.isnan(label.energy)
     assert label.forces is None
-    assert label.reason == "SCF not converged in 2 cycles"
+    assert label.reason == "SCF not converged in 2 cycles; tried plain, damping"
     too_close = XTB().compute(Atoms("B2", positions=np.zeros((2, 3))))
     assert too_close.reason == "Too close interatomic distances found"
 
@@ -118,7 +156,7 @@ def test_a_missing_package_names_the_extra(monkeypatch):
 
 def test_unknown_methods_and_options():
     assert get_method("xtb", accuracy=0.1) == replace(XTB(), accuracy=0.1)
-    with pytest.raises(InputError, match="no label method 'lda'; choose from xtb, pbe"):
+    with pytest.raises(InputError, match="no label method 'lda'; choose from xtb, pbe, ase:NAME"):
         get_method("lda")
     with pytest.raises(InputError, match="xtb has no option 'acuracy'; choose from electronic"):
         get_method("xtb", acuracy=0.1)

@@ -1,19 +1,31 @@
-"""Energies and forces of reference methods: GFN2-xTB and PBE, resumable and in parallel."""
+"""Energies and forces of reference methods and of ASE's calculators, resumable and in parallel."""
 
-from atomplete.labels.campaign import LabelSummary, label_file, label_structures
+from atomplete.labels.ase_calculator import AseCalculator
+from atomplete.labels.campaign import label_file, label_structures
+from atomplete.labels.card import LabelSummary
+from atomplete.labels.cluster import DaskWorkers, dask_client, slurm_cluster
 from atomplete.labels.journal import Journal
-from atomplete.labels.label import Label, LabelMethod, get_method
+from atomplete.labels.label import Label, LabelMethod
+from atomplete.labels.methods import get_method
 from atomplete.labels.pbe import PBE
+from atomplete.labels.selection import Selection
+from atomplete.labels.workers import LocalWorkers
 from atomplete.labels.xtb import XTB
 
 __all__ = [
     "PBE",
     "XTB",
+    "AseCalculator",
+    "DaskWorkers",
     "Journal",
     "Label",
     "LabelMethod",
     "LabelSummary",
+    "LocalWorkers",
+    "Selection",
+    "dask_client",
     "get_method",
     "label_file",
     "label_structures",
+    "slurm_cluster",
 ]

@@ -2,65 +2,30 @@
 
 import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomplete.data import content_hash, read_structures, write_structures
+from atomplete.data import content_hash, write_structures
 from atomplete.data.xyz import check_output
 from atomplete.errors import InputError
-from atomplete.labels.journal import Journal
+from atomplete.labels.card import LabelSummary, write_card
+from atomplete.labels.journal import Journal, reporting_disk
 from atomplete.labels.label import Label, LabelMethod
-from atomplete.labels.workers import Accident, compute_all
+from atomplete.labels.selection import Selection
+from atomplete.labels.workers import LocalWorkers, Workers
 from atomplete.progress import progress_of
-
-
-@dataclass(frozen=True)
-class LabelSummary:
-    """What :func:`label_file` did.
-
-    Attributes
-    ----------
-    output : Path
-        The file with the labelled structures.
-    journal : Path
-        The journal beside it.
-    labelled : int
-        Number of structures in the output.
-    resumed : int
-        Number of structures, of all, whose labels were in the journal before.
-    failed : tuple of (int, str)
-        Index in the input and reason of each structure left out of the output.
-
-    Examples
-    --------
-    >>> print(LabelSummary(Path("a.xyz"), Path("a.xyz.journal.jsonl"), 8, 3, ((5, "no SCF"),)))
-    8 structures labelled in a.xyz (3 from the journal), 1 failed
-    """
-
-    output: Path
-    journal: Path
-    labelled: int
-    resumed: int
-    failed: tuple[tuple[int, str], ...]
-
-    def __str__(self) -> str:
-        """One line for people."""
-        return (
-            f"{self.labelled} structures labelled in {self.output} "
-            f"({self.resumed} from the journal), {len(self.failed)} failed"
-        )
 
 
 def label_structures(
     structures: Sequence[Atoms],
     method: LabelMethod,
     journal_path: str | os.PathLike[str],
-    workers: int = 1,
+    workers: int | Workers = 1,
     progress: bool = True,
 ) -> list[Label]:
     """Label structures, skipping those that the journal holds already.
@@ -75,11 +40,13 @@ def label_structures(
     method
         The method; it must pickle.
     journal_path
-        The journal, made if it does not exist. Labels that failed are kept in it with their
-        reason and not tried again; calculations that broke with an exception or took their
-        process down are not kept.
+        The journal, made if it does not exist. Failures are kept in it with their reason; those
+        that may lie with the machine (exceptions, time limits, lost processes) are tried again
+        by the next run.
     workers
-        Number of processes.
+        Number of processes, or what computes the labels
+        (:class:`~atomplete.labels.workers.LocalWorkers`,
+        :class:`~atomplete.labels.cluster.DaskWorkers`).
     progress
         Whether to show a bar, or lines where stderr is no terminal.
 
@@ -104,47 +71,24 @@ def label_structures(
     """
     for index, atoms in enumerate(structures):
         method.check(atoms, f"structure {index}")
+    numbered = dict(enumerate(structures))
+    workers = LocalWorkers(workers) if isinstance(workers, int) else workers
     with Journal(journal_path) as journal:
-        return _label(structures, method, journal, workers, progress)[0]
-
-
-def _label(
-    structures: Sequence[Atoms], method: LabelMethod, journal: Journal, workers: int, progress: bool
-) -> tuple[list[Label], int]:
-    """Labels of all structures, and how many of them the journal had."""
-    if workers < 1:
-        raise InputError(f"the number of workers must be 1 or more, not {workers}")
-    found = [journal.find(atoms, method) for atoms in structures]
-    missing: dict[str, list[int]] = {}  # indices by content
-    for index, atoms in enumerate(structures):
-        if found[index] is None:
-            missing.setdefault(content_hash([atoms]), []).append(index)
-    equal_to = {indices[0]: indices for indices in missing.values()}
-    tasks = ((index, structures[index]) for index in equal_to)
-    with (
-        progress_of(f"{method.name} labels", len(equal_to), progress) as step,
-        closing(compute_all(method, tasks, min(workers, len(equal_to)))) as results,
-    ):
-        for index, result in results:
-            if isinstance(result, Accident):
-                label = Label.failed(result.reason, 0.0, method.name, method.settings)
-            else:
-                label = result
-                journal.append(structures[index], label)
-            for same in equal_to[index]:
-                found[same] = label
-            step()
-    labels = [label for label in found if label is not None]
-    return labels, len(labels) - sum(map(len, missing.values()))
+        labels, _ = _label(numbered, method, journal, workers, Selection(), progress)
+    return [labels[index] for index in numbered]
 
 
 def label_file(
     input: str | os.PathLike[str],
     output: str | os.PathLike[str],
     method: LabelMethod,
-    workers: int = 1,
+    workers: int | Workers = 1,
     journal: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    *,
+    selection: Selection | None = None,
+    merge: Sequence[str | os.PathLike[str]] = (),
+    licence: str = "not stated",
 ) -> LabelSummary:
     """Label the structures of a file and write those that succeeded as extended XYZ.
 
@@ -154,13 +98,19 @@ def label_file(
         A file that :func:`~atomplete.data.read_structures` reads.
     output
         The file to write; its folder is made if need be. Each structure keeps its ``info``
-        (old labels go) and gains energy and forces, as ASE's calculator results, and in
-        ``info`` ``label_method``, ``label_settings`` (JSON), ``label_seconds`` and
-        ``label_converged``.
+        (old labels go) and gains energy, forces and stress, as ASE's calculator results, and in
+        ``info`` ``label_method``, ``label_settings`` (JSON), ``label_rung``, ``label_seconds``
+        and ``label_converged``. Beside it ``<output>.card.yaml`` says what the numbers are.
     method, workers, progress
         As in :func:`label_structures`.
     journal
         The journal; by default ``<output>.journal.jsonl``.
+    selection
+        Which of the structures, and for how long; by default all, until they are done.
+    merge
+        Journals of other machines, whose labels are taken over first.
+    licence
+        For the card.
 
     Returns
     -------
@@ -170,11 +120,13 @@ def label_file(
     Raises
     ------
     InputError
-        For input that cannot be used, and if not one structure could be labelled.
+        For input that cannot be used, a disk that is full, and if not one structure could be
+        labelled.
 
     Examples
     --------
     >>> import tempfile
+    >>> from atomplete.data import read_structures
     >>> from atomplete.labels import XTB
     >>> h2 = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]])
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -186,36 +138,87 @@ def label_file(
     -26.7211 eV
     """
     output = Path(output)
-    structures = read_structures(input)
-    for index, atoms in enumerate(structures):
-        method.check(atoms, f"{input}, structure {index}")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    selection = selection or Selection()
+    workers = LocalWorkers(workers) if isinstance(workers, int) else workers
+    structures, failures = selection.read(input, method)
+    with reporting_disk(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
     check_output(output)
     journal = Path(f"{output}.journal.jsonl" if journal is None else journal)
     with Journal(journal) as opened:
-        labels, resumed = _label(structures, method, opened, workers, progress)
-    failed = tuple(
-        (index, str(label.reason)) for index, label in enumerate(labels) if not label.converged
-    )
-    if len(failed) == len(labels):
+        conflicts = tuple(conflict for other in merge for conflict in opened.merge(other))
+        labels, resumed = _label(structures, method, opened, workers, selection, progress)
+    labelled = [
+        (structures[index], label) for index, label in sorted(labels.items()) if label.converged
+    ]
+    failures += [(index, str(label.reason)) for index, label in labels.items() if label.reason]
+    remaining = len(structures) - len(labels)
+    failed = tuple(sorted(failures))
+    if failed and not labelled:
         raise InputError(
-            f"{input}: none of its {len(labels)} structures could be labelled; "
+            f"{input}: none of its {len(failed)} structures could be labelled; "
             f"the first failed with: {failed[0][1]}"
         )
-    pairs = zip(structures, labels, strict=True)
-    write_structures(output, [_labelled(atoms, label) for atoms, label in pairs if label.converged])
-    return LabelSummary(output, journal, len(labels) - len(failed), resumed, failed)
+    summary = LabelSummary(output, journal, len(labelled), resumed, failed, remaining, conflicts)
+    if labelled:
+        with reporting_disk(output):
+            write_structures(output, [_labelled(atoms, label) for atoms, label in labelled])
+            write_card(summary, Path(input).name, method, labelled, licence)
+    return summary
+
+
+def _label(
+    structures: Mapping[int, Atoms],
+    method: LabelMethod,
+    journal: Journal,
+    workers: Workers,
+    selection: Selection,
+    progress: bool,
+) -> tuple[dict[int, Label], int]:
+    """Labels by index, and how many of them the journal had."""
+    labels: dict[int, Label] = {}
+    untried: dict[str, list[int]] = {}  # indices of equal structures, by content
+    broken: dict[str, list[int]] = {}
+    for index, atoms in structures.items():
+        label = journal.find(atoms, method)
+        if label is None:
+            untried.setdefault(content_hash([atoms]), []).append(index)
+        elif label.transient or (selection.retry_failed and not label.converged):
+            broken.setdefault(content_hash([atoms]), []).append(index)
+        else:
+            labels[index] = label
+    resumed = len(labels)
+    # what broke before comes last: it may hang again
+    todo = [*untried.values(), *broken.values()][: selection.limit]
+    equal_to = {indices[0]: indices for indices in todo}
+    end = time.monotonic() + 3600 * (selection.max_hours or float("inf"))
+
+    def tasks() -> Iterator[tuple[int, Atoms]]:
+        for index in equal_to:
+            if time.monotonic() > end:
+                return
+            yield index, structures[index]
+
+    with (
+        progress_of(f"{method.name} labels", len(todo), progress) as step,
+        closing(workers.compute(method, tasks())) as results,
+    ):
+        for index, label in results:
+            journal.append(structures[index], label)
+            labels.update(dict.fromkeys(equal_to[index], label))
+            step()
+    return labels, resumed
 
 
 def _labelled(atoms: Atoms, label: Label) -> Atoms:
     labelled = atoms.copy()  # without its calculator
-    results: dict[str, object] = {"energy": label.energy}
-    if label.forces is not None:
-        results["forces"] = label.forces
-    labelled.calc = SinglePointCalculator(labelled, **results)
+    results = {"energy": label.energy, "forces": label.forces, "stress": label.stress}
+    given = {name: value for name, value in results.items() if value is not None}
+    labelled.calc = SinglePointCalculator(labelled, **given)
     labelled.info.update(
         label_method=label.method,
         label_settings=json.dumps(label.settings, sort_keys=True),
+        label_rung=label.rung,
         label_seconds=round(label.seconds, 6),
         label_converged=label.converged,
     )

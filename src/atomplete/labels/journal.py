@@ -6,6 +6,8 @@ import json
 import os
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +21,9 @@ from atomplete.labels.label import Label, LabelMethod, Settings
 #: Seconds between flushes to the disk. A killed process loses nothing, for the system has each
 #: line at once; a power failure loses at most the labels of this time.
 SYNC_INTERVAL = 1.0
+
+#: Energies (eV) and forces (eV/Å) of two machines that differ by more contradict each other.
+ENERGY_TOLERANCE, FORCE_TOLERANCE = 1e-5, 1e-3
 
 
 class Journal:
@@ -36,8 +41,8 @@ class Journal:
     Raises
     ------
     InputError
-        If the file cannot be opened, is in use by another process, or has a line, other than
-        the last, that is no label.
+        If the file cannot be opened or written, is in use by another process, or has a line,
+        other than the last, that is no label.
 
     Examples
     --------
@@ -68,29 +73,16 @@ class Journal:
             pass  # some network file systems have no locks
         self._synced = time.monotonic()
         try:
-            self._labels = self._read()
+            self._labels, whole = _read(self.path)
+            if whole < self.path.stat().st_size:
+                warnings.warn(
+                    f"{self.path}: the last line is not complete; it is dropped and computed again",
+                    stacklevel=2,
+                )
+                self._file.truncate(whole)
         except InputError:
             self._file.close()
             raise
-
-    def _read(self) -> dict[str, Label]:
-        self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            warnings.warn(
-                f"{self.path}: the last line is not complete; it is dropped and computed again",
-                stacklevel=3,
-            )
-            self._file.truncate(whole)
-        labels = {}
-        for number, line in enumerate(content[:whole].splitlines(), start=1):
-            try:
-                key, label = _decode(line)
-            except (ValueError, KeyError, TypeError):
-                raise InputError(f"{self.path}, line {number}: this is no label") from None
-            labels[key] = label
-        return labels
 
     def find(self, atoms: Atoms, method: LabelMethod) -> Label | None:
         """Look up the label of a structure.
@@ -123,23 +115,77 @@ class Journal:
         label
             Its label.
 
+        Raises
+        ------
+        InputError
+            If the file cannot be written; what it held before stays whole.
+
         Examples
         --------
         See :class:`Journal`.
         """
-        structure = content_hash([atoms])
-        self._labels[_key(structure, label.method, label.settings)] = label
-        line = _encode(structure, label)
-        if self._file.write(line) < len(line):
-            raise OSError(errno.ENOSPC, "the disk is full", str(self.path))
-        if time.monotonic() - self._synced > SYNC_INTERVAL:
-            os.fsync(self._file.fileno())
-            self._synced = time.monotonic()
+        self._append(_key(content_hash([atoms]), label.method, label.settings), label)
+
+    def _append(self, key: str, label: Label) -> None:
+        line = _encode(json.loads(key)[0], label)
+        with reporting_disk(self.path):
+            written = self._file.write(line)
+            if written < len(line):
+                self._file.truncate(self.path.stat().st_size - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if time.monotonic() - self._synced > SYNC_INTERVAL:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
+        self._labels[key] = label
+
+    def merge(self, path: str | os.PathLike[str]) -> list[str]:
+        """Add what another journal has and this one lacks, such as that of another machine.
+
+        A label takes the place of a failure; where both have a label, this one's stays. The
+        other file is only read, and may still be in use: a last line without its end is left out.
+
+        Parameters
+        ----------
+        path
+            The other journal.
+
+        Returns
+        -------
+        list of str
+            One sentence for each structure whose two labels contradict each other: by more
+            than 1e-5 eV, by 1e-3 eV/Å in a force, or by one having forces and the other none.
+
+        Raises
+        ------
+        InputError
+            If the other file cannot be read as a journal.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> h2 = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name, energy in (("a", -31.7), ("b", -31.9)):
+        ...         with Journal(Path(folder) / name) as journal:
+        ...             journal.append(h2, Label(energy, None, True, 0.01, "xtb", {}))
+        ...     with Journal(Path(folder) / "a") as journal:
+        ...         print(journal.merge(Path(folder) / "b")[0].partition(": ")[2])
+        xtb labels of structure e06758fe1e54: -31.700000 and -31.900000 eV
+        """
+        conflicts = []
+        for key, theirs in _read(Path(path))[0].items():
+            ours = self._labels.get(key)
+            if ours is None or (theirs.converged and not ours.converged):
+                self._append(key, theirs)
+            elif ours.converged and theirs.converged and (how := _contradiction(ours, theirs)):
+                structure = json.loads(key)[0][:12]
+                conflicts.append(f"{path}: {ours.method} labels of structure {structure}: {how}")
+        return conflicts
 
     def close(self) -> None:
         """Flush to the disk and let others write."""
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file, reporting_disk(self.path):
+            os.fsync(self._file.fileno())
 
     def __enter__(self) -> "Journal":
         """Use the journal in a ``with`` block, which closes it."""
@@ -155,6 +201,66 @@ class Journal:
         self.close()
 
 
+@contextmanager
+def reporting_disk(path: Path) -> Iterator[None]:
+    """Say in one sentence that a file cannot be written, as on a full disk.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    InputError
+        In place of an ``OSError`` inside the block.
+
+    Examples
+    --------
+    >>> with reporting_disk(Path("a.xyz")):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: a.xyz: it cannot be written (No space left on device); what is \
+finished is kept, and the same command goes on from there
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: it cannot be written ({error.strerror or error}); what is finished is kept, "
+            "and the same command goes on from there"
+        ) from None
+
+
+def _read(path: Path) -> tuple[dict[str, Label], int]:
+    """Labels by key, and the number of bytes in whole lines."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: the journal cannot be read ({error.strerror})") from None
+    whole = content.rfind(b"\n") + 1
+    labels = {}
+    for number, line in enumerate(content[:whole].splitlines(), start=1):
+        try:
+            key, label = _decode(line)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(f"{path}, line {number}: this is no label") from None
+        labels[key] = label
+    return labels, whole
+
+
+def _contradiction(ours: Label, theirs: Label) -> str | None:
+    if abs(ours.energy - theirs.energy) > ENERGY_TOLERANCE:
+        return f"{ours.energy:.6f} and {theirs.energy:.6f} eV"
+    if (ours.forces is None) != (theirs.forces is None):
+        return "one with forces, one without"
+    if ours.forces is not None and theirs.forces is not None:
+        difference = np.abs(ours.forces - theirs.forces).max()
+        if difference > FORCE_TOLERANCE:
+            return f"forces that differ by {difference:.2g} eV/Å"
+    return None
+
+
 def _key(structure: str, method: str, settings: Settings) -> str:
     return json.dumps([structure, method, settings], sort_keys=True)
 
@@ -167,14 +273,18 @@ def _encode(structure: str, label: Label) -> bytes:
         "converged": label.converged,
         "energy": label.energy if label.converged else None,
         "forces": None if label.forces is None else label.forces.tolist(),
+        "stress": None if label.stress is None else label.stress.tolist(),
         "seconds": round(label.seconds, 6),
+        "rung": label.rung,
         "reason": label.reason,
+        "transient": label.transient,
     }
     return json.dumps(entry, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
 def _decode(line: bytes) -> tuple[str, Label]:
     entry = json.loads(line)
+    stress = entry.get("stress")  # journals of earlier versions lack this and the ladder
     label = Label(
         energy=float("nan") if entry["energy"] is None else float(entry["energy"]),
         forces=None if entry["forces"] is None else np.array(entry["forces"], dtype=float),
@@ -183,5 +293,8 @@ def _decode(line: bytes) -> tuple[str, Label]:
         method=entry["method"],
         settings=entry["settings"],
         reason=entry["reason"],
+        stress=None if stress is None else np.array(stress, dtype=float),
+        rung=entry.get("rung", "plain"),
+        transient=entry.get("transient", False),
     )
     return _key(entry["structure"], label.method, label.settings), label

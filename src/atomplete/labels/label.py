@@ -6,10 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from ase import Atoms
 
-from atomplete.errors import InputError
-
-#: A setting is a plain value, so that it can stand in a journal and in a file of structures.
-Settings = dict[str, str | int | float | bool]
+#: Settings are plain JSON values, so that they can stand in a journal and in a file of structures.
+Settings = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +30,20 @@ class Label:
         All options that the numbers depend on.
     reason : str or None
         Why it failed.
+    stress : ndarray, shape (6,), or None
+        Stress in eV/Å³ of a periodic structure, in Voigt's order xx, yy, zz, yz, xz, xy, as in
+        ASE: the derivative of ``energy`` by the strain over the volume.
+    rung : str
+        The step of the ladder of a hard self-consistency on which it converged: ``"plain"``,
+        ``"damping"`` or ``"level shift"``.
+    transient : bool
+        Whether the failure may lie with the machine and not with the structure: an exception,
+        a time limit, a lost process. A later run tries it again.
+
+    Raises
+    ------
+    ValueError
+        If the label counts as converged but holds numbers that are not finite.
 
     Examples
     --------
@@ -48,9 +60,26 @@ class Label:
     method: str
     settings: Settings
     reason: str | None = None
+    stress: np.ndarray | None = None
+    rung: str = "plain"
+    transient: bool = False
+
+    def __post_init__(self) -> None:
+        """Let no NaN pass for a label, whatever a calculator returned."""
+        for name in ("energy", "forces", "stress") if self.converged else ():
+            value = getattr(self, name)
+            if value is not None and not np.isfinite(value).all():
+                raise ValueError(f"the {name} of {self.method} is not finite")
 
     @classmethod
-    def failed(cls, reason: str, seconds: float, method: str, settings: Settings) -> "Label":
+    def failed(
+        cls,
+        reason: str,
+        seconds: float,
+        method: str,
+        settings: Settings,
+        transient: bool = False,
+    ) -> "Label":
         """Record that a calculation gave nothing that may be used.
 
         Parameters
@@ -59,7 +88,7 @@ class Label:
             What went wrong, in a few words.
         seconds
             Wall time spent.
-        method, settings
+        method, settings, transient
             As in :class:`Label`.
 
         Returns
@@ -72,7 +101,8 @@ class Label:
         >>> Label.failed("SCF not converged", 0.2, "xtb", {}).energy
         nan
         """
-        return cls(float("nan"), None, False, seconds, method, settings, reason)
+        energy = float("nan")
+        return cls(energy, None, False, seconds, method, settings, reason, transient=transient)
 
     def __repr__(self) -> str:
         """Say the method and the outcome, not the forces."""
@@ -83,7 +113,7 @@ class Label:
 class LabelMethod(Protocol):
     """What :func:`~atomplete.labels.campaign.label_structures` needs from a method.
 
-    A method is a small value that pickles, for it travels to worker processes.
+    A method is a small value that pickles, for it travels to other processes and machines.
 
     Examples
     --------
@@ -106,46 +136,3 @@ class LabelMethod(Protocol):
 
     def compute(self, atoms: Atoms) -> Label:
         """Label one structure; a calculation that does not converge is a failed label."""
-
-
-def get_method(name: str, **options: Any) -> LabelMethod:
-    """Make a label method from its name and options.
-
-    Parameters
-    ----------
-    name
-        ``"xtb"`` (:class:`~atomplete.labels.xtb.XTB`) or ``"pbe"``
-        (:class:`~atomplete.labels.pbe.PBE`).
-    **options
-        The fields of that class.
-
-    Returns
-    -------
-    LabelMethod
-        The method; its package is imported when it is first used.
-
-    Raises
-    ------
-    InputError
-        For a name, an option or a value that is not known.
-
-    Examples
-    --------
-    >>> get_method("xtb").settings["electronic_kt_hartree"]
-    0.01
-    >>> get_method("pbe", recipe="paper").settings["grid_level"]
-    5
-    """
-    from atomplete.labels.pbe import PBE
-    from atomplete.labels.xtb import XTB
-
-    methods: dict[str, type[XTB] | type[PBE]] = {"xtb": XTB, "pbe": PBE}
-    if name not in methods:
-        raise InputError(f"there is no label method {name!r}; choose from {', '.join(methods)}")
-    known = list(methods[name].__dataclass_fields__)
-    for option in options:
-        if option not in known:
-            raise InputError(
-                f"label method {name} has no option {option!r}; choose from {', '.join(known)}"
-            )
-    return methods[name](**options)

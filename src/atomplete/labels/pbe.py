@@ -21,6 +21,17 @@ SMEARING = 0.01
 #: Memory that PySCF plans with, in MB; several processes may run side by side.
 MAX_MEMORY = 2000
 
+#: The ladder for a self-consistency that does not converge. Every rung ends in an unshifted SCF
+#: with the same smearing and thresholds, so that it cannot change what the label means: a level
+#: shift would change the smeared occupations, and serves to find a density to start from only.
+RUNGS = ("plain", "damping", "level shift")
+
+#: Weight of the Fock matrix of the cycle before, on the rungs after the first.
+DAMPING = 0.5
+
+#: Shift of the empty orbitals in Hartree.
+LEVEL_SHIFT = 0.3
+
 _RECIPES: dict[str, Settings] = {
     "paper": {"density_fitting": False, "grid_level": 5, "convergence_hartree": 1e-9},
     "fast": {
@@ -39,6 +50,8 @@ class PBE:
 
     The energy is the free energy (``e_free``), whose derivative PySCF's analytic gradient is,
     but for the response of the integration grid. Structures are neutral and not periodic.
+    A structure that does not converge is tried again with damping, then with damping from the
+    density of an SCF with a level shift; the smearing stays as it is.
 
     Parameters
     ----------
@@ -129,7 +142,7 @@ class PBE:
         Returns
         -------
         Label
-            Energy in eV, forces in eV/Å; failed if the last SCF did not converge.
+            Energy in eV, forces in eV/Å; failed if the SCF converged on no rung.
 
         Raises
         ------
@@ -143,23 +156,24 @@ class PBE:
         """
         self.check(atoms, str(atoms.symbols))
         start = time.perf_counter()
+        gradient = None
         with _pyscf().lib.with_omp_threads(1), _without_advice():
-            scf = self._scf(atoms)
-            failure = None if scf.converged else f"SCF not converged in {scf.max_cycle} cycles"
-            gradient = None
-            if failure is None and self.forces:
+            for rung in RUNGS:
+                scf = self._scf(atoms, rung)
+                if scf.converged:
+                    break
+            if scf.converged and self.forces:
                 gradient = scf.nuc_grad_method().kernel()  # (atom, xyz), Ha/Bohr
         seconds = time.perf_counter() - start
-        if failure is None and not np.isfinite(scf.e_free):
-            failure = f"the energy is {scf.e_free}"
-        if failure is not None:
-            return Label.failed(failure, seconds, self.name, self.settings)
+        if not scf.converged:
+            reason = f"SCF not converged in {scf.max_cycle} cycles; tried {', '.join(RUNGS)}"
+            return Label.failed(reason, seconds, self.name, self.settings)
         forces = None if gradient is None else -np.asarray(gradient) * HARTREE_PER_BOHR
         energy = float(scf.e_free) * HARTREE
-        return Label(energy, forces, True, seconds, self.name, self.settings)
+        return Label(energy, forces, True, seconds, self.name, self.settings, rung=rung)
 
-    def _scf(self, atoms: Atoms) -> Any:
-        """Run the recipe; the last mean-field object, converged or not."""
+    def _scf(self, atoms: Atoms, rung: str) -> Any:
+        """Run the recipe on one rung; the last mean-field object, converged or not."""
         recipe = _RECIPES[self.recipe]
         molecule = _pyscf().gto.M(
             atom=list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True)),
@@ -169,16 +183,23 @@ class PBE:
             verbose=0,
             max_memory=MAX_MEMORY,
         )
-        scf = _mean_field(molecule, recipe["grid_level"], recipe["convergence_hartree"])
-        if not recipe["density_fitting"]:
-            scf.kernel()
-            return scf
-        coarse = _mean_field(
-            molecule, recipe["start_grid_level"], recipe["start_convergence_hartree"]
-        ).density_fit()
-        coarse.kernel()
-        scf = scf.density_fit(with_df=coarse.with_df)
-        scf.kernel(dm0=coarse.make_rdm1())  # a start that did not converge is still a start
+        stages = [(recipe["grid_level"], recipe["convergence_hartree"], 0.0)]
+        if "start_grid_level" in recipe:
+            stages.insert(0, (recipe["start_grid_level"], recipe["start_convergence_hartree"], 0.0))
+        if rung == "level shift":
+            stages.insert(0, (*stages[0][:2], LEVEL_SHIFT))
+        density = fitting = None
+        for grid_level, convergence, shift in stages:
+            scf = _mean_field(molecule, grid_level, convergence)
+            scf.level_shift = shift
+            if rung != "plain":
+                scf.damp = scf.diis_damp = DAMPING
+                scf.diis_start_cycle = 8
+            if recipe["density_fitting"]:
+                scf = scf.density_fit(with_df=fitting)
+                fitting = scf.with_df
+            scf.kernel(dm0=density)
+            density = scf.make_rdm1()  # a start that did not converge is still a start
         return scf
 
 

@@ -1,12 +1,11 @@
 """One thread per calculation: parallel sums in another order would change the last bits."""
 
 import ctypes
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: What the numerical libraries read when they are loaded.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+#: What the numerical libraries read from the environment when they are loaded.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @contextmanager
@@ -39,25 +38,3 @@ def one_openmp_thread(library: str) -> Iterator[None]:
         yield
     finally:
         set_(before)
-
-
-@contextmanager
-def one_thread_for_children() -> Iterator[None]:
-    """Let processes started inside the block find environment variables that ask for one thread.
-
-    Examples
-    --------
-    >>> with one_thread_for_children():
-    ...     os.environ["OMP_NUM_THREADS"]
-    '1'
-    """
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -1,172 +1,129 @@
-"""Processes that label, one thread each, which end with the process that started them."""
+"""Where labels are computed: in processes of this machine, or elsewhere."""
 
-import multiprocessing
-import os
-import signal
+import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from typing import Protocol
 
 from ase import Atoms
 
 from atomplete.errors import InputError
 from atomplete.labels.label import Label, LabelMethod
-from atomplete.labels.threads import one_thread_for_children
-
-_CONTEXT = multiprocessing.get_context("spawn")
+from atomplete.labels.process import EndedError, LabelProcess
 
 
-@dataclass(frozen=True)
-class Accident:
-    """A calculation that ended in an exception or killed its process.
-
-    It says little about the structure, so it is reported but not kept in the journal.
-
-    Parameters
-    ----------
-    reason
-        The exception, or how the process ended.
+class Workers(Protocol):
+    """What computes labels, in any order.
 
     Examples
     --------
-    >>> Accident("the worker process ended with exit code -11").reason
-    'the worker process ended with exit code -11'
+    >>> workers: Workers = LocalWorkers(2)
     """
 
-    reason: str
+    def compute(
+        self, method: LabelMethod, structures: Iterable[tuple[int, Atoms]]
+    ) -> Generator[tuple[int, Label]]:
+        """Give the label of each structure as it comes; close the generator to stop early."""
 
 
-@dataclass(eq=False)
-class _Worker:
-    """One process, the pipe to it, and the index of the structure that it works on."""
-
-    process: BaseProcess
-    connection: Connection
-    index: int | None = None
-
-
-def compute_all(
-    method: LabelMethod, structures: Iterable[tuple[int, Atoms]], workers: int
-) -> Generator[tuple[int, Label | Accident]]:
-    """Label structures in worker processes, and give each result as it comes.
-
-    Close the iterator to stop early; the processes are then ended. Also when this process is
-    killed they end at once.
+@dataclass(frozen=True)
+class LocalWorkers:
+    """Processes of one thread each on this machine.
 
     Parameters
     ----------
-    method
-        The method; it must pickle.
-    structures
-        Pairs of an index, returned with the result, and a structure.
-    workers
-        Number of processes.
-
-    Yields
-    ------
-    tuple of int and Label or Accident
-        In the order of completion.
+    number
+        How many.
+    nice
+        Added to their niceness.
+    time_limit
+        Seconds after which one calculation is killed.
 
     Raises
     ------
     InputError
-        If the method refuses a structure.
-    RuntimeError
-        If the processes do not start.
+        For values that make no sense.
 
     Examples
     --------
     >>> from atomplete.labels import XTB
-    >>> list(compute_all(XTB(), [(7, Atoms("Ne"))], workers=1))
+    >>> list(LocalWorkers(1).compute(XTB(), [(7, Atoms("Ne"))]))
     [(7, Label(xtb, -161.423795 eV))]
     """
-    waiting = iter(structures)
-    pool: dict[Connection, _Worker] = {}
-    try:
-        for _ in range(workers):
-            _start(method, pool)
-        while pool:
-            ready = wait(list(pool))
-            for connection, worker in [item for item in pool.items() if item[0] in ready]:
-                index = worker.index
-                try:
-                    answer = connection.recv()
-                except (EOFError, OSError):
-                    answer = _bury(pool.pop(connection))
-                    _start(method, pool)
+
+    number: int = 1
+    nice: int = 0
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        if self.number < 1:
+            raise InputError(f"the number of workers must be 1 or more, not {self.number}")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise InputError(f"the time limit must be positive, not {self.time_limit}")
+
+    def compute(
+        self, method: LabelMethod, structures: Iterable[tuple[int, Atoms]]
+    ) -> Generator[tuple[int, Label]]:
+        """Label structures, and give each result as it comes.
+
+        Close the generator to stop early; the processes are then killed.
+
+        Parameters
+        ----------
+        method
+            The method; it must pickle.
+        structures
+            Pairs of an index, returned with the result, and a structure; taken one by one.
+
+        Yields
+        ------
+        tuple of int and Label
+            In the order of completion.
+
+        Raises
+        ------
+        InputError
+            If the method refuses a structure, or the processes do not start.
+
+        Examples
+        --------
+        See :class:`LocalWorkers`.
+        """
+        waiting, lock = iter(structures), threading.Lock()
+        results: queue.SimpleQueue[tuple[int, Label] | BaseException | None] = queue.SimpleQueue()
+        processes = [LabelProcess(method, self.nice, self.time_limit) for _ in range(self.number)]
+
+        def work(process: LabelProcess) -> None:
+            try:
+                while True:
+                    with lock:
+                        index, atoms = next(waiting, (-1, None))
+                    if atoms is None:
+                        break
+                    results.put((index, process.label(atoms)))
+            except EndedError:
+                pass
+            except BaseException as error:
+                results.put(error)  # for the caller of the generator
+            results.put(None)
+
+        threads = [threading.Thread(target=work, args=(each,)) for each in processes]
+        try:
+            for thread in threads:
+                thread.start()
+            running = len(threads)
+            while running:
+                result = results.get()
+                if result is None:
+                    running -= 1
+                elif isinstance(result, BaseException):
+                    raise result
                 else:
-                    if isinstance(answer, InputError):
-                        raise answer
-                    _give_next(worker, waiting, pool)  # now: the worker need not wait
-                if index is not None:
-                    yield index, answer
-    finally:
-        for worker in pool.values():
-            _stop(worker)
-
-
-def _start(method: LabelMethod, pool: dict[Connection, _Worker]) -> None:
-    ours, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=_serve, args=(theirs, method), daemon=True)
-    with one_thread_for_children():
-        process.start()
-    theirs.close()  # only the worker holds that end now, so that its death closes the pipe
-    pool[ours] = _Worker(process, ours)
-
-
-def _give_next(
-    worker: _Worker, waiting: Iterator[tuple[int, Atoms]], pool: dict[Connection, _Worker]
-) -> None:
-    following = next(waiting, None)
-    if following is None:
-        _stop(pool.pop(worker.connection))
-        return
-    worker.index, atoms = following
-    with suppress(ConnectionError):  # a worker that has just died is noticed when it is read
-        worker.connection.send(atoms)
-
-
-def _bury(worker: _Worker) -> Accident:
-    worker.process.join()
-    worker.connection.close()
-    how = f"exit code {worker.process.exitcode}"
-    if worker.index is None:
-        raise RuntimeError(
-            f"a worker process for labels did not start ({how}); a script that labels must do so "
-            'under `if __name__ == "__main__":`'
-        )
-    return Accident(f"the worker process ended with {how}")
-
-
-def _stop(worker: _Worker) -> None:
-    worker.process.terminate()
-    worker.process.join()
-    worker.connection.close()
-
-
-def _serve(connection: Connection, method: LabelMethod) -> None:
-    """Run in the worker: answer each structure with its label, until the process is ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    connection.send(None)  # started
-    while True:
-        connection.send(_answer(method, connection.recv()))
-
-
-def _answer(method: LabelMethod, atoms: Atoms) -> Label | Accident | InputError:
-    try:
-        return method.compute(atoms)
-    except InputError as error:
-        return error
-    except Exception as error:  # one structure must not end a campaign of thousands
-        return Accident(" ".join(f"{type(error).__name__}: {error}".split()))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
+                    yield result
+        finally:
+            for process in processes:
+                process.end()
+            for thread in threads:
+                thread.join()

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.labels.label import Label, Settings
@@ -14,6 +15,10 @@ from atomplete.units import BOHR, HARTREE, HARTREE_PER_BOHR
 
 #: GFN2-xTB is parametrised for hydrogen to radon.
 LAST_ELEMENT = 86
+
+#: The ladder: how much of each new charge distribution enters the next cycle. Smaller steps
+#: lead to the same solution; a higher electronic temperature would lead to another.
+MIXING = {"plain": 0.4, "damping": 0.1}
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class XTB:
         Threshold of the self-consistency, relative to tblite's default. At 0.01 forces and
         finite differences of the energy agree to 1e-7 eV/Å for B8; at 1, only to 3e-5.
     max_iterations
-        Cycles after which the calculation counts as failed.
+        Cycles after which the calculation counts as failed; where it does, it is tried once
+        more with a quarter of the mixing.
 
     Raises
     ------
@@ -98,7 +104,7 @@ class XTB:
         _tblite()
 
     def compute(self, atoms: Atoms) -> Label:
-        """Energy and forces.
+        """Energy, forces and, for a periodic structure, stress.
 
         Parameters
         ----------
@@ -108,7 +114,8 @@ class XTB:
         Returns
         -------
         Label
-            Energy in eV, forces in eV/Å; failed, with tblite's words, if tblite gives up.
+            Energy in eV, forces in eV/Å, stress in eV/Å³; failed, with tblite's words, if
+            tblite gives up.
 
         Raises
         ------
@@ -118,25 +125,46 @@ class XTB:
         Examples
         --------
         >>> XTB(max_iterations=1).compute(Atoms("BN", positions=[[0, 0, 0], [0, 0, 1.3]]))
-        Label(xtb, failed: SCF not converged in 1 cycles)
+        Label(xtb, failed: SCF not converged in 1 cycles; tried plain, damping)
         """
         self.check(atoms, str(atoms.symbols))
         tblite = _tblite()
         start = time.perf_counter()
         with one_openmp_thread(tblite._libtblite.__file__):
             try:
-                result = self._calculator(atoms).singlepoint()
+                rung, result = self._climb(atoms)
             except tblite.exceptions.TBLiteRuntimeError as error:
                 seconds = time.perf_counter() - start
                 return Label.failed(str(error), seconds, self.name, self.settings)
-            energy = float(result.get("energy")) * HARTREE
-            forces = -np.asarray(result.get("gradient")) * HARTREE_PER_BOHR  # (atom, xyz)
         seconds = time.perf_counter() - start
-        if not np.isfinite(energy) or not np.isfinite(forces).all():
-            return Label.failed(f"the energy is {energy}", seconds, self.name, self.settings)
-        return Label(energy, forces, True, seconds, self.name, self.settings)
+        stress = None
+        if atoms.pbc.all():
+            virial = np.asarray(result.get("virial")) * HARTREE  # dE/d(strain), (xyz, xyz)
+            stress = full_3x3_to_voigt_6_stress(virial / atoms.get_volume())
+        return Label(
+            float(result.get("energy")) * HARTREE,
+            -np.asarray(result.get("gradient")) * HARTREE_PER_BOHR,  # (atom, xyz)
+            True,
+            seconds,
+            self.name,
+            self.settings,
+            stress=stress,
+            rung=rung,
+        )
 
-    def _calculator(self, atoms: Atoms) -> Any:
+    def _climb(self, atoms: Atoms) -> tuple[str, Any]:
+        """The first rung that converges, and its result."""
+        failure = _tblite().exceptions.TBLiteRuntimeError
+        for rung, mixing in MIXING.items():
+            try:
+                return rung, self._calculator(atoms, mixing).singlepoint()
+            except failure as error:
+                reason = str(error)
+                if not reason.startswith("SCF not converged"):
+                    raise
+        raise failure(f"{reason}; tried {', '.join(MIXING)}")
+
+    def _calculator(self, atoms: Atoms, mixing: float) -> Any:
         cell = {}
         if atoms.pbc.all():
             cell = {"lattice": np.array(atoms.cell) / BOHR, "periodic": atoms.pbc}
@@ -147,6 +175,7 @@ class XTB:
         calculator.set("temperature", self.electronic_kt_hartree)
         calculator.set("accuracy", self.accuracy)
         calculator.set("max-iter", self.max_iterations)
+        calculator.set("mixer-damping", mixing)
         return calculator
 
 

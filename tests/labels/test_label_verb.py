@@ -1,0 +1,108 @@
+import subprocess
+import sys
+
+import pytest
+import yaml
+from ase.build import bulk
+
+from atomplete.cli import main
+from atomplete.data import read_structures, write_structures
+
+
+@pytest.fixture
+def atomplete(monkeypatch, capfd):
+    """Runs a command line; exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["atomplete", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return stop.value.code or 0, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def copper(tmp_path):
+    structures = []
+    for seed in range(4):
+        structures.append(bulk("Cu", cubic=True))
+        structures[-1].rattle(0.05, seed=seed)
+    write_structures(tmp_path / "in.xyz", structures)
+    return tmp_path / "in.xyz"
+
+
+def test_a_campaign_with_all_options(copper, tmp_path, atomplete):
+    (tmp_path / "other.yaml").write_text("method: ase:emt\nslice: '2:'\nworkers: 1\n")
+    other = tmp_path / "other.xyz"
+    code, out, _ = atomplete("label", copper, "-o", other, "--config", tmp_path / "other.yaml")
+    assert (code, out) == (0, f"2 structures labelled in {other} (0 from the journal), 0 failed\n")
+    output = tmp_path / "out.xyz"
+    arguments = ["label", copper, "-o", output, "--method", "ase:emt", "--workers", 1, "--quiet"]
+    arguments += ["--nice", 3, "--time-limit", 60, "--merge", f"{other}.journal.jsonl"]
+    arguments += ["--licence", "CC-BY-4.0"]
+    code, out, err = atomplete(*arguments, "--limit", 1)
+    assert (code, err) == (0, "")
+    assert out.endswith("(2 from the journal), 0 failed, 1 left for another run\n")
+    code, out, err = atomplete(*arguments, "--max-hours", 1)
+    assert (code, err) == (0, "")
+    assert out == f"4 structures labelled in {output} (3 from the journal), 0 failed\n"
+    card = yaml.safe_load((tmp_path / "out.xyz.card.yaml").read_text())
+    assert card["licence"] == "CC-BY-4.0"
+    assert card["theory"]["method"] == "ase:emt"
+    assert card["units"]["stress"] == "eV/Å³"
+    assert card["versions"]["ase"]
+    assert len(card["sha256"]) == 64
+    assert read_structures(output)[0].get_stress().shape == (6,)
+
+
+def test_failures_and_conflicts_are_printed(copper, tmp_path, atomplete):
+    text = copper.read_text().splitlines()
+    text[8] = "Cu x y z"
+    copper.write_text("\n".join(text) + "\n")
+    output = tmp_path / "out.xyz"
+    arguments = ["label", copper, "-o", output, "--method", "ase:emt", "--workers", 1, "--quiet"]
+    code, out, err = atomplete(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"atomplete: {copper}, structure 1: ")
+    assert err.count("\n") == 1
+    code, out, err = atomplete(*arguments, "--skip-unreadable")
+    assert (code, out[:8]) == (0, "3 struct")
+    assert err.startswith("structure 1 failed: not understood as extended XYZ")
+    journal = tmp_path / "out.xyz.journal.jsonl"
+    lines = journal.read_text().splitlines()
+    (tmp_path / "other.jsonl").write_text(lines[0].replace('"energy": ', '"energy": 1') + "\n")
+    arguments += ["--skip-unreadable", "--merge", tmp_path / "other.jsonl"]
+    code, _, err = atomplete(*arguments)
+    assert code == 0
+    assert f"conflict, {tmp_path / 'other.jsonl'}: ase:emt labels of structure" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--time-limit", "0"], "option time_limit = 0.0"),
+        (["--slice", "1"], "slice '1': it must be A:B, as in 0:500"),
+        (["--dry-run"], "--dry-run prints the job script of --slurm, which is not given"),
+        (["--slurm", "a", "--scheduler", "b"], "options scheduler and slurm exclude each other"),
+        (["--slurm", "absent.yaml"], "absent.yaml: cannot be read"),
+        (["--method", "ase:emd"], "ase:emd: not found"),
+        (["--merge", "absent.jsonl"], "absent.jsonl: the journal cannot be read"),
+    ],
+)
+def test_one_sentence_for_what_cannot_be(copper, tmp_path, atomplete, arguments, sentence):
+    code, out, err = atomplete("label", copper, "-o", tmp_path / "out.xyz", *arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_the_job_script_is_printed_without_slurm(copper, tmp_path):
+    pytest.importorskip("dask_jobqueue")
+    (tmp_path / "slurm.yaml").write_text("jobs: 3\ncores: 8\nmemory: 16GB\nqueue: long\n")
+    command = [sys.executable, "-m", "atomplete.cli", "label", str(copper), "-o", "out.xyz"]
+    command += ["--slurm", str(tmp_path / "slurm.yaml"), "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "#SBATCH -p long" in done.stdout
+    assert "#SBATCH --cpus-per-task=8" in done.stdout
+    assert not (tmp_path / "out.xyz").exists()
