@@ -83,8 +83,8 @@ class LabelProcess:
         """
         start = time.perf_counter()
         for _ in range(2):
-            connection = self._connection or self._start()
             try:
+                connection = self._connection or self._start()
                 connection.send(atoms)
                 if not connection.poll(self._time_limit):
                     self._kill()
@@ -131,6 +131,8 @@ class LabelProcess:
             ours.recv()  # it has started
         except (EOFError, OSError):
             self._kill(patience=1.0)
+            if self._exit_code is not None and self._exit_code < 0:
+                raise  # killed by a signal as it started: not the method's fault, try again
             if not self._ended:
                 raise InputError(
                     f"a process for {self._method.name} labels did not start "
