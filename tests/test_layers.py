@@ -13,7 +13,7 @@ import pytest
 import atomplete
 
 LINES = (
-    ("errors", "units", "versions", "files", "progress"),
+    ("errors", "units", "versions", "files", "progress", "datasets"),
     ("o3", "basis", "system"),
     ("representations",),
     ("degenerate",),

@@ -344,7 +344,11 @@ def reproduce(
         int | None, typer.Option(help="How many of the paper's pairs (default: 4000).")
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="xtb, pbe, or a labelled file (default: xtb).")
+        str | None,
+        typer.Option(
+            help="xtb, computed here; pbe, the dataset in the package; or a labelled file "
+            "(default: xtb)."
+        ),
     ] = None,
     rows: Annotated[
         str | None, typer.Option(help="Rows to fill, such as B_NL,D_NL (default: all).")

@@ -18,11 +18,13 @@ from atomplete.data import (
     split_pairs,
     write_structures,
 )
+from atomplete.datasets import DATASETS, dataset
 from atomplete.degenerate.families import generate
 from atomplete.errors import InputError
 from atomplete.labels import get_method, label_file
 
-METHODS = ("xtb", "pbe")
+#: Computed on the spot; ``pbe`` and other names of datasets come with the package.
+METHODS = ("xtb",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +99,15 @@ class LabelledPairs:
 def labelled_file(labels: str, n_pairs: int, folder: Path, *, workers: int, progress: bool) -> Path:
     """The file of labelled pairs: made in ``folder`` if ``labels`` names a method.
 
-    Pairs and labels that are there already are used again; a larger ``n_pairs`` adds to them.
+    A name of a dataset stands for the one in the package. Pairs and labels that are in
+    ``folder`` already are used again; a larger ``n_pairs`` adds to them.
     """
+    if labels in DATASETS:
+        return dataset(labels)
     if labels not in METHODS:
         if not Path(labels).is_file():
-            raise InputError(f"labels {labels}: neither one of {', '.join(METHODS)} nor a file")
+            known = ", ".join((*METHODS, *DATASETS))
+            raise InputError(f"labels {labels}: neither one of {known} nor a file")
         return Path(labels)
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / f"b8-{n_pairs}-{labels}.xyz"

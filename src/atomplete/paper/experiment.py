@@ -38,7 +38,9 @@ class ReproduceOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     pairs: int = Field(default=4000, ge=MINIMUM_PAIRS, description="how many of the paper's pairs")
-    labels: str = Field(default="xtb", description="xtb, pbe, or a labelled file")
+    labels: str = Field(
+        default="xtb", description="xtb, pbe (the dataset in the package), or a labelled file"
+    )
     rows: tuple[str, ...] = Field(
         default=tuple(ROWS), min_length=1, description="rows of the table to fill"
     )
