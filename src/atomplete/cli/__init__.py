@@ -1,0 +1,45 @@
+"""Command line: verbs that are thin over library functions.
+
+Heavy packages are imported inside the verbs, so that ``--help`` answers at once.
+"""
+
+import os
+import sys
+from typing import Any
+
+import typer
+
+from atomplete.cli import label, models, structures
+from atomplete.cli.app import app
+from atomplete.errors import InputError, MissingExtraError
+
+__all__ = ["app", "label", "models", "structures"]  # importing them registers their verbs
+
+# in the order of use, which is that of --help
+_VERBS = ("generate", "label", "featurize", "evaluate", "reproduce")
+app.registered_commands.sort(key=lambda verb: _VERBS.index(getattr(verb.callback, "__name__", "")))
+
+#: What typer raises for a wrong command line: the parent of its public exception.
+UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one sentence and exit code 2."""
+    # Threads that wait must sleep: spinning ones stall training several times over as soon as
+    # another process wants a core. It has to be set before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+    except (InputError, MissingExtraError) as error:
+        print(f"atomplete: {error}", file=sys.stderr)
+        code = 2
+    except UsageError as error:
+        message = " ".join(error.format_message().split()).rstrip(".")
+        print(f"atomplete: {message}; see --help", file=sys.stderr)
+        code = 2
+    except OSError as error:
+        print(f"atomplete: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
+        code = 2
+    if code == 130:  # typer's answer to Ctrl-C
+        print("atomplete: interrupted; the same command goes on from here", file=sys.stderr)
+    sys.exit(code)

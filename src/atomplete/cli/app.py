@@ -1,0 +1,47 @@
+"""The application that all verbs belong to, and what they share."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atomplete.errors import InputError
+
+app = typer.Typer(
+    name="atomplete",
+    help="Complete representations of atomic environments, and models built on them.\n\n"
+    "Start with: atomplete reproduce --pairs 60 --budget smoke -o runs/smoke",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="YAML file of options (name: value); the command line wins."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in sentences about one of its structures."""
+    try:
+        yield
+    except InputError as error:
+        if str(error).startswith("structure "):
+            raise InputError(f"{path}, {error}") from error
+        raise
+
+
+def in_new_folder(path: Path) -> Path:
+    """The same path, once its folder exists."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,174 @@
+"""The verb ``label``: energies and forces of reference methods."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field
+
+from atomplete.cli.app import ConfigFile, Quiet, app, cores
+from atomplete.config import resolve
+from atomplete.errors import InputError
+
+
+class LabelOptions(BaseModel):
+    """Options of ``label``."""
+
+    model_config = ConfigDict(extra="forbid")
+    method: str = "xtb"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    workers: int = Field(ge=1)
+    nice: int = Field(default=0, ge=0, le=19)
+    time_limit: float | None = Field(default=None, gt=0)
+    scheduler: str | None = None
+    slurm: Path | None = None
+    slice: str = ":"
+    limit: int | None = Field(default=None, ge=1)
+    max_hours: float | None = Field(default=None, gt=0)
+    retry_failed: bool = False
+    skip_unreadable: bool = False
+    merge: list[Path] = Field(default_factory=list)
+    licence: str = "not stated"
+
+
+class SlurmOptions(BaseModel):
+    """Number of jobs; all else goes to dask-jobqueue."""
+
+    model_config = ConfigDict(extra="allow")
+    jobs: int = Field(default=1, ge=1)
+
+
+@app.command()
+def label(
+    input: Annotated[Path, typer.Argument(help="File of structures.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="xtb, pbe, or an ASE calculator: ase:emt, ase:package.module:Class, "
+            "file.py:function (default: xtb)."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes (default: one for each core).")
+    ] = None,
+    nice: Annotated[int | None, typer.Option(help="Niceness to add to the processes.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds after which one calculation is killed.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, to compute there.")
+    ] = None,
+    slurm: Annotated[
+        Path | None,
+        typer.Option(help="YAML file: jobs, and options of dask-jobqueue; compute in SLURM jobs."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the SLURM job script and end.")
+    ] = False,
+    part: Annotated[
+        str | None, typer.Option("--slice", help="A:B, structures A to B - 1 of the file.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="New calculations in this run.")] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(help="Hours after which no new calculation begins.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed for good.")
+    ] = False,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Go on without structures that cannot be used."),
+    ] = False,
+    merge: Annotated[
+        list[Path] | None,
+        typer.Option(help="Journal of another machine to take labels from; may be repeated."),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence, for the card.")] = None,
+    config: ConfigFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compute energies and forces; an interrupted run goes on where it was.
+
+    Finished labels are kept in OUTPUT.journal.jsonl; OUTPUT.card.yaml says what the numbers
+    are. Methods take settings from the YAML file, such as `settings: {recipe: paper}` for pbe.
+
+    Example: atomplete label b8.xyz -o labelled.xyz --method xtb
+    """
+    given = {
+        "method": method,
+        "workers": workers,
+        "nice": nice,
+        "time_limit": time_limit,
+        "scheduler": scheduler,
+        "slurm": slurm,
+        "slice": part,
+        "limit": limit,
+        "max_hours": max_hours,
+        "retry_failed": retry_failed or None,
+        "skip_unreadable": skip_unreadable or None,
+        "merge": merge or None,
+        "licence": licence,
+    }
+    options = resolve(LabelOptions, config, given, {"workers": cores()})
+    if dry_run:
+        if options.slurm is None:
+            raise InputError("--dry-run prints the job script of --slurm, which is not given")
+        with _slurm_cluster(options.slurm, submit=False) as cluster:
+            print(cluster.job_script())
+        return
+
+    from atomplete.labels import Selection, get_method, label_file
+
+    selection = Selection(
+        options.slice,
+        options.limit,
+        options.max_hours,
+        options.retry_failed,
+        options.skip_unreadable,
+    )
+    labels_of = get_method(options.method, **options.settings)
+    with _label_workers(options) as machine:
+        summary = label_file(
+            input,
+            output,
+            labels_of,
+            workers=machine,
+            progress=not quiet,
+            selection=selection,
+            merge=options.merge,
+            licence=options.licence,
+        )
+    print(summary)
+    for index, reason in summary.failed:
+        print(f"structure {index} failed: {reason}", file=sys.stderr)
+    for conflict in summary.conflicts:
+        print(f"conflict, {conflict}", file=sys.stderr)
+
+
+@contextmanager
+def _label_workers(options: LabelOptions) -> Iterator[Any]:
+    from atomplete.labels import DaskWorkers, LocalWorkers, dask_client
+
+    if options.scheduler is not None and options.slurm is not None:
+        raise InputError("options scheduler and slurm exclude each other")
+    with ExitStack() as stack:
+        address = options.scheduler
+        if options.slurm is not None:
+            address = stack.enter_context(_slurm_cluster(options.slurm)).scheduler_address
+        if address is None:
+            yield LocalWorkers(options.workers, options.nice, options.time_limit)
+        else:
+            client = stack.enter_context(dask_client(address))
+            yield DaskWorkers(client, options.nice, options.time_limit)
+
+
+def _slurm_cluster(file: Path, submit: bool = True) -> Any:
+    from atomplete.labels import slurm_cluster
+
+    options = resolve(SlurmOptions, file, {}).model_dump()
+    jobs = options.pop("jobs")
+    return slurm_cluster(options, jobs if submit else 0)

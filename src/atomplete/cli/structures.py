@@ -1,0 +1,148 @@
+"""Verbs from and to structures: ``generate`` and ``featurize``."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field
+
+from atomplete.cli.app import ConfigFile, Quiet, app, in_new_folder, naming
+from atomplete.config import resolve
+from atomplete.errors import InputError
+
+
+class GenerateOptions(BaseModel):
+    """Options of ``generate``."""
+
+    model_config = ConfigDict(extra="forbid")
+    n: int = Field(default=100, ge=1)
+    seed: int | None = Field(default=None, ge=0)
+
+
+@app.command()
+def generate(
+    family: Annotated[
+        str, typer.Argument(help="b8, distances, prl_nu2, prl_nu3, chiral, antipodal or controls.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
+    n: Annotated[int | None, typer.Option("-n", help="Number of pairs (default: 100).")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed (default: the family's own; for b8 the paper's).")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write degenerate pairs: different structures with the same features.
+
+    Example: atomplete generate b8 -n 4000 -o b8.xyz
+    """
+    from atomplete.data import write_structures
+    from atomplete.degenerate.families import generate as generate_pairs
+
+    options = resolve(GenerateOptions, config, {"n": n, "seed": seed})
+    structures = generate_pairs(family, options.n, options.seed)
+    write_structures(in_new_folder(output), structures)
+    print(f"{options.n} pairs of family {family} in {output}")
+
+
+class FeaturizeOptions(BaseModel):
+    """Options of ``featurize``; unlike those of the library, all in one level."""
+
+    model_config = ConfigDict(extra="forbid")
+    representation: str | dict[str, Any] = "three_center"
+    cutoff: float | None = Field(default=None, gt=0)
+    components: tuple[int, int] | None = None
+    centers: Literal["auto", "all", "info"] = "auto"
+    dtype: Literal["float32", "float64"] = "float64"
+    memory: float = Field(default=1.0, gt=0)
+
+
+@app.command()
+def featurize(
+    input: Annotated[Path, typer.Argument(help="File of structures.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
+    representation: Annotated[
+        str | None,
+        typer.Option(
+            help="three_center, density_correlations, radial_spectrum, power_spectrum or "
+            "bispectrum (default: three_center); the YAML file may give a whole spec."
+        ),
+    ] = None,
+    cutoff: Annotated[float | None, typer.Option(help="Cutoff in Å (default: 2).")] = None,
+    components: Annotated[
+        tuple[int, int] | None,
+        typer.Option(help="Scalars and pseudoscalars to keep of three-centre rows (default: all)."),
+    ] = None,
+    centers: Annotated[
+        str | None,
+        typer.Option(
+            help="all atoms, or info: the atom that 'center' in a structure's info names "
+            "(default: info where all structures have it, else all)."
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32 or float64 (default: float64).")
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(help="Memory for features, GB (default: 1).")
+    ] = None,
+    config: ConfigFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write features with their row labels to OUTPUT/features.h5, in bounded memory.
+
+    Example: atomplete featurize labelled.xyz --representation three_center -o features
+    """
+    import torch
+
+    from atomplete.data import read_structures
+    from atomplete.featurize import featurize as write_features
+    from atomplete.models.checkpoint import write_tensors
+
+    given = {
+        "representation": representation,
+        "cutoff": cutoff,
+        "components": components,
+        "centers": centers,
+        "dtype": dtype,
+        "memory": memory,
+    }
+    options = resolve(FeaturizeOptions, config, given)
+    structures = read_structures(input)
+    species = sorted({int(z) for atoms in structures for z in atoms.numbers})
+    spec = _representation_spec(options, species)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: a file, not a folder")
+    with naming(input):
+        fitted = write_features(
+            structures,
+            spec,
+            output / "features.h5",
+            centers=options.centers,
+            dtype=getattr(torch, options.dtype),
+            chunk_bytes=int(options.memory * 2**30 / 2),
+            progress=not quiet,
+        )
+    content = {"spec": spec.model_dump_json(), "state": fitted.state_dict()}
+    write_tensors(output / "representation.pt", content)
+    print(f"features of {len(structures)} structures in {output / 'features.h5'}")
+
+
+def _representation_spec(options: FeaturizeOptions, species: list[int]) -> Any:
+    from atomplete.config import checked
+    from atomplete.representations import NAMED, RepresentationOptions
+
+    given = options.representation
+    if isinstance(given, dict):
+        content, source = dict(given), "representation"
+    elif given in NAMED:
+        content, source = NAMED[given].model_dump(exclude={"expansion": {"species"}}), given
+    else:
+        raise InputError(f"unknown representation {given}; known: {', '.join(NAMED)}")
+    expansion = content.get("expansion", {})
+    if isinstance(expansion, dict):  # anything else is refused below, by name
+        content["expansion"] = expansion = {"species": species, **expansion}
+        if options.cutoff is not None:
+            expansion["cutoff"] = options.cutoff
+    if options.components is not None:
+        content["components"] = options.components
+    return checked(RepresentationOptions, {"spec": content}, source).spec
