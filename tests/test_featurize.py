@@ -118,3 +118,12 @@ def test_chosen_centers(tmp_path):
         featurize([atoms], spec, tmp_path / "f.h5", centers=centers, progress=False)
         with h5py.File(tmp_path / "f.h5") as file:
             assert file["center"][()].tolist() == expected
+
+
+def test_components_that_would_not_fit_the_memory_are_refused(tmp_path):
+    # three species: 27 times the features of the basis for one, 729 times the second moments
+    spec = ThreeCenterSpec(expansion=ExpansionSpec(species=(1, 5, 6)), components=(10, 5))
+    boron = Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
+    with pytest.raises(InputError, match=r"features take .* GB, more than the 2\.1 GB"):
+        featurize([boron], spec, tmp_path / "features.h5", progress=False)
+    assert not list(tmp_path.iterdir())

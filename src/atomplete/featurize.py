@@ -25,6 +25,9 @@ from atomplete.representations import (
 from atomplete.system import Centers, System
 from atomplete.versions import versions
 
+#: Bound on the two square matrices that fitting components holds beside a chunk, bytes.
+MOMENT_BYTES = 2 * 2**30
+
 
 def featurize(
     structures: Sequence[ase.Atoms],
@@ -56,7 +59,8 @@ def featurize(
     dtype
         Of the computation and of the file.
     chunk_bytes
-        Bound on the memory of one chunk, beside which the pairs and one copy are held.
+        Bound on the memory of one chunk, beside which the pairs and one copy are held, and for
+        components two square matrices of the number of features (2 GB at the most).
     progress
         Whether to show how far it is.
 
@@ -68,7 +72,8 @@ def featurize(
     Raises
     ------
     InputError
-        If the file would not fit on the disk, or a structure cannot be described.
+        If the file would not fit on the disk, components not in memory, or a structure cannot be
+        described.
 
     Examples
     --------
@@ -89,6 +94,7 @@ def featurize(
     shape = n_rows, len(representation.parity)
     _check_disk(output, shape, dtype)
     if isinstance(representation, ThreeCenter):
+        _check_memory(output, representation)
         representation.fit(parts, progress=progress)
     output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(output) as temporary, h5py.File(temporary, "w") as file:
@@ -125,4 +131,19 @@ def _check_disk(output: Path, shape: tuple[int, int], dtype: torch.dtype) -> Non
         raise InputError(
             f"{output}: {shape[0]} rows of {shape[1]} features take {size / 1e9:.1f} GB, but "
             f"{free / 1e9:.1f} GB are free on the disk; keep fewer components"
+        )
+
+
+def _check_memory(output: Path, representation: ThreeCenter) -> None:
+    """Refuse components whose second moments would not fit: they grow as species^6."""
+    if representation.even is None:
+        return
+    odd = int((representation.labels[:, 1::2].sum(1) % 2).sum())
+    even = len(representation.labels) - odd
+    size = 2 * 8 * (even**2 + odd**2)  # a sum and a product, float64
+    if size > MOMENT_BYTES:
+        raise InputError(
+            f"{output}: components of {even} + {odd} features take {size / 1e9:.1f} GB, more than "
+            f"the {MOMENT_BYTES / 1e9:.1f} GB allowed; contract radial channels first, with "
+            "radial_components in the spec"
         )
