@@ -94,6 +94,11 @@ class System:
             shift=self.shift[first:last],
         )
 
+    def within(self, radius: float) -> "System":
+        """The same atoms and centres, with the pairs nearer than ``radius`` only, Å."""
+        near = torch.linalg.vector_norm(self.r_ij.detach(), dim=-1) < radius
+        return replace(self, i=self.i[near], j=self.j[near], shift=self.shift[near])
+
     def with_positions(self, positions: Float[Tensor, "atom xyz"]) -> "System":
         """The same pairs at other positions: for derivatives and small displacements."""
         return replace(self, positions=positions)

@@ -79,8 +79,18 @@ class Expansion:
     def __repr__(self) -> str:
         return f"Expansion({self.spec!r})"
 
-    def pairs(self, system: System) -> Float[Tensor, "pair channel lm"]:
+    def pairs(
+        self, system: System, cutoff: float | None = None
+    ) -> Float[Tensor, "pair channel lm"]:
         """g_ij, (pair, channel, lm), in the dtype of the positions.
+
+        Parameters
+        ----------
+        system
+            Atoms and pairs.
+        cutoff
+            Where the cutoff function ends, Å; by default the cutoff of the spec. Tagged
+            neighbours may have a shorter one.
 
         Raises
         ------
@@ -89,7 +99,7 @@ class Expansion:
         """
         r_ij = system.r_ij
         r = torch.linalg.vector_norm(r_ij, dim=-1)
-        radial = self._radial(r) * self.spec.cutoff_function(r, self.spec.cutoff)[:, None]
+        radial = self._radial(r) * self.spec.cutoff_function(r, cutoff or self.spec.cutoff)[:, None]
         radial = radial.reshape(len(r), self.spec.max_radial, self.spec.max_angular + 1)
         harmonics = spherical_harmonics(r_ij / r[:, None], self.spec.max_angular)
         g_ij = radial[:, :, self._angular_of_lm.to(r.device)] * harmonics[:, None]

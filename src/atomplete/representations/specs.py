@@ -26,7 +26,9 @@ class ThreeCenterSpec(BaseModel):
     """Three-centre descriptors (N = 2, ν = 1), as they are or contracted.
 
     With ``radial_components`` the radial channels of each l are first contracted to that many;
-    with ``components`` the rows are projected on that many scalars and pseudoscalars.
+    with ``components`` the rows are projected on that many scalars and pseudoscalars. With a
+    ``tag_cutoff`` only neighbours within it are tagged, while the density keeps them all: their
+    pair coefficients end at the tag cutoff instead, as smoothly.
 
     Examples
     --------
@@ -37,6 +39,9 @@ class ThreeCenterSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["three_center"] = "three_center"
     expansion: ExpansionSpec = ExpansionSpec()
+    tag_cutoff: float | None = Field(
+        default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
+    )
     radial_components: int | None = Field(default=None, ge=1)
     components: tuple[int, int] | None = None
 

@@ -72,20 +72,27 @@ class ThreeCenter(nn.Module):
             return 1 - 2 * (self.labels[:, 1::2].sum(1) % 2)
         return torch.tensor([1] * self._kept[0] + [-1] * self._kept[1])
 
+    @property
+    def tag_cutoff(self) -> float:
+        """Radius of the tagged neighbours, Å."""
+        return self.spec.tag_cutoff or self.spec.expansion.cutoff
+
     def n_rows(self, system: System) -> Int[Tensor, " center"]:
-        """Rows of each centre: its number of neighbours squared."""
-        return system.neighbor_counts**2
+        """Rows of each centre: its number of tagged neighbours squared."""
+        return system.within(self.tag_cutoff).neighbor_counts ** 2
 
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
         """Bytes that each centre's rows take while they are computed, at the least."""
         row = len(self.labels) * system.positions.element_size()
         # the coupled tensor of each neighbour is 2l+1 rows or so, the result is copied once
-        counts = system.neighbor_counts
+        counts = system.within(self.tag_cutoff).neighbor_counts
         return row * (2 * counts**2 + 3 * counts)
 
-    def pairs(self, system: System) -> Float[Tensor, "pair channel lm"]:
+    def pairs(
+        self, system: System, cutoff: float | None = None
+    ) -> Float[Tensor, "pair channel lm"]:
         """Pair coefficients g_ij, their radial channels contracted if the spec says so."""
-        g_ij = self.expansion.pairs(system)
+        g_ij = self.expansion.pairs(system, cutoff)
         if self.radial is None:
             return g_ij
         radial = self.radial.to(g_ij)
@@ -95,13 +102,21 @@ class ThreeCenter(nn.Module):
         ]
         return torch.cat(blocks, 2)
 
-    def rows(self, system: System) -> Features:
-        """Rows before the projection on components."""
+    def tagged(self, system: System) -> tuple[System, Tensor, Tensor]:
+        """The pairs of tagged neighbours, their coefficients g_ij, and the density of all."""
         g_ij = self.pairs(system)
         rho_i = self.expansion.density(system, g_ij)
-        basis = self.spec.expansion
+        if self.spec.tag_cutoff is None:
+            return system, g_ij, rho_i
+        near = system.within(self.tag_cutoff)
+        return near, self.pairs(near, self.tag_cutoff), rho_i
+
+    def rows(self, system: System) -> Features:
+        """Rows before the projection on components."""
         return three_center(
-            system, g_ij, rho_i, cutoff=basis.cutoff, cutoff_function=basis.cutoff_function
+            *self.tagged(system),
+            cutoff=self.tag_cutoff,
+            cutoff_function=self.spec.expansion.cutoff_function,
         )
 
     def forward(self, system: System) -> Features:
