@@ -4,6 +4,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -52,6 +53,6 @@ def matrix_rate(dtype: torch.dtype = torch.float64, size: int = 1536) -> float:
 
 def machine() -> str:
     """The processor and the number of threads."""
-    with open("/proc/cpuinfo") as file:
+    with Path("/proc/cpuinfo").open() as file:
         names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     return f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} thread(s)"
