@@ -8,21 +8,26 @@ from atomplete.representations.specs import (
     DensityCorrelationsSpec,
     RepresentationOptions,
     RepresentationSpec,
+    TaggedCorrelationsSpec,
     ThreeCenterSpec,
 )
 from atomplete.representations.streaming import Representation, build, concatenate, split, stream
+from atomplete.representations.tagged_correlations import Equivariants, TaggedCorrelations
 from atomplete.representations.three_center import ThreeCenter
 
 __all__ = [
     "NAMED",
     "DensityCorrelations",
     "DensityCorrelationsSpec",
+    "Equivariants",
     "Expansion",
     "ExpansionSpec",
     "Features",
     "Representation",
     "RepresentationOptions",
     "RepresentationSpec",
+    "TaggedCorrelations",
+    "TaggedCorrelationsSpec",
     "ThreeCenter",
     "ThreeCenterSpec",
     "build",

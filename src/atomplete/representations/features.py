@@ -75,18 +75,60 @@ class Features:
         >>> Features.of_centers(system, torch.zeros(1, 2), torch.tensor([1, -1]))
         Features(1 rows × 2 features, 1 odd; rows labelled by structure, center)
         """
+        return cls.of_neighbors(system, (), values.new_empty(0)).with_values(values, parity)
+
+    @classmethod
+    def of_neighbors(
+        cls,
+        system: System,
+        tagged: tuple[Int[Tensor, " row"], ...],
+        pair_weight: Float[Tensor, " pair"],
+    ) -> "Features":
+        """Rows (i, i1, …, iN) of tagged neighbours, labelled, with no features yet.
+
+        Parameters
+        ----------
+        system
+            Atoms and pairs.
+        tagged
+            For each tagged neighbour, (row,) its position in the list of pairs; without any, the
+            rows are the centres.
+        pair_weight
+            (pair,) cutoff function of each pair.
+
+        Examples
+        --------
+        >>> import ase
+        >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+        >>> Features.of_neighbors(system, (torch.tensor([0, 1]),), torch.ones(2)).rows
+        {'structure': tensor([0, 0]), 'center': tensor([0, 1]), 'neighbor_1': tensor([1, 0])}
+        """
+        device = system.i.device
         structure = system.structure[system.centers]
-        atom = system.centers - system.first_atom[structure]
+        start = system.first_atom[structure]
+        atom = system.centers - start
+        center = system.i[tagged[0]] if tagged else torch.arange(len(atom), device=device)
+        weight = pair_weight.new_ones(len(center))
+        rows = {"structure": structure[center], "center": atom[center]}
+        for number, pair in enumerate(tagged, 1):
+            rows[f"neighbor_{number}"] = system.j[pair] - start[center]
+            weight = weight * pair_weight[pair]
         return cls(
-            values=values,
-            rows={"structure": structure, "center": atom},
-            parity=parity.to(values.device),
-            center_of_row=torch.arange(len(values), device=values.device),
+            values=pair_weight.new_empty(len(center), 0),
+            rows=rows,
+            parity=torch.empty(0, dtype=torch.long, device=device),
+            center_of_row=center,
             center_structure=structure,
             center_atom=atom,
             center_species=system.species[system.centers],
-            weight=values.new_ones(len(values)),
+            weight=weight,
         )
+
+    def with_values(
+        self, values: Float[Tensor, "row feature"], parity: Int[Tensor, " feature"]
+    ) -> "Features":
+        """The same rows with other features."""
+        return replace(self, values=values, parity=parity.to(values.device))
 
     @property
     def even(self) -> Float[Tensor, "row n_even"]:

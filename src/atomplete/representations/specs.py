@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from atomplete.representations.expansion import ExpansionSpec
 
@@ -46,8 +46,36 @@ class ThreeCenterSpec(BaseModel):
     components: tuple[int, int] | None = None
 
 
+class TaggedCorrelationsSpec(BaseModel):
+    """Correlations of N tagged neighbours and ν densities, of any equivariance.
+
+    Examples
+    --------
+    >>> TaggedCorrelationsSpec(n_tagged=1, nu=2).expansion.max_radial
+    6
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["tagged_correlations"] = "tagged_correlations"
+    n_tagged: Literal[0, 1, 2] = Field(default=1, description="N, tagged neighbours of a row")
+    nu: Literal[0, 1, 2, 3] = Field(default=1, description="ν, densities that they correlate with")
+    expansion: ExpansionSpec = ExpansionSpec()
+    tag_cutoff: float | None = Field(
+        default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
+    )
+    max_lambda: int | None = Field(
+        default=None, ge=0, description="largest intermediate order; None: max_angular"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_factor(self) -> "TaggedCorrelationsSpec":
+        if self.n_tagged + self.nu == 0:
+            raise ValueError("n_tagged and nu cannot both be 0: nothing would be described")
+        return self
+
+
 RepresentationSpec = Annotated[
-    DensityCorrelationsSpec | ThreeCenterSpec, Field(discriminator="type")
+    DensityCorrelationsSpec | ThreeCenterSpec | TaggedCorrelationsSpec, Field(discriminator="type")
 ]
 
 
@@ -66,10 +94,12 @@ class RepresentationOptions(BaseModel):
 
 
 #: Names that a user may give instead of a spec.
-NAMED: dict[str, DensityCorrelationsSpec | ThreeCenterSpec] = {
+NAMED: dict[str, DensityCorrelationsSpec | ThreeCenterSpec | TaggedCorrelationsSpec] = {
     "radial_spectrum": DensityCorrelationsSpec(nu=(1,)),
     "power_spectrum": DensityCorrelationsSpec(nu=(2,)),
     "bispectrum": DensityCorrelationsSpec(nu=(3,)),
     "density_correlations": DensityCorrelationsSpec(),
+    "pair": TaggedCorrelationsSpec(n_tagged=1, nu=1),
+    "pair_nu2": TaggedCorrelationsSpec(n_tagged=1, nu=2),
     "three_center": ThreeCenterSpec(),
 }

@@ -10,17 +10,24 @@ from torch import Tensor
 
 from atomplete.representations.density_correlations import DensityCorrelations
 from atomplete.representations.features import Features
-from atomplete.representations.specs import DensityCorrelationsSpec, ThreeCenterSpec
+from atomplete.representations.specs import (
+    DensityCorrelationsSpec,
+    TaggedCorrelationsSpec,
+    ThreeCenterSpec,
+)
+from atomplete.representations.tagged_correlations import TaggedCorrelations
 from atomplete.representations.three_center import ThreeCenter
 from atomplete.system import System
 
-Representation = DensityCorrelations | ThreeCenter
+Representation = DensityCorrelations | ThreeCenter | TaggedCorrelations
 
 #: Default bound on the memory of one chunk, bytes. Small chunks stay in cache and are faster.
 CHUNK_BYTES = 64 * 2**20
 
 
-def build(spec: DensityCorrelationsSpec | ThreeCenterSpec) -> Representation:
+def build(
+    spec: DensityCorrelationsSpec | ThreeCenterSpec | TaggedCorrelationsSpec,
+) -> Representation:
     """The representation that a spec describes.
 
     Examples
@@ -30,6 +37,8 @@ def build(spec: DensityCorrelationsSpec | ThreeCenterSpec) -> Representation:
     """
     if isinstance(spec, ThreeCenterSpec):
         return ThreeCenter(spec)
+    if isinstance(spec, TaggedCorrelationsSpec):
+        return TaggedCorrelations(spec)
     return DensityCorrelations(spec)
 
 
