@@ -26,6 +26,14 @@ def cell(pbc=True, n=3, seed=0):
             return atoms
 
 
+def grain(n, seed=0):
+    """Atoms on a disturbed lattice, none nearer than 0.4 Å to another."""
+    rng = np.random.default_rng(seed)
+    lattice = np.stack(np.meshgrid(*[np.arange(4.0)] * 3), -1).reshape(-1, 3)
+    sites = rng.permutation(lattice)[:n]
+    return ase.Atoms(f"C{n}", 1.4 * sites + rng.uniform(-0.5, 0.5, (n, 3)))
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     pbc=st.tuples(st.booleans(), st.booleans(), st.booleans()),
@@ -73,8 +81,31 @@ def test_batches_put_structures_side_by_side():
     assert torch.equal(system.neighbor_counts, counts)
 
 
-def test_derivatives_of_pair_vectors():
-    system = System.from_atoms([cell(), cell((True, False, True), seed=3)], 2.0)
+@settings(max_examples=12, deadline=None)
+@given(
+    n=st.integers(2, 60),
+    cutoff=st.floats(0.5, 9.0),
+    seed=st.integers(0, 1000),
+    copies=st.integers(1, 3),
+)
+def test_pairs_of_molecules_are_those_of_ase(n, cutoff, seed, copies):
+    """Structures of equal and of different sizes, small and large, taken together."""
+    batch = [grain(size, seed + k) for k, size in enumerate([n] * copies + [3, 55, 3])]
+    system = System.from_atoms(batch, cutoff)
+    first = system.first_atom.tolist()
+    expected = []
+    for start, atoms in zip(first, batch, strict=True):
+        i, j = primitive_neighbor_list("ij", atoms.pbc, np.eye(3), atoms.positions, cutoff)
+        expected += sorted(zip((i + start).tolist(), (j + start).tolist(), strict=True))
+    found = zip(system.centers[system.i].tolist(), system.j.tolist(), strict=True)
+    assert sorted(found) == expected
+    assert (system.i.diff() >= 0).all()
+    assert not system.shift.any()
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_derivatives_of_pair_vectors(n):
+    system = System.from_atoms([cell(), cell((True, False, True), seed=3)][:n], 2.0)
 
     def vectors(positions, cells):
         return replace(system, positions=positions, cell=cells).r_ij
@@ -145,6 +176,12 @@ def bad(positions=((0, 0, 0), (0, 0, 1.0)), **options):
         (bad([(0, 0, 0), (0, np.nan, 1)]), {}, "structure 1: position of atom 1 is not finite"),
         (bad([(np.inf, 0, 0), (0, 0, 1)]), {}, "structure 1: position of atom 0 is not finite"),
         (bad([(0, 0, 1), (0, 0, 1)]), {}, "structure 1: atoms 0 and 1 coincide"),
+        (
+            [cell(), grain(5), *bad([(0, 0, 1), (0, 2, 0), (0, 0, 1)])],
+            {},
+            "structure 3: atoms 0 and 2",
+        ),
+        ([grain(60) + ase.Atoms("C", [grain(60).positions[7]])], {}, "structure 0: atoms 7 and 60"),
         (bad([(0, 0, 0), (0, 0, 3)], cell=[9, 9, 3], pbc=True), {}, "atoms 0 and 1 coincide"),
         (bad(pbc=True), {}, "structure 1: periodic, but a cell vector is missing"),
         (bad(pbc=[1, 0, 0], cell=[0, 2, 2]), {}, "structure 1: periodic, but a cell vector"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NoReturn
 
 import ase
 import numpy as np
@@ -15,6 +15,11 @@ from atomplete.errors import InputError
 
 #: Atoms nearer than this coincide: no direction can be told between them, Å.
 COINCIDENCE = 1e-3
+
+#: Up to so many atoms without periodicity, all distances are quicker than a neighbour list.
+FEW = 50
+#: Bound on the distances that are held at once.
+PAIRS_AT_ONCE = 2**16
 
 Centers = Literal["auto", "all", "info"]
 
@@ -65,9 +70,12 @@ class System:
     def r_ij(self) -> Float[Tensor, "pair xyz"]:
         """Vectors from centre to neighbour, differentiable in positions and cell, Å."""
         atom_i = self.centers[self.i]
-        vectors = self.positions[self.j] - self.positions[atom_i]
+        # index_select has a quicker derivative than indexing
+        vectors = self.positions.index_select(0, self.j) - self.positions.index_select(0, atom_i)
+        if len(self.cell) == 1:
+            return vectors + self.shift @ self.cell[0]
         if self.shift.any():
-            cells = self.cell[self.structure[self.j]]
+            cells = self.cell.index_select(0, self.structure[self.j])
             vectors = vectors + torch.einsum("pv,pvx->px", self.shift, cells)
         return vectors
 
@@ -140,67 +148,119 @@ class System:
         System(1 structures, 3 atoms, 3 centers, 4 pairs)
         """
         batch = [structures] if isinstance(structures, ase.Atoms) else list(structures)
-        if centers == "auto":
-            centers = "info" if batch and all("center" in a.info for a in batch) else "all"
-        neighbor_list = NeighborList(cutoff=cutoff, full_list=True, sorted=True)
-        pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        chosen: list[np.ndarray] = []
-        n_atoms = n_centers = 0
-        for index, atoms in enumerate(batch):
-            center_atoms = _centers_of(atoms, centers, index)
-            i, j, shift = _neighbors(neighbor_list, atoms, index)
-            # position of each atom among the centres, −1 for those that are none
-            rank = np.full(len(atoms), -1)
-            rank[center_atoms] = np.arange(len(center_atoms))
-            kept = rank[i] >= 0
-            order = np.argsort(rank[i[kept]], kind="stable")
-            pairs.append(
-                (rank[i[kept]][order] + n_centers, j[kept][order] + n_atoms, shift[kept][order])
-            )
-            chosen.append(center_atoms + n_atoms)
-            n_atoms += len(atoms)
-            n_centers += len(center_atoms)
+        sizes = np.array([len(atoms) for atoms in batch], dtype=np.int64)
+        structure = np.repeat(np.arange(len(batch)), sizes)
+        positions = _joined([atoms.positions for atoms in batch], (0, 3))
+        _refuse_infinite(positions, structure, sizes)
+        chosen = _centers_of(batch, sizes, centers)
+        i, j, shift = _neighbors(batch, positions, sizes, cutoff)
+        # position of each atom among the centres, −1 for those that are none
+        rank = np.full(len(positions), -1)
+        rank[chosen] = np.arange(len(chosen))
+        i = rank[i]
+        if len(chosen) < len(positions) or (np.diff(i) < 0).any():
+            kept = np.flatnonzero(i >= 0)
+            kept = kept[np.argsort(i[kept], kind="stable")]
+            i, j, shift = i[kept], j[kept], shift[kept]
 
-        def join(arrays: list[np.ndarray], empty: tuple[int, ...], kind: torch.dtype) -> Tensor:
-            joined = np.concatenate(arrays) if arrays else np.zeros(empty)
-            return torch.as_tensor(joined, dtype=kind, device=device)
+        def tensor(array: np.ndarray, kind: torch.dtype = torch.long) -> Tensor:
+            return torch.as_tensor(array, dtype=kind, device=device)
 
-        sizes = torch.tensor([len(atoms) for atoms in batch], dtype=torch.long)
         return cls(
-            positions=join([a.positions for a in batch], (0, 3), dtype),
-            species=join([a.numbers for a in batch], (0,), torch.long),
-            cell=join([a.cell.array[None] for a in batch], (0, 3, 3), dtype),
-            structure=torch.repeat_interleave(torch.arange(len(batch)), sizes).to(device),
-            centers=join(chosen, (0,), torch.long),
-            i=join([p[0] for p in pairs], (0,), torch.long),
-            j=join([p[1] for p in pairs], (0,), torch.long),
-            shift=join([p[2] for p in pairs], (0, 3), dtype),
+            positions=tensor(positions, dtype),
+            species=tensor(_joined([atoms.numbers for atoms in batch], (0,))),
+            cell=tensor(_joined([atoms.cell.array for atoms in batch], (0, 3)), dtype).view(
+                -1, 3, 3
+            ),
+            structure=tensor(structure),
+            centers=tensor(chosen),
+            i=tensor(i),
+            j=tensor(j),
+            shift=tensor(shift, dtype),
         )
 
 
-def _centers_of(atoms: ase.Atoms, centers: Centers | Sequence[int], index: int) -> np.ndarray:
+#: First and second atom, counted in the batch, and cell shift of pairs.
+_Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _joined(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
+    return np.concatenate(arrays) if arrays else np.zeros(empty)
+
+
+def _refuse_infinite(positions: np.ndarray, structure: np.ndarray, sizes: np.ndarray) -> None:
+    if not np.isfinite(positions).all():
+        atom = int(np.argwhere(~np.isfinite(positions))[0, 0])
+        index = structure[atom]
+        atom -= sizes[:index].sum()
+        raise InputError(f"structure {index}: position of atom {atom} is not finite")
+
+
+def _centers_of(
+    batch: list[ase.Atoms], sizes: np.ndarray, centers: Centers | Sequence[int]
+) -> np.ndarray:
+    """The centres of all structures, atoms of the batch."""
+    if centers == "auto":
+        centers = "info" if batch and all("center" in a.info for a in batch) else "all"
     if centers == "all":
-        return np.arange(len(atoms))
+        return np.arange(sizes.sum())
     if centers == "info":
-        if "center" not in atoms.info:
-            raise InputError(f"structure {index}: no 'center' in its info")
-        centers = [int(atoms.info["center"])]
-    chosen = np.asarray(centers, dtype=int)
-    for center in chosen:
-        if not 0 <= center < len(atoms):
-            raise InputError(f"structure {index}: center {center} of {len(atoms)} atoms")
-    if len(set(chosen.tolist())) < len(chosen):
-        repeated = next(c for k, c in enumerate(chosen) if c in chosen[:k])
-        raise InputError(f"structure {index}: center {repeated} is named twice")
-    return chosen
+        for index, atoms in enumerate(batch):
+            if "center" not in atoms.info:
+                raise InputError(f"structure {index}: no 'center' in its info")
+        chosen = np.array([[int(atoms.info["center"])] for atoms in batch])
+    else:
+        chosen = np.tile(np.array(centers, dtype=int), (len(batch), 1))
+    missing = np.argwhere((chosen < 0) | (chosen >= sizes[:, None]))
+    if len(missing):
+        index, center = missing[0, 0], chosen[*missing[0]]
+        raise InputError(f"structure {index}: center {center} of {sizes[index]} atoms")
+    for k, center in enumerate(chosen[0]) if len(batch) else ():
+        if center in chosen[0, :k]:
+            raise InputError(f"structure 0: center {center} is named twice")
+    return (chosen + (sizes.cumsum() - sizes)[:, None]).ravel()
 
 
 def _neighbors(
-    neighbor_list: NeighborList, atoms: ase.Atoms, index: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if not np.isfinite(atoms.positions).all():
-        atom = int(np.argwhere(~np.isfinite(atoms.positions))[0, 0])
-        raise InputError(f"structure {index}: position of atom {atom} is not finite")
+    batch: list[ase.Atoms], positions: np.ndarray, sizes: np.ndarray, cutoff: float
+) -> _Pairs:
+    """All pairs of all structures; the neighbours of an atom one after another."""
+    first = sizes.cumsum() - sizes
+    few = sizes <= FEW
+    few &= ~np.array([atoms.pbc for atoms in batch], dtype=bool).reshape(-1, 3).any(1)
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3)))]
+    for size in np.unique(sizes[few & (sizes > 1)]).tolist():
+        members = np.flatnonzero(few & (sizes == size))
+        at_once = max(1, PAIRS_AT_ONCE // size**2)
+        for start in range(0, len(members), at_once):
+            some = members[start : start + at_once]
+            parts.append(_pairs_of_few(positions, first[some], size, some, cutoff))
+    neighbor_list = NeighborList(cutoff=cutoff, full_list=True, sorted=True)
+    for index in np.flatnonzero(~few).tolist():
+        i, j, shift = _pairs_of_many(neighbor_list, batch[index], index)
+        parts.append((i + first[index], j + first[index], shift))
+    i, j, shift = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return i, j, shift
+
+
+def _pairs_of_few(
+    positions: np.ndarray, first: np.ndarray, size: int, structures: np.ndarray, cutoff: float
+) -> _Pairs:
+    """Pairs of structures of equally many atoms without periodicity: all distances at once."""
+    one, two = np.nonzero(~np.eye(size, dtype=bool))
+    atoms = positions[first[:, None] + np.arange(size)]
+    vectors = atoms[:, two] - atoms[:, one]
+    squares = np.einsum("spx,spx->sp", vectors, vectors)
+    if squares.min() < COINCIDENCE**2:
+        k, pair = np.argwhere(squares < COINCIDENCE**2)[0]
+        distance = float(squares[k, pair] ** 0.5)
+        _refuse_coincident(int(structures[k]), int(one[pair]), int(two[pair]), distance)
+    k, pair = np.nonzero(squares < cutoff**2)
+    return first[k] + one[pair], first[k] + two[pair], np.zeros((len(k), 3))
+
+
+def _pairs_of_many(neighbor_list: NeighborList, atoms: ase.Atoms, index: int) -> _Pairs:
+    """Pairs of a single structure by cell lists."""
     if atoms.pbc.any() and not atoms.cell.any(1)[atoms.pbc].all():
         raise InputError(f"structure {index}: periodic, but a cell vector is missing")
     # directions that are not periodic may have no cell vector: complete them
@@ -214,8 +274,9 @@ def _neighbors(
     )
     if len(distance) and distance.min() < COINCIDENCE:
         pair = int(distance.argmin())
-        raise InputError(
-            f"structure {index}: atoms {i[pair]} and {j[pair]} coincide "
-            f"(distance {distance[pair]:.2g} Å)"
-        )
+        _refuse_coincident(index, int(i[pair]), int(j[pair]), float(distance[pair]))
     return i.astype(np.int64), j.astype(np.int64), shift
+
+
+def _refuse_coincident(index: int, i: int, j: int, distance: float) -> NoReturn:
+    raise InputError(f"structure {index}: atoms {i} and {j} coincide (distance {distance:.2g} Å)")

@@ -169,3 +169,114 @@ def test_no_gradient_at_a_centre_without_neighbours():
     (gradient,) = torch.autograd.grad(rho_i.square().sum(), positions)
     assert gradient.isfinite().all()
     assert not gradient[0].any()
+
+
+STAR = ((0.7, -0.2), (0.1, 1.3), (-0.4, 0.5))
+
+
+def test_identity_embedding_is_one_hot():
+    one_hot = BASES["gto"]
+    embedded = one_hot.model_copy(
+        update={"embedding": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))}
+    )
+    system = systems()["molecules"]
+    expected, ours = Expansion(one_hot), Expansion(embedded)
+    assert embedded.n_channels == one_hot.n_channels
+    assert torch.equal(ours.pairs(system), expected.pairs(system))
+    torch.testing.assert_close(ours.density(system), expected.density(system), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("embedding", [((0.3,), (-1.1,), (2.0,)), STAR])
+def test_embedded_channels_are_weighted_sums_of_those_of_species(embedding):
+    one_hot = BASES["gto"]
+    embedded = ExpansionSpec(**{**dict(one_hot), "embedding": embedding})
+    system, n = systems()["crystals"], one_hot.max_radial
+    for method in ("pairs", "density"):
+        of_species = getattr(Expansion(one_hot), method)(system)
+        ours = getattr(Expansion(embedded), method)(system)
+        assert ours.shape[1] == embedded.n_channels == n * len(embedding[0])
+        for a in range(len(embedding[0])):
+            expected = sum(
+                weights[a] * of_species[:, n * k : n * (k + 1)]
+                for k, weights in enumerate(embedding)
+            )
+            torch.testing.assert_close(ours[:, n * a : n * (a + 1)], expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("embedding", "message"),
+    [
+        (((1.0,),), "1 rows for 2 species"),
+        (((1.0, 0.0), (1.0,)), "rows of equal length"),
+        (((), ()), "rows of equal length"),
+    ],
+)
+def test_an_embedding_of_the_wrong_shape_is_refused(embedding, message):
+    with pytest.raises(ValueError, match=message):
+        ExpansionSpec(species=(1, 6), embedding=embedding)
+
+
+@pytest.mark.parametrize("basis", BASES)
+@pytest.mark.parametrize("slots", [1, 5, 4096])
+def test_density_in_tables_of_any_size(slots, basis, monkeypatch):
+    """Small tables: many runs of groups, of every number of pairs."""
+    monkeypatch.setattr("atomplete.representations.slots.SLOTS", slots)
+    expansion = Expansion(BASES[basis])
+    batch = [molecule(seed, n=n) for seed, n in enumerate((7, 2, 5, 1))]
+    for system in (System.from_atoms(batch, CUTOFF), systems()["crystals"]):
+        expected = expansion.density(system, expansion.pairs(system))
+        torch.testing.assert_close(expansion.density(system), expected, rtol=0, atol=1e-13)
+
+
+def test_density_without_pairs():
+    expansion = Expansion(BASES["gto"])
+    for structures in ([], [ase.Atoms("C"), ase.Atoms()]):
+        system = System.from_atoms(structures, CUTOFF)
+        rho_i = expansion.density(system)
+        assert rho_i.shape == (len(system.centers), 9, 9)
+        assert not rho_i.any()
+
+
+def test_density_of_pairs_beyond_the_cutoff():
+    """They may be listed, and count for nothing, nor do their derivatives."""
+    atoms = molecule(2)
+    expansion = Expansion(BASES["gto"])
+    near, far = (System.from_atoms(atoms, cutoff) for cutoff in (CUTOFF, 10.0))
+    assert len(far.i) > len(near.i)
+    gradients = []
+    for system in (near, far):
+        x = system.positions.clone().requires_grad_()
+        rho_i = expansion.density(system.with_positions(x))
+        gradients.append(torch.autograd.grad(rho_i.square().sum(), x)[0])
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
+    torch.testing.assert_close(expansion.density(far), expansion.density(near), rtol=0, atol=1e-13)
+
+
+# PyTorch's own, when it first differentiates forward
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("method", ["pairs", "density"])
+def test_forward_and_reverse_derivatives_agree(method):
+    expansion, system = Expansion(BASES["gto"]), systems()["crystals"]
+    generator = torch.Generator().manual_seed(0)
+    v = torch.randn(system.positions.shape, generator=generator, dtype=torch.float64)
+
+    def evaluate(positions):
+        return getattr(expansion, method)(system.with_positions(positions))
+
+    value, tangent = torch.func.jvp(evaluate, (system.positions,), (v,))
+    w = torch.randn(value.shape, generator=generator, dtype=torch.float64)
+    x = system.positions.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad((w * evaluate(x)).sum(), x)
+    torch.testing.assert_close((w * tangent).sum(), (gradient * v).sum())
+
+
+def test_dtype_of_the_density():
+    system = systems()["molecules"]
+    expansion = Expansion(BASES["gto"])
+    exact = expansion.density(system)
+    single = System.from_atoms(
+        [molecule(s) for s in range(3)] + [ase.Atoms("C")], CUTOFF, dtype=torch.float32
+    )
+    ours = expansion.density(single)
+    assert ours.dtype == torch.float32
+    assert (ours.double() - exact).abs().max() < 1e-5 * exact.abs().max()

@@ -1,15 +1,15 @@
-"""Radial functions, cutoff functions, and the splines that evaluate them."""
+"""Radial functions, cutoff functions, and the series that evaluate them."""
 
+from atomplete.basis.chebyshev import ChebyshevSeries
 from atomplete.basis.cutoff import CutoffFunction, PolynomialCutoff, ShiftedCosine
 from atomplete.basis.radial import GaussianTypeOrbitals, LaplacianEigenstates, RadialBasis
-from atomplete.basis.spline import QuinticSpline
 
 __all__ = [
+    "ChebyshevSeries",
     "CutoffFunction",
     "GaussianTypeOrbitals",
     "LaplacianEigenstates",
     "PolynomialCutoff",
-    "QuinticSpline",
     "RadialBasis",
     "ShiftedCosine",
 ]

@@ -1,10 +1,13 @@
 """Real, orthonormal spherical harmonics Y_lm of unit vectors, m = −l..l."""
 
-from math import factorial, pi, sqrt
+from functools import cache
+from math import pi
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from atomplete.o3.clebsch_gordan import clebsch_gordan
 
 
 def lm_slice(o3_lambda: int) -> slice:
@@ -21,7 +24,7 @@ def lm_slice(o3_lambda: int) -> slice:
 def spherical_harmonics(
     directions: Float[Tensor, "pair xyz"], max_angular: int
 ) -> Float[Tensor, "pair lm"]:
-    """Y_lm(r̂) for l = 0..max_angular, by recursion in the associated Legendre polynomials.
+    """Y_lm(r̂) for l = 0..max_angular, each order from the one below: Y_l ∝ C (r̂ ⊗ Y_{l−1}).
 
     Y_l = (y, z, x)·sqrt(3/4π) for l = 1: no Condon–Shortley phase, as in sphericart.
 
@@ -35,7 +38,8 @@ def spherical_harmonics(
     Returns
     -------
     Tensor
-        (pair, lm) with lm = l² + l + m, in the dtype of ``directions``.
+        (pair, lm) with lm = l² + l + m, in the dtype of ``directions``; strided, as its
+        components are computed one after another.
 
     Examples
     --------
@@ -43,34 +47,16 @@ def spherical_harmonics(
     >>> spherical_harmonics(z, 1) * (4 * pi) ** 0.5
     tensor([[1.0000, 0.0000, 1.7321, 0.0000]], dtype=torch.float64)
     """
-    x, y, z = directions.unbind(-1)
-    # sin^m(θ) times cos(mφ) and sin(mφ): real and imaginary part of (x + iy)^m
-    cosine, sine = [torch.ones_like(x)], [torch.zeros_like(x)]
-    for _ in range(max_angular):
-        cosine.append(x * cosine[-1] - y * sine[-1])
-        sine.append(x * sine[-1] + y * cosine[-2])
-    # legendre[l][m] = P_l^m(z) / sin^m(θ)
-    legendre: list[list[Tensor]] = []
-    diagonal = 1.0  # (2m − 1)!!
-    for l in range(max_angular + 1):
-        row = []
-        for m in range(l - 1):
-            upper, lower = legendre[l - 1][m], legendre[l - 2][m]
-            row.append(((2 * l - 1) * z * upper - (l + m - 1) * lower) / (l - m))
-        if l > 0:
-            row.append((2 * l - 1) * z * legendre[l - 1][l - 1])
-            diagonal *= 2 * l - 1
-        row.append(torch.full_like(z, diagonal))
-        legendre.append(row)
+    xyz = directions.T.contiguous()
+    harmonics = [torch.full_like(xyz[:1], (4 * pi) ** -0.5)]
+    for o3_lambda in range(1, max_angular + 1):
+        raising = _raising(o3_lambda).to(directions)
+        harmonics.append(raising @ (xyz[:, None] * harmonics[-1]).flatten(0, 1))
+    return torch.cat(harmonics).T
 
-    harmonics = []
-    for l in range(max_angular + 1):
-        for m in range(-l, l + 1):
-            k = abs(m)
-            norm = sqrt((2 * l + 1) / (4 * pi) * factorial(l - k) / factorial(l + k))
-            if m == 0:
-                harmonics.append(norm * legendre[l][0])
-            else:
-                angle = cosine[k] if m > 0 else sine[k]
-                harmonics.append(sqrt(2) * norm * legendre[l][k] * angle)
-    return torch.stack(harmonics, -1)
+
+@cache
+def _raising(o3_lambda: int) -> Float[Tensor, "mu product"]:
+    """The matrix that takes the products r̂ ⊗ Y_{l−1} to Y_l."""
+    coupling = clebsch_gordan(1, o3_lambda - 1, o3_lambda)[[2, 0, 1]]  # (y, z, x) to (x, y, z)
+    return ((2 * o3_lambda + 1) / o3_lambda) ** 0.5 * coupling.flatten(0, 1).T.contiguous()

@@ -33,13 +33,13 @@ def nu2(rho_i: Float[Tensor, "center channel lm"]) -> Float[Tensor, "center feat
     >>> nu2(torch.zeros(5, 6, 16)).shape
     torch.Size([5, 84])
     """
-    n_channels, max_angular = rho_i.shape[1], _max_angular(rho_i)
+    n_channels, orders = rho_i.shape[1], range(_max_angular(rho_i) + 1)
     q1, q2 = torch.triu_indices(n_channels, n_channels, device=rho_i.device)
+    upper = (q1 * n_channels + q2).expand(len(rho_i), -1)
     blocks = []
-    for o3_lambda in range(max_angular + 1):
-        block = rho_i[:, :, lm_slice(o3_lambda)]
-        product = block @ block.transpose(1, 2)
-        blocks.append(product[:, q1, q2] / (2 * o3_lambda + 1) ** 0.5)
+    for block in rho_i.split([2 * l + 1 for l in orders], 2):
+        product = (block @ block.transpose(1, 2)).flatten(1)
+        blocks.append(product.gather(1, upper) / block.shape[2] ** 0.5)
     return torch.cat(blocks, 1)
 
 

@@ -1,20 +1,26 @@
 """Pair coefficients g_ij and neighbour densities rho_i: <nlm|r_ji> = R_nl(r) f_c(r) Y_lm(r̂)."""
 
+import numpy as np
 import torch
-from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from atomplete.basis import (
+    ChebyshevSeries,
     CutoffFunction,
     GaussianTypeOrbitals,
-    QuinticSpline,
     RadialBasis,
     ShiftedCosine,
 )
 from atomplete.errors import InputError
 from atomplete.o3 import spherical_harmonics
+from atomplete.representations.slots import slots_of_groups
 from atomplete.system import System
+
+#: Consecutive l whose radial functions and harmonics are multiplied all with all: a few large
+#: products are quicker than many small ones, although only those of equal l are kept.
+ORDERS = 4
 
 
 class ExpansionSpec(BaseModel):
@@ -33,13 +39,31 @@ class ExpansionSpec(BaseModel):
     max_radial: int = Field(default=6, ge=1, description="number of radial functions")
     max_angular: int = Field(default=3, ge=0, description="largest l, inclusive")
     species: tuple[int, ...] = Field(default=(5,), description="atomic numbers of neighbours")
+    embedding: tuple[tuple[float, ...], ...] | None = Field(
+        default=None,
+        description="weights of the channels for each of the species; None: a channel for each",
+    )
     radial: RadialBasis = GaussianTypeOrbitals()
     cutoff_function: CutoffFunction = ShiftedCosine()
 
+    @model_validator(mode="after")
+    def _one_row_for_each_species(self) -> "ExpansionSpec":
+        if self.embedding is None:
+            return self
+        if len(self.embedding) != len(self.species):
+            raise ValueError(
+                f"embedding: {len(self.embedding)} rows for {len(self.species)} species"
+            )
+        lengths = sorted({len(row) for row in self.embedding})
+        if len(lengths) > 1 or lengths[0] == 0:
+            raise ValueError(f"embedding: rows of equal length, not {lengths}")
+        return self
+
     @property
     def n_channels(self) -> int:
-        """Channels of g_ij: one for each species and radial function."""
-        return len(self.species) * self.max_radial
+        """Channels of g_ij: one for each radial function and species, or weight of species."""
+        weights = self.species if self.embedding is None else self.embedding[0]
+        return len(weights) * self.max_radial
 
 
 class Expansion:
@@ -47,7 +71,8 @@ class Expansion:
 
     Species enter as channels: channel a·max_radial + n of g_ij is R_nl(r) where the neighbour
     is of the a-th species and zero elsewhere, so that everything downstream treats species and
-    radial functions alike.
+    radial functions alike. With an embedding, it is R_nl(r) times the weight a of the
+    neighbour's species.
 
     Parameters
     ----------
@@ -65,16 +90,25 @@ class Expansion:
 
     def __init__(self, spec: ExpansionSpec) -> None:
         self.spec = spec
-        self._angular_of_lm = torch.tensor(
-            [l for l in range(spec.max_angular + 1) for _ in range(2 * l + 1)]
-        )
-        shape = (spec.max_radial, spec.max_angular)
-        self._radial = QuinticSpline(
-            lambda r: spec.radial.evaluate(
-                r, cutoff=spec.cutoff, max_radial=shape[0], max_angular=shape[1]
-            ).reshape(len(r), -1),
+        orders = range(spec.max_angular + 1)
+        self._angular_of_lm = torch.tensor([l for l in orders for _ in range(2 * l + 1)])
+        sizes = {"max_radial": spec.max_radial, "max_angular": spec.max_angular}
+        self._radial = ChebyshevSeries(
+            lambda r: (
+                spec.radial.evaluate(r, cutoff=spec.cutoff, **sizes)
+                .transpose(0, 2, 1)
+                .reshape(len(r), -1)
+            ),
             upper=spec.cutoff,
         )
+        # where l of the harmonic and of the radial function agree, among all products of a run
+        self._equal_orders = []
+        for first in range(0, spec.max_angular + 1, ORDERS):
+            run = orders[first : first + ORDERS]
+            order = torch.tensor([l - first for l in run for _ in range(2 * l + 1)])
+            self._equal_orders.append(torch.arange(len(order)) * len(run) + order)
+        embedding = np.eye(len(spec.species)) if spec.embedding is None else spec.embedding
+        self._embedding = torch.tensor(embedding, dtype=torch.float64)  # species, a
 
     def __repr__(self) -> str:
         return f"Expansion({self.spec!r})"
@@ -99,29 +133,72 @@ class Expansion:
         """
         r_ij = system.r_ij
         r = torch.linalg.vector_norm(r_ij, dim=-1)
-        radial = self._radial(r) * self.spec.cutoff_function(r, cutoff or self.spec.cutoff)[:, None]
-        radial = radial.reshape(len(r), self.spec.max_radial, self.spec.max_angular + 1)
+        radial = self._radial(r, self.spec.cutoff_function(r, cutoff or self.spec.cutoff))
+        radial = radial.view(len(r), self.spec.max_angular + 1, self.spec.max_radial)
+        radial = radial.transpose(1, 2)[:, :, self._angular_of_lm.to(r.device)]
         harmonics = spherical_harmonics(r_ij / r[:, None], self.spec.max_angular)
-        g_ij = radial[:, :, self._angular_of_lm.to(r.device)] * harmonics[:, None]
+        g_ij = radial * harmonics.contiguous()[:, None]
         species = self._species_index(system)
-        if len(self.spec.species) == 1:
+        if self.spec.embedding is None and len(self.spec.species) == 1:
             return g_ij
-        one_hot = torch.nn.functional.one_hot(species, len(self.spec.species)).to(g_ij.dtype)
-        return torch.einsum("pa,pnm->panm", one_hot, g_ij).flatten(1, 2)
+        weights = self._embedding.to(g_ij)[species]
+        return torch.einsum("pa,pnm->panm", weights, g_ij).flatten(1, 2)
 
     def density(
         self, system: System, g_ij: Float[Tensor, "pair channel lm"] | None = None
     ) -> Float[Tensor, "center channel lm"]:
-        """rho_i = Σ_j g_ij, (center, channel, lm); zero for a centre without neighbours."""
-        if g_ij is None:
-            g_ij = self.pairs(system)
-        rho_i = g_ij.new_zeros(len(system.centers), *g_ij.shape[1:])
-        return rho_i.index_add(0, system.i, g_ij)
+        """rho_i = Σ_j g_ij, (center, channel, lm); zero for a centre without neighbours.
 
-    def _species_index(self, system: System) -> Tensor:
+        Without given g_ij, these are never formed: for each centre and species of neighbours,
+        the sum over j is a matrix product of radial functions and spherical harmonics.
+        """
+        if g_ij is not None:
+            rho_i = g_ij.new_zeros(len(system.centers), *g_ij.shape[1:])
+            return rho_i.index_add(0, system.i, g_ij)
+        n_species = len(self.spec.species)
+        group_of_pair = system.i * n_species + self._species_index(system)
+        groups, tables = slots_of_groups(group_of_pair, len(system.centers) * n_species)
+        # a slot without a neighbour holds one beyond the cutoff, where f_c = 0
+        r_ij = torch.nn.functional.pad(system.r_ij, (0, 0, 0, 1), value=self.spec.cutoff)
+        sums = [self._sum_over_slots(r_ij.index_select(0, t.flatten()), len(t)) for t in tables]
+        lm = len(self._angular_of_lm)
+        nothing = r_ij.new_zeros(1, self.spec.max_radial, lm)
+        # empty groups take the last row
+        row = groups.new_full((len(system.centers) * n_species,), len(groups))
+        row[groups] = torch.arange(len(groups), device=row.device)
+        rho_i = torch.cat([*sums, nothing]).index_select(0, row)
+        rho_i = rho_i.view(len(system.centers), n_species, self.spec.max_radial, lm)
+        if self.spec.embedding is not None:
+            rho_i = torch.einsum("isnx,sa->ianx", rho_i, self._embedding.to(rho_i))
+        return rho_i.flatten(1, 2)
+
+    def _sum_over_slots(
+        self, r_ij: Float[Tensor, "slot xyz"], n_groups: int
+    ) -> Float[Tensor, "group n lm"]:
+        """Σ_j R_nl(r) f_c(r) Y_lm(r̂) over the slots of each group."""
+        xyz = r_ij.T.contiguous()
+        r = xyz.square().sum(0).sqrt()
+        harmonics = spherical_harmonics((xyz / r).T, self.spec.max_angular)
+        harmonics = harmonics.T.unflatten(1, (n_groups, -1)).transpose(0, 1)
+        radial = self._radial(r, self.spec.cutoff_function(r, self.spec.cutoff))
+        radial = radial.unflatten(0, (n_groups, -1))
+        blocks = [
+            (some_harmonics @ some_radial)
+            .view(n_groups, -1, self.spec.max_radial)
+            .index_select(1, equal.to(r.device))
+            for some_harmonics, some_radial, equal in zip(
+                harmonics.split([len(equal) for equal in self._equal_orders], 1),
+                radial.split(ORDERS * self.spec.max_radial, 2),
+                self._equal_orders,
+                strict=True,
+            )
+        ]
+        return torch.cat(blocks, 1).transpose(1, 2).contiguous()
+
+    def _species_index(self, system: System) -> Int[Tensor, " pair"]:
         known = torch.tensor(self.spec.species, device=system.species.device)
-        match = system.species[system.j][:, None] == known
-        unknown = ~match.any(-1)
+        match = system.species[:, None] == known
+        unknown = ~match.any(-1)[system.j]
         if unknown.any():
             atom = int(system.j[unknown][0])
             raise InputError(
@@ -129,4 +206,4 @@ class Expansion:
                 f"{int(system.species[atom])}, but the representation knows "
                 f"{', '.join(map(str, self.spec.species))}"
             )
-        return match.to(torch.long).argmax(-1)
+        return match.to(torch.long).argmax(-1)[system.j]
