@@ -176,7 +176,7 @@ def features_of(path):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_features_are_those_of_the_library(atomplete, pairs, tmp_path, name):
-    (tmp_path / "o.yaml").write_text("memory: 0.01\n")  # many chunks
+    (tmp_path / "o.yaml").write_text("memory: 110 MB\n")  # many chunks
     outcome = atomplete(
         "featurize", pairs, "--representation", name, "-o", "f", "--config", "o.yaml"
     )
@@ -232,6 +232,50 @@ def test_cutoff_and_centers(atomplete, pairs, tmp_path):
     assert set(columns["center"]) == set(range(8))
     counts = System.from_atoms(generate("b8", 3), 1.7, centers="all").neighbor_counts
     assert len(columns["values"]) == int((counts**2).sum())
+
+
+def test_tag_cutoff(atomplete, pairs, tmp_path):
+    """From the command line and from YAML; the density keeps its cutoff."""
+    (tmp_path / "o.yaml").write_text("tag_cutoff: 1.7\n")
+    atomplete("featurize", pairs, "--tag-cutoff", 1.7, "-o", "f", "--quiet")
+    atomplete("featurize", pairs, "--config", "o.yaml", "-o", "g", "--quiet")
+    for folder in ("f", "g"):
+        columns, attributes = features_of(tmp_path / folder / "features.h5")
+        spec = ThreeCenterSpec.model_validate_json(attributes["representation"])
+        assert (spec.tag_cutoff, spec.expansion.cutoff) == (1.7, 2.0)
+        system = System.from_atoms(generate("b8", 3), 2.0)
+        assert len(columns["values"]) == int((system.within(1.7).neighbor_counts ** 2).sum())
+        np.testing.assert_allclose(columns["values"], build(spec)(system).values, atol=1e-12)
+
+
+def test_size_and_what_was_kept_are_said(atomplete, pairs, tmp_path):
+    basis = {"max_radial": 3, "max_angular": 2}
+    spec = {"type": "three_center", "expansion": basis, "radial_components": 2}
+    (tmp_path / "o.yaml").write_text(yaml.safe_dump({"representation": spec}))
+    command = ("featurize", pairs, "--config", "o.yaml", "--components", 12, 5, "-o", "f")
+    outcome = atomplete(*command)
+    assert outcome.err.splitlines()[0].startswith("294 rows × 17 features: 0.04 MB on disk")
+    lines = outcome.out.splitlines()
+    assert [line.split(" kept, ")[0].split() for line in lines[:5]] == [
+        *([*f"radial channels, l = {l}".split(), "2", "of", "3"] for l in range(3)),
+        ["even", "rows", "12", "of", "88"],
+        ["odd", "rows", "5", "of", "32"],
+    ]
+    assert len({line.index(" kept, ") for line in lines[:5]}) == 1
+    _, attributes = features_of(tmp_path / "f" / "features.h5")
+    kept = json.loads(attributes["kept"])
+    assert [f"{line['lost']:.1e} of the mean square lost (exact)" for line in kept] == [
+        line.split(" kept, ")[1] for line in lines[:5]
+    ]
+    quiet = atomplete(*command, "--quiet")
+    assert (quiet.err, len(quiet.out.splitlines())) == ("", 1)
+
+
+@pytest.mark.parametrize("memory", ["120MB", "0.12", "114.5 MiB"])
+def test_memory_in_units(atomplete, pairs, memory):
+    outcome = atomplete("featurize", pairs, "--memory", memory, "-o", "f")
+    assert outcome.code == 0
+    assert outcome.err.splitlines()[0].endswith("at most 120 MB in memory")
 
 
 def test_isolated_atoms_have_no_rows(atomplete, tmp_path):
@@ -421,7 +465,10 @@ def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
         ),
         (["featurize", "pairs.xyz", "-o", "f", "--dtype", "int8"], ["dtype", "int8"]),
         (["featurize", "pairs.xyz", "-o", "f", "--cutoff", "-1"], ["cutoff", "-1"]),
-        (["featurize", "pairs.xyz", "-o", "f", "--memory", "0"], ["memory"]),
+        (["featurize", "pairs.xyz", "-o", "f", "--memory", "0"], ["memory = '0'"]),
+        (["featurize", "pairs.xyz", "-o", "f", "--memory", "4 GBit"], ["'4 GBit'", "like 4GB"]),
+        (["featurize", "pairs.xyz", "-o", "f", "--memory", "90MB"], ["pairs.xyz, structure 0"]),
+        (["featurize", "pairs.xyz", "-o", "f", "--tag-cutoff", "3"], ["tag_cutoff 3 Å", "2 Å"]),
         (["featurize", "pairs.xyz", "-o", "f", "--centers", "some"], ["centers", "some"]),
         (["featurize", "pairs.xyz", "-o", "f", "--components", "3"], ["components"]),
         (

@@ -1,5 +1,7 @@
 """Features in HDF5: in bounded memory, complete or not at all."""
 
+import json
+import sys
 from collections import namedtuple
 
 import h5py
@@ -16,8 +18,12 @@ from atomplete.files import content_hash
 from atomplete.representations import (
     DensityCorrelationsSpec,
     ExpansionSpec,
+    Kept,
+    NiceSpec,
     ThreeCenterSpec,
     build,
+    estimate,
+    split,
 )
 from atomplete.system import System
 
@@ -26,6 +32,7 @@ SPECS = {
     "three_center": ThreeCenterSpec(expansion=BASIS),
     "contracted": ThreeCenterSpec(expansion=BASIS, radial_components=1, components=(6, 2)),
     "density_correlations": DensityCorrelationsSpec(expansion=BASIS),
+    "nice": NiceSpec(expansion=BASIS, max_nu=3),
 }
 
 
@@ -35,11 +42,16 @@ def structures():
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_chunks_do_not_show(structures, tmp_path, name):
-    for chunk_bytes in (1, 10**9):
-        path = tmp_path / f"{chunk_bytes}.h5"
-        featurize(structures, SPECS[name], path, chunk_bytes=chunk_bytes, progress=False)
-    with h5py.File(tmp_path / "1.h5") as small, h5py.File(tmp_path / "1000000000.h5") as large:
+def test_chunks_do_not_show(structures, tmp_path, monkeypatch, name):
+    representation = build(SPECS[name])
+    system = System.from_atoms(structures, BASIS.cutoff)
+    need = representation.row_bytes(system)
+    monkeypatch.setattr(sys.modules[estimate.__module__], "CHUNK_BYTES", int(need.max()))
+    assert len(split(representation, system, int(need.max()))) > 3
+    featurize(structures, SPECS[name], tmp_path / "small.h5", progress=False)
+    monkeypatch.undo()
+    featurize(structures, SPECS[name], tmp_path / "large.h5", progress=False)
+    with h5py.File(tmp_path / "small.h5") as small, h5py.File(tmp_path / "large.h5") as large:
         assert set(small) == set(large)
         for column in small:
             expected = large[column][()]
@@ -71,6 +83,28 @@ def test_attributes_say_where_the_features_come_from(structures, tmp_path):
         assert file.attrs["structures_sha256"] == content_hash(structures)
 
 
+def test_what_was_kept_is_in_the_file(structures, tmp_path):
+    representation = featurize(structures, SPECS["contracted"], tmp_path / "f.h5", progress=False)
+    with h5py.File(tmp_path / "f.h5") as file:
+        kept = [Kept(**line) for line in json.loads(file.attrs["kept"])]
+    assert tuple(kept) == representation.kept
+    assert [line.what for line in kept[-2:]] == ["even rows", "odd rows"]
+    assert all(0 < line.lost < 1 for line in kept)
+
+
+def test_the_size_is_said_before_anything_is_computed(structures, tmp_path, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_write", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        featurize(structures, SPECS["three_center"], tmp_path / "f.h5")
+    n_features = len(build(SPECS["three_center"]).parity)
+    size = 8 * 49 * n_features * 8 / 1e6
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.startswith(f"392 rows × {n_features} features: {size:.3g} MB on disk, at most ")
+
+
 def test_an_interrupted_run_leaves_nothing_and_keeps_the_old_file(
     structures, tmp_path, monkeypatch
 ):
@@ -81,7 +115,7 @@ def test_an_interrupted_run_leaves_nothing_and_keeps_the_old_file(
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_write_rows", interrupt)
+    monkeypatch.setattr(module, "_write", interrupt)
     with pytest.raises(KeyboardInterrupt):
         featurize(structures, SPECS["density_correlations"], path, progress=False)
     assert [file.name for file in tmp_path.iterdir()] == ["f.h5"]
@@ -120,10 +154,28 @@ def test_chosen_centers(tmp_path):
             assert file["center"][()].tolist() == expected
 
 
-def test_components_that_would_not_fit_the_memory_are_refused(tmp_path):
+def test_what_does_not_fit_the_memory_is_refused(tmp_path):
     # three species: 27 times the features of the basis for one, 729 times the second moments
-    spec = ThreeCenterSpec(expansion=ExpansionSpec(species=(1, 5, 6)), components=(10, 5))
+    spec = ThreeCenterSpec(expansion=ExpansionSpec(species=(1, 5, 6)), components=(600, 350))
     boron = Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
-    with pytest.raises(InputError, match=r"features take .* GB, more than the 2\.1 GB"):
-        featurize([boron], spec, tmp_path / "features.h5", progress=False)
+    with pytest.raises(InputError, match=r"take 3\.4 GB .* more than the 2 GB"):
+        featurize([boron], spec, tmp_path / "f.h5", progress=False)
+    spec = spec.model_copy(update={"components": None})
+    with pytest.raises(InputError, match=r"structure 0: the rows of atom 0 with 1 neighbours take"):
+        featurize([boron], spec, tmp_path / "f.h5", memory=101 * 10**6, progress=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_components_of_three_species_by_a_sketch(tmp_path):
+    """198 288 features, whose second moments would take 90 GB."""
+    spec = ThreeCenterSpec(expansion=ExpansionSpec(species=(1, 5, 6)), components=(4, 2))
+    structures = [Atoms("B2", [(0, 0, 0), (0, 0, 1.5)]), Atoms("CBH", np.eye(3))]
+    representation = featurize(structures, spec, tmp_path / "f.h5", progress=False)
+    assert [line.method for line in representation.kept] == ["sketch", "sketch"]
+    rows = representation.rows(System.from_atoms(structures, 2.0))
+    with h5py.File(tmp_path / "f.h5") as file:
+        values = torch.from_numpy(file["values"][()])
+    for part, found, n in ((rows.even, values[:, :4], 4), (rows.odd, values[:, 4:], 2)):
+        singular = torch.linalg.svdvals(part)
+        optimum = singular[:n].square().sum()
+        assert found.square().sum() == pytest.approx(optimum.item(), rel=1e-3)

@@ -2,41 +2,42 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import ase
 import h5py
-import numpy as np
 import torch
 
 from atomplete.errors import InputError
 from atomplete.files import atomic_write, content_hash
 from atomplete.progress import progress_of
 from atomplete.representations import (
-    DensityCorrelationsSpec,
+    Estimate,
+    Features,
+    Nice,
     Representation,
+    RepresentationSpec,
     ThreeCenter,
-    ThreeCenterSpec,
     build,
+    estimate,
     split,
 )
+from atomplete.representations.chunks import MEMORY
 from atomplete.system import Centers, System
 from atomplete.versions import versions
-
-#: Bound on the two square matrices that fitting components holds beside a chunk, bytes.
-MOMENT_BYTES = 2 * 2**30
 
 
 def featurize(
     structures: Sequence[ase.Atoms],
-    spec: DensityCorrelationsSpec | ThreeCenterSpec,
+    spec: RepresentationSpec,
     output: Path,
     *,
     centers: Centers = "auto",
     dtype: torch.dtype = torch.float64,
-    chunk_bytes: int = 256 * 2**20,
+    memory: int = MEMORY,
     progress: bool = True,
 ) -> Representation:
     """Compute features chunk by chunk and write them to an HDF5 file.
@@ -44,7 +45,8 @@ def featurize(
     The file holds ``values`` (row, feature), a column for each row label (``structure``,
     ``center``, for tagged neighbours ``neighbor_1`` and ``neighbor_2``), ``weight`` (row,),
     ``parity`` (feature,) and, where features were not contracted, ``labels`` (feature, 6) with
-    (q1, l1, q2, l2, q3, l3). Spec, versions and the hash of the structures are attributes.
+    (q1, l1, q2, l2, q3, l3). Spec, versions, the hash of the structures and what contractions
+    have kept are attributes.
 
     Parameters
     ----------
@@ -58,11 +60,10 @@ def featurize(
         As in ``System.from_atoms``.
     dtype
         Of the computation and of the file.
-    chunk_bytes
-        Bound on the memory of one chunk, beside which the pairs and one copy are held, and for
-        components two square matrices of the number of features (2 GB at the most).
+    memory
+        Bound on what fitting and evaluation hold beside structures and pairs, bytes.
     progress
-        Whether to show how far it is.
+        Whether to say how much it will be, and then how far it is.
 
     Returns
     -------
@@ -72,12 +73,13 @@ def featurize(
     Raises
     ------
     InputError
-        If the file would not fit on the disk, components not in memory, or a structure cannot be
-        described.
+        If the file would not fit on the disk, the rows of a centre or components not into the
+        memory, or a structure cannot be described.
 
     Examples
     --------
     >>> import tempfile
+    >>> from atomplete.representations import ThreeCenterSpec
     >>> boron = ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "features.h5"
@@ -89,61 +91,50 @@ def featurize(
     """
     representation = build(spec)
     system = System.from_atoms(structures, spec.expansion.cutoff, centers=centers, dtype=dtype)
-    parts = split(representation, system, chunk_bytes)
-    n_rows = int(representation.n_rows(system).sum())
-    shape = n_rows, len(representation.parity)
-    _check_disk(output, shape, dtype)
-    if isinstance(representation, ThreeCenter):
-        _check_memory(output, representation)
-        representation.fit(parts, progress=progress)
+    size = estimate(representation, system, memory)
+    _check_disk(output, size)
     output.parent.mkdir(parents=True, exist_ok=True)
+    if progress:
+        print(size, file=sys.stderr)
+    if isinstance(representation, ThreeCenter):
+        representation.fit([system], memory=memory, progress=progress)
+    elif isinstance(representation, Nice):
+        representation.fit([system], progress=progress)
     with atomic_write(output) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["representation"] = spec.model_dump_json()
         file.attrs["versions"] = json.dumps(versions())
         file.attrs["structures_sha256"] = content_hash(structures)
         file["parity"] = representation.parity.numpy()
-        if isinstance(representation, ThreeCenter) and representation.even is None:
-            file["labels"] = representation.labels.numpy()
-        done = 0
+        if isinstance(representation, ThreeCenter):
+            file.attrs["kept"] = json.dumps([asdict(kept) for kept in representation.kept])
+            if representation.even is None:
+                file["labels"] = representation.labels.numpy()
+        parts, done = split(representation, system, size.chunk_bytes), 0
         with progress_of("features", len(parts), progress) as step, torch.no_grad():
             for part in parts:
-                features = representation(part)
-                columns = {**features.rows, "weight": features.weight, "values": features.values}
-                for name, column in columns.items():
-                    _write_rows(file, name, column.numpy(), done, n_rows)
-                done += len(features.values)
+                done += _write(file, representation(part), done, size.n_rows)
                 step()
     return representation
 
 
-def _write_rows(file: Any, name: str, rows: np.ndarray, start: int, total: int) -> None:
-    if name not in file:
-        file.create_dataset(name, shape=(total, *rows.shape[1:]), dtype=rows.dtype)
-    if len(rows):
-        file[name][start : start + len(rows)] = rows
+def _write(file: h5py.File, features: Features, start: int, total: int) -> int:
+    """Write rows after those written before; how many they are."""
+    columns = {**features.rows, "weight": features.weight, "values": features.values}
+    for name, rows in columns.items():
+        if name not in file:
+            shape = total, *rows.shape[1:]
+            file.create_dataset(name, shape=shape, dtype=rows.numpy().dtype)
+        if len(rows):
+            file[name][start : start + len(rows)] = rows.numpy()
+    return len(features.values)
 
 
-def _check_disk(output: Path, shape: tuple[int, int], dtype: torch.dtype) -> None:
-    size = shape[0] * shape[1] * torch.empty(0, dtype=dtype).element_size()
+def _check_disk(output: Path, size: Estimate) -> None:
     folder = next(parent for parent in output.absolute().parents if parent.exists())
     free = shutil.disk_usage(folder).free
-    if size > 0.95 * free:
+    if size.disk > 0.95 * free:
         raise InputError(
-            f"{output}: {shape[0]} rows of {shape[1]} features take {size / 1e9:.1f} GB, but "
-            f"{free / 1e9:.1f} GB are free on the disk; keep fewer components"
-        )
-
-
-def _check_memory(output: Path, representation: ThreeCenter) -> None:
-    """Refuse components whose second moments would not fit: they grow as species^6."""
-    if representation.even is None:
-        return
-    odd = int((representation.labels[:, 1::2].sum(1) % 2).sum())
-    even = len(representation.labels) - odd
-    size = 2 * 8 * (even**2 + odd**2)  # a sum and a product, float64
-    if size > MOMENT_BYTES:
-        raise InputError(
-            f"{output}: components of {even} + {odd} features take {size / 1e9:.1f} GB, more than "
-            f"the {MOMENT_BYTES / 1e9:.1f} GB allowed; contract radial channels first, with "
-            "radial_components in the spec"
+            f"{output}: {size.n_rows} rows of {size.n_features} features take "
+            f"{size.disk / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free on the disk; "
+            "keep fewer components"
         )

@@ -1,16 +1,19 @@
 """Contractions: orthonormal, the same however the rows are streamed, exact when complete."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
-from environments import CUTOFF, molecule
+from environments import CUTOFF, crystal, molecule
 
+from atomplete.errors import InputError
 from atomplete.o3 import lm_slice
 from atomplete.representations import ExpansionSpec, ThreeCenter, ThreeCenterSpec, split
-from atomplete.representations.contraction import (
-    principal_components,
-    radial_components,
-    row_components,
-)
+from atomplete.representations.contraction import principal_components, radial_components
+from atomplete.representations.exchange import exchanges
+from atomplete.representations.plan import plan
 from atomplete.system import System
 
 BASIS = ExpansionSpec(max_radial=4, max_angular=2, species=(6,))
@@ -158,6 +161,199 @@ def test_principal_components_against_svd():
     assert principal_components(rows.T @ rows, 0).shape == (8, 0)
 
 
-def test_no_rows_to_fit():
-    with pytest.raises(ValueError, match="no rows"):
-        row_components([], (1, 1))
+def test_no_environments_to_fit_to():
+    with pytest.raises(ValueError, match="no environments"):
+        ThreeCenter(spec(2)).fit([])
+
+
+def lost(rows, columns):
+    """Fraction of the mean square of rows outside the space that orthonormal columns span."""
+    return ((rows - rows @ columns @ columns.T).square().sum() / rows.square().sum()).item()
+
+
+def optimum(rows, n_components):
+    """The least that any subspace of that size leaves out."""
+    squares = torch.linalg.svdvals(rows).square()
+    return (squares[n_components:].sum() / squares.sum()).item()
+
+
+@pytest.mark.parametrize(
+    ("structures", "tag_cutoff"),
+    [
+        ([molecule(s, n=4 + s, symbols="C") for s in range(4)], None),
+        ([molecule(s, n=7, symbols="C") for s in range(3)], 1.5),
+        ([crystal()], None),
+    ],
+    ids=["molecules", "tag cutoff", "images of one atom"],
+)
+def test_rows_of_exchanged_neighbours_are_not_needed(structures, tag_cutoff):
+    """Components from half the rows and blocks of features, against a decomposition of all."""
+    for atoms in structures:
+        atoms.symbols = "C" * len(atoms)
+    system = System.from_atoms(structures, CUTOFF)
+    content = spec(None, (14, 9)).model_copy(update={"tag_cutoff": tag_cutoff})
+    rows = ThreeCenter(content.model_copy(update={"components": None}))(system)
+    fitted = ThreeCenter(content).fit([system])
+    for part, n in (("even", 14), ("odd", 9)):
+        _, _, vh = torch.linalg.svd(getattr(rows, part), full_matrices=False)
+        found = getattr(fitted, part)
+        torch.testing.assert_close(projector(found), projector(vh[:n].T), rtol=0, atol=1e-9)
+
+
+def test_exchange_blocks_are_an_orthogonal_change_of_basis():
+    labels = ThreeCenter(spec()).labels
+    values = torch.randn(5, len(labels), generator=torch.Generator().manual_seed(0)).double()
+    for exchange, parity in zip(exchanges(labels), (0, 1), strict=True):
+        of_parity = labels[:, 1::2].sum(1) % 2 == parity
+        assert torch.equal(exchange.features, of_parity.nonzero()[:, 0])
+        halves = exchange.fold(values)
+        assert tuple(half.shape[1] for half in halves) == exchange.sizes
+        basis = exchange.unfold(*(torch.eye(n, dtype=torch.float64) for n in exchange.sizes))
+        assert orthonormal(basis)
+        expected = values[:, of_parity] @ basis
+        torch.testing.assert_close(torch.cat(halves, 1), expected, rtol=0, atol=1e-14)
+
+
+def test_what_was_kept_is_reported():
+    system = training()
+    fitted = ThreeCenter(spec(3, (12, 6)))
+    assert fitted.kept == ()
+    fitted.fit([system])
+    g_ij = ThreeCenter(spec()).pairs(system)
+    for l, kept in enumerate(fitted.kept[:3]):
+        assert (kept.what, kept.of, kept.kept) == (f"radial channels, l = {l}", 4, 3)
+        coefficients = g_ij[:, :, lm_slice(l)].transpose(1, 2).flatten(0, 1)
+        assert kept.lost == pytest.approx(lost(coefficients, fitted.radial[l]), rel=1e-6)
+    rows = fitted.rows(system)
+    for kept, part in zip(fitted.kept[3:], ("even", "odd"), strict=True):
+        values, columns = getattr(rows, part), getattr(fitted, part)
+        assert (kept.what, kept.of, kept.kept) == (f"{part} rows", *columns.shape)
+        assert kept.lost == pytest.approx(lost(values, columns), rel=1e-6)
+        assert kept.method == "exact"
+
+
+def test_nothing_is_lost_where_everything_is_kept():
+    fitted = ThreeCenter(spec(4, (10**6, 10**6))).fit([training(range(2), n=4)])
+    assert all(kept.lost < 1e-12 and kept.kept == kept.of for kept in fitted.kept)
+
+
+# the sketch
+
+
+def sketched(content, system, **options):
+    """Fitted with as little memory as makes second moments not fit."""
+    representation = ThreeCenter(content)
+    exact = representation.contraction_plan([system])
+    assert exact.method == "exact"
+    representation.fit([system], memory=exact.peak - 1, **options)
+    assert {kept.method for kept in representation.kept[-2:]} == {"sketch"}
+    return representation
+
+
+@pytest.mark.parametrize("kept", [(3, 2), (30, 15), (120, 60)])
+def test_a_sketch_loses_hardly_more_than_the_optimum(kept):
+    system = training()
+    fitted = sketched(spec(None, kept), system)
+    rows = ThreeCenter(spec())(system)
+    for part, n, reported in zip(("even", "odd"), kept, fitted.kept, strict=True):
+        values, columns = getattr(rows, part), getattr(fitted, part)
+        assert orthonormal(columns)
+        assert lost(values, columns) <= 1.1 * optimum(values, n)
+        assert reported.lost == pytest.approx(lost(values, columns), rel=1e-6)
+
+
+def test_a_sketch_is_accurate_where_one_half_holds_everything():
+    """Dimers: a single tagged neighbour, so that no row has a partner to differ from."""
+    dimers = [molecule(s, n=2, symbols="C", radius=1.6 + 0.01 * s) for s in range(40)]
+    system = System.from_atoms(dimers, CUTOFF)
+    rows = ThreeCenter(spec())(system)
+    assert rows.odd.abs().max() < 1e-13
+    fitted = sketched(spec(None, (6, 2)), system)
+    assert lost(rows.even, fitted.even) <= 1.1 * optimum(rows.even, 6)
+
+
+def test_a_sketch_is_the_same_again_and_in_other_chunks():
+    system = training()
+    first, again = (sketched(spec(None, (20, 10)), system) for _ in range(2))
+    other = ThreeCenter(spec(None, (20, 10)))
+    chunks = split(other, system, 400_000)
+    assert len(chunks) > 3
+    other.fit(chunks, memory=other.contraction_plan(chunks).peak - 1)
+    assert other.kept[0].method == "sketch"
+    for name in ("even", "odd"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+        found, expected = projector(getattr(other, name)), projector(getattr(first, name))
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+
+
+# the choice between them
+
+PAPER = [(2610, 2358), (1278, 1098)], (600, 350)
+THREE_SPECIES = [(68202, 65934), (32886, 31266)], (600, 350)
+
+
+def test_second_moments_are_used_where_they_fit():
+    needed = 8 * (2610**2 + 2358**2 + 1278**2 + 1098**2)
+    found = plan(*PAPER, 196_000, largest=10**7, memory=2 * 10**9)
+    assert (found.method, found.n_passes) == ("exact", 1)
+    assert needed <= found.held <= found.peak <= 2 * 10**9
+    assert found.held + found.chunk_bytes <= 2 * 10**9
+    less = plan(*PAPER, 196_000, largest=10**7, memory=found.peak - 1)
+    assert (less.method, less.n_passes) == ("sketch", 2)
+    # a large environment takes memory from the second moments
+    large = found.peak - found.held + 1
+    assert plan(*PAPER, 196_000, largest=large, memory=found.peak).method == "sketch"
+
+
+def test_a_sketch_is_used_where_it_is_much_cheaper():
+    found = plan(*THREE_SPECIES, 10**5, largest=10**8, memory=10**12)
+    assert found.method == "sketch"
+    nearly_all = plan(THREE_SPECIES[0], (60000, 30000), 10**5, largest=10**8, memory=10**12)
+    assert nearly_all.method == "exact"
+
+
+def test_what_fits_in_no_way_is_refused():
+    with pytest.raises(InputError, match=r"134136 and 64152 features take 3\.4 GB .* 2 GB"):
+        plan(*THREE_SPECIES, 10**5, largest=10**8, memory=2 * 10**9)
+
+
+def test_sizes_of_the_three_species_are_those_of_its_labels():
+    from atomplete.representations.tagged import three_center_labels
+
+    assert [e.sizes for e in exchanges(three_center_labels(18, 3))] == THREE_SPECIES[0]
+
+
+# memory
+
+PEAK = """
+from pathlib import Path
+import torch
+from atomplete.degenerate.families import generate
+from atomplete.representations import ExpansionSpec, ThreeCenterSpec, build
+from atomplete.system import System
+
+def resident():
+    # ru_maxrss would begin with that of the parent
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+torch.set_num_threads(1)
+spec = ThreeCenterSpec(expansion=ExpansionSpec(max_radial=5), components=(60, 30))
+system = System.from_atoms(generate("b8", 30), cutoff=2.0)
+representation = build(spec)
+before = resident()
+representation.fit([system], memory={memory})
+print(resident() - before, representation.kept[0].method)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the peak from Linux")
+@pytest.mark.parametrize(("memory", "method"), [(150 * 10**6, "sketch"), (250 * 10**6, "exact")])
+def test_a_fit_stays_within_its_memory(memory, method):
+    """Measured from outside. All rows at once would take 300 MB, second moments 40 and 55 MB."""
+    code = PEAK.format(memory=memory)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    used, found = done.stdout.split()
+    assert found == method
+    assert 20 * 10**6 < int(used) <= memory

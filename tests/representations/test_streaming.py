@@ -1,13 +1,24 @@
 """Chunks of centres: the same features as all at once, within the bound on memory."""
 
+import weakref
 from itertools import pairwise
 
 import ase
 import pytest
 import torch
 from environments import CUTOFF, SPECS, crystal, fitted, molecule
+from torch.utils._pytree import tree_leaves
 
-from atomplete.representations import ThreeCenterSpec, build, concatenate, split, stream
+from atomplete.errors import InputError
+from atomplete.representations import (
+    ExpansionSpec,
+    ThreeCenterSpec,
+    build,
+    concatenate,
+    estimate,
+    split,
+    stream,
+)
 from atomplete.system import System
 
 
@@ -84,6 +95,56 @@ def test_no_intermediate_tensor_exceeds_the_bound(representation, system):
         assert seen.largest <= max(bound, int(representation.row_bytes(part).sum()))
 
 
+class LiveBytes(torch.utils._python_dispatch.TorchDispatchMode):
+    """The most bytes that tensors made meanwhile have held at one time."""
+
+    def __init__(self):
+        super().__init__()
+        self.live = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if is_tensor(t)}
+        result = func(*args, **(kwargs or {}))
+        for tensor in filter(is_tensor, tree_leaves(result)):
+            storage = tensor.untyped_storage()
+            if id(storage) not in given and id(storage) not in self.live:
+                self.live[id(storage)] = storage.nbytes()
+                weakref.finalize(storage, self.live.pop, id(storage))
+        self.peak = max(self.peak, sum(self.live.values()))
+        return result
+
+
+def is_tensor(value):
+    return isinstance(value, torch.Tensor)
+
+
+def test_live_bytes_are_counted():
+    with LiveBytes() as seen:
+        for _ in range(3):
+            a = torch.ones(1000, dtype=torch.float64)
+            b = a + 1
+            del a, b
+    assert seen.peak == 16_000
+    assert not seen.live
+
+
+@pytest.mark.parametrize("content", [{}, {"components": (30, 12)}, {"tag_cutoff": 1.5}], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("n_atoms", [3, 8])
+def test_all_that_is_held_at_a_time_is_estimated(content, dtype, n_atoms):
+    """Beside buffers, and constants of less than a MB; and not at more than five times as much."""
+    representation = build(ThreeCenterSpec(**content))
+    structures = [molecule(s, n=n_atoms + s % 2, symbols="B") for s in range(6)]
+    system = System.from_atoms(structures, CUTOFF, dtype=dtype)
+    estimated = int(representation.row_bytes(system).sum())
+    with LiveBytes() as seen, torch.no_grad():
+        representation(system)
+    buffers = sum(buffer.nbytes for buffer in representation.buffers())
+    assert seen.peak <= estimated + buffers + 10**6
+    assert estimated <= 5 * seen.peak
+
+
 def test_centres_without_neighbours_keep_their_place():
     structures = [ase.Atoms("C"), molecule(0), ase.Atoms("O"), ase.Atoms("H")]
     system = System.from_atoms(structures, CUTOFF)
@@ -104,3 +165,36 @@ def test_the_papers_rows_of_one_environment():
     parts = split(representation, system)
     assert len(parts) > 1
     assert max(int(representation.row_bytes(part).sum()) for part in parts) <= 64 * 2**20
+
+
+def test_an_estimate_counts_rows_features_and_bytes():
+    system = System.from_atoms([molecule(s, n=6, symbols="B") for s in range(3)], CUTOFF)
+    n_rows = int((system.neighbor_counts**2).sum())
+    found = estimate(build(ThreeCenterSpec()), system)
+    assert (found.n_rows, found.n_features, found.method) == (n_rows, 7344, None)
+    assert found.disk == n_rows * 7344 * 8
+    assert "7344 features" in str(found)
+    kept = estimate(build(ThreeCenterSpec(components=(20, 10))), system)
+    assert (kept.n_features, kept.disk, kept.method) == (30, n_rows * 30 * 8, "exact")
+    # second moments of sums and of differences, and work space to diagonalise them
+    assert kept.memory > 8 * (2610**2 + 2358**2 + 1278**2 + 1098**2 + 3 * 2610**2)
+
+
+@pytest.mark.parametrize("memory", [150 * 10**6, 400 * 10**6, 10**9])
+@pytest.mark.parametrize("components", [None, (20, 10)])
+def test_an_estimate_keeps_to_the_memory(memory, components):
+    system = System.from_atoms([molecule(s, n=9, symbols="B") for s in range(20)], CUTOFF)
+    representation = build(ThreeCenterSpec(components=components))
+    found = estimate(representation, system, memory)
+    assert 10**8 < found.memory <= memory
+    parts = split(representation, system, found.chunk_bytes)
+    largest = max(int(representation.row_bytes(part).sum()) for part in parts)
+    assert 0.5 * found.chunk_bytes < largest <= found.chunk_bytes < memory
+
+
+def test_an_environment_that_does_not_fit_is_named():
+    system = System.from_atoms([molecule(0, n=3), molecule(0, n=12, radius=1.9)], 4.0)
+    basis = ExpansionSpec(species=(1, 6, 8), cutoff=4.0)
+    says = r"structure 1: the rows of atom 0 with 11 neighbours take .* GB .* but 0\.1 GB"
+    with pytest.raises(InputError, match=says):
+        estimate(build(ThreeCenterSpec(expansion=basis)), system, 2 * 10**8)

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from atomplete.cli.app import ConfigFile, Quiet, app, in_new_folder, naming
 from atomplete.config import resolve
 from atomplete.errors import InputError
+from atomplete.units import bytes_of
 
 
 class GenerateOptions(BaseModel):
@@ -50,10 +51,11 @@ class FeaturizeOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
     representation: str | dict[str, Any] = "three_center"
     cutoff: float | None = Field(default=None, gt=0)
+    tag_cutoff: float | None = Field(default=None, gt=0)
     components: tuple[int, int] | None = None
     centers: Literal["auto", "all", "info"] = "auto"
     dtype: Literal["float32", "float64"] = "float64"
-    memory: float = Field(default=1.0, gt=0)
+    memory: Annotated[int, BeforeValidator(bytes_of)] = 2 * 10**9
 
 
 @app.command()
@@ -68,6 +70,13 @@ def featurize(
         ),
     ] = None,
     cutoff: Annotated[float | None, typer.Option(help="Cutoff in Å (default: 2).")] = None,
+    tag_cutoff: Annotated[
+        float | None,
+        typer.Option(
+            help="Radius in Å of the neighbours that are tagged, no larger than the cutoff, which "
+            "stays that of the density (default: the cutoff)."
+        ),
+    ] = None,
     components: Annotated[
         tuple[int, int] | None,
         typer.Option(help="Scalars and pseudoscalars to keep of three-centre rows (default: all)."),
@@ -83,7 +92,8 @@ def featurize(
         str | None, typer.Option(help="float32 or float64 (default: float64).")
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(help="Memory for features, GB (default: 1).")
+        str | None,
+        typer.Option(help="Bound on the memory for features, like 4GB or 512MB (default: 2GB)."),
     ] = None,
     config: ConfigFile = None,
     quiet: Quiet = False,
@@ -101,6 +111,7 @@ def featurize(
     given = {
         "representation": representation,
         "cutoff": cutoff,
+        "tag_cutoff": tag_cutoff,
         "components": components,
         "centers": centers,
         "dtype": dtype,
@@ -119,11 +130,13 @@ def featurize(
             output / "features.h5",
             centers=options.centers,
             dtype=getattr(torch, options.dtype),
-            chunk_bytes=int(options.memory * 2**30 / 2),
+            memory=options.memory,
             progress=not quiet,
         )
     content = {"spec": spec.model_dump_json(), "state": fitted.state_dict()}
     write_tensors(output / "representation.pt", content)
+    if not quiet:
+        print(*getattr(fitted, "kept", ()), sep="\n")
     print(f"features of {len(structures)} structures in {output / 'features.h5'}")
 
 
@@ -143,6 +156,7 @@ def _representation_spec(options: FeaturizeOptions, species: list[int]) -> Any:
         content["expansion"] = expansion = {"species": species, **expansion}
         if options.cutoff is not None:
             expansion["cutoff"] = options.cutoff
-    if options.components is not None:
-        content["components"] = options.components
+    for name in ("tag_cutoff", "components"):
+        if getattr(options, name) is not None:
+            content[name] = getattr(options, name)
     return checked(RepresentationOptions, {"spec": content}, source).spec

@@ -68,3 +68,24 @@ def couple(
     n_rows, n_left = left.shape[:2]
     product = left @ coupled.flatten(2)
     return product.reshape(n_rows, n_left * right.shape[1], 2 * o3_lambda + 1)
+
+
+def blocks_of_order(nu: int, max_angular: int, largest: int) -> list[tuple[int, int]]:
+    """The blocks (λ, σ) with λ ≤ ``largest`` of ν densities coupled one after the other.
+
+    Every intermediate order of two densities or more is bounded by ``largest``, too. Blocks run
+    over σ = +1, λ = 0, 1, …, then σ = −1, λ = 1, 2, …, and (0, −1) last; those that no product
+    reaches are left out.
+
+    Examples
+    --------
+    >>> blocks_of_order(2, max_angular=1, largest=1)
+    [(0, 1), (1, 1), (1, -1)]
+    """
+    density = [(l, 1) for l in range(max_angular + 1)]
+    orders = range(largest + 1)
+    blocks = density
+    for _ in range(nu - 1):
+        keys = [(l, 1) for l in orders] + [(l, -1) for l in (*orders[1:], 0)]
+        blocks = [key for key in keys if couplings(blocks, density, *key)]
+    return blocks

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from atomplete.representations.chunks import CHUNK_BYTES, split
 from atomplete.representations.density_correlations import DensityCorrelations
 from atomplete.representations.features import Features
+from atomplete.representations.nice import Nice
 from atomplete.representations.specs import (
     DensityCorrelationsSpec,
+    NiceSpec,
     TaggedCorrelationsSpec,
     ThreeCenterSpec,
 )
@@ -19,14 +21,11 @@ from atomplete.representations.tagged_correlations import TaggedCorrelations
 from atomplete.representations.three_center import ThreeCenter
 from atomplete.system import System
 
-Representation = DensityCorrelations | ThreeCenter | TaggedCorrelations
-
-#: Default bound on the memory of one chunk, bytes. Small chunks stay in cache and are faster.
-CHUNK_BYTES = 64 * 2**20
+Representation = DensityCorrelations | ThreeCenter | TaggedCorrelations | Nice
 
 
 def build(
-    spec: DensityCorrelationsSpec | ThreeCenterSpec | TaggedCorrelationsSpec,
+    spec: DensityCorrelationsSpec | ThreeCenterSpec | TaggedCorrelationsSpec | NiceSpec,
 ) -> Representation:
     """The representation that a spec describes.
 
@@ -39,32 +38,9 @@ def build(
         return ThreeCenter(spec)
     if isinstance(spec, TaggedCorrelationsSpec):
         return TaggedCorrelations(spec)
+    if isinstance(spec, NiceSpec):
+        return Nice(spec)
     return DensityCorrelations(spec)
-
-
-def split(
-    representation: Representation, system: System, chunk_bytes: int = CHUNK_BYTES
-) -> list[System]:
-    """Cut a system into runs of centres whose rows take at most ``chunk_bytes``.
-
-    A single centre that needs more is a chunk of its own.
-
-    Examples
-    --------
-    >>> import ase
-    >>> system = System.from_atoms([ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])] * 10, cutoff=2.0)
-    >>> split(build(ThreeCenterSpec()), system, chunk_bytes=6_000_000)
-    [System(10 structures, 20 atoms, 20 centers, 20 pairs)]
-    """
-    need = representation.row_bytes(system)
-    bounds, used = [0], 0
-    for center, size in enumerate(need.tolist()):
-        if used + size > chunk_bytes and center > bounds[-1]:
-            bounds.append(center)
-            used = 0
-        used += size
-    bounds.append(len(need))
-    return [system.select_centers(start, stop) for start, stop in pairwise(bounds)]
 
 
 def stream(

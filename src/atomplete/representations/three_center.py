@@ -1,18 +1,28 @@
 """Three-centre descriptors as a representation, as they are or contracted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from atomplete.errors import InputError
 from atomplete.o3 import lm_slice
 from atomplete.progress import progress_of
-from atomplete.representations.contraction import radial_components, row_components
+from atomplete.representations.chunks import MEMORY, split
+from atomplete.representations.contraction import (
+    Kept,
+    principal_components,
+    radial_kept,
+    radial_moments,
+    row_components,
+)
+from atomplete.representations.exchange import exchanges
 from atomplete.representations.expansion import Expansion
 from atomplete.representations.features import Features
+from atomplete.representations.plan import ROW_COPIES, Plan, plan
 from atomplete.representations.specs import ThreeCenterSpec
-from atomplete.representations.tagged import three_center, three_center_labels
+from atomplete.representations.tagged import neighbor_tuples, three_center, three_center_labels
 from atomplete.system import System
 
 
@@ -45,9 +55,13 @@ class ThreeCenter(nn.Module):
 
     def __init__(self, spec: ThreeCenterSpec) -> None:
         super().__init__()
-        self.spec = spec
-        self.expansion = Expansion(spec.expansion)
         basis = spec.expansion
+        if spec.tag_cutoff is not None and spec.tag_cutoff > basis.cutoff:
+            raise InputError(
+                f"tag_cutoff {spec.tag_cutoff:g} Å is larger than the cutoff {basis.cutoff:g} Å"
+            )
+        self.spec = spec
+        self.expansion = Expansion(basis)
         channels = min(basis.n_channels, spec.radial_components or basis.n_channels)
         radial_shape = (basis.max_angular + 1, basis.n_channels, channels)
         #: (feature, 6): (q1, l1, q2, l2, q3, l3) of each feature before the projection.
@@ -56,6 +70,8 @@ class ThreeCenter(nn.Module):
         sizes = len(self.labels) - n_odd, n_odd
         kept = sizes if spec.components is None else spec.components
         self._kept = min(sizes[0], kept[0]), min(sizes[1], kept[1])
+        #: What the contractions have kept of the training data, once fitted.
+        self.kept: tuple[Kept, ...] = ()
         contracted, projected = spec.radial_components is not None, spec.components is not None
         self.register_buffer("radial", _zeros(*radial_shape) if contracted else None)
         self.register_buffer("even", _zeros(sizes[0], self._kept[0]) if projected else None)
@@ -79,14 +95,18 @@ class ThreeCenter(nn.Module):
 
     def n_rows(self, system: System) -> Int[Tensor, " center"]:
         """Rows of each centre: its number of tagged neighbours squared."""
-        return system.within(self.tag_cutoff).neighbor_counts ** 2
+        return self._near(system).neighbor_counts ** 2
 
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
-        """Bytes that each centre's rows take while they are computed, at the least."""
-        row = len(self.labels) * system.positions.element_size()
-        # the coupled tensor of each neighbour is 2l+1 rows or so, the result is copied once
-        counts = system.within(self.tag_cutoff).neighbor_counts
-        return row * (2 * counts**2 + 3 * counts)
+        """Bytes that each centre's rows take while they are computed, at the most."""
+        tagged = self._near(system).neighbor_counts
+        # rows by neighbour count, joined, in order; the coupled tensor of a neighbour is 2l+1
+        # rows or so; pair coefficients of all neighbours with their radial and angular parts
+        numbers = len(self.labels) * (ROW_COPIES * tagged**2 + 3 * tagged)
+        basis = self.spec.expansion
+        g_ij = basis.n_channels * (basis.max_angular + 1) ** 2
+        numbers += 4 * g_ij * system.neighbor_counts
+        return numbers * system.positions.element_size()
 
     def pairs(
         self, system: System, cutoff: float | None = None
@@ -106,10 +126,12 @@ class ThreeCenter(nn.Module):
         """The pairs of tagged neighbours, their coefficients g_ij, and the density of all."""
         g_ij = self.pairs(system)
         rho_i = self.expansion.density(system, g_ij)
-        if self.spec.tag_cutoff is None:
-            return system, g_ij, rho_i
-        near = system.within(self.tag_cutoff)
-        return near, self.pairs(near, self.tag_cutoff), rho_i
+        near = self._near(system)
+        return near, g_ij if near is system else self.pairs(near, self.tag_cutoff), rho_i
+
+    def _near(self, system: System) -> System:
+        """The pairs of tagged neighbours."""
+        return system if self.spec.tag_cutoff is None else system.within(self.tag_cutoff)
 
     def rows(self, system: System) -> Features:
         """Rows before the projection on components."""
@@ -126,26 +148,80 @@ class ThreeCenter(nn.Module):
             return rows
         return rows.project(self.even.to(rows.values), self.odd.to(rows.values))
 
-    def fit(self, systems: Sequence[System], *, progress: bool = False) -> "ThreeCenter":
+    def fit(
+        self, systems: Sequence[System], *, memory: int = MEMORY, progress: bool = False
+    ) -> "ThreeCenter":
         """Fit the contractions that the spec names to training environments; returns itself.
 
-        Streams twice over ``systems`` (a list of chunks, see ``streaming.split``): once for
-        the radial contraction, once for the projection. Beside one chunk, two square matrices
-        of the number of features are held.
+        Streams over ``systems``: once for the radial contraction, once for exact components,
+        twice for those of a sketch. What was kept is then in ``kept``.
+
+        Parameters
+        ----------
+        systems
+            Training environments, as one system or many.
+        memory
+            Bound on what is held beside them, bytes.
+        progress
+            Whether to show how far it is.
+
+        Raises
+        ------
+        InputError
+            If components and the rows of one centre do not fit the memory.
+        ValueError
+            If there are no environments.
         """
-        if self.radial is not None:
-            pairs = (self.expansion.pairs(system) for system in systems)
-            self.radial = radial_components(pairs, self.radial.shape[2])
-        if self.even is not None and self.odd is not None:
-            kept = self.even.shape[1], self.odd.shape[1]
-            with progress_of("components", len(systems), progress) as step:
-                self.even, self.odd = row_components(self._stepwise(systems, step), kept)
+        if not systems:
+            raise ValueError("no environments to fit to")
+        with torch.no_grad():
+            kept: tuple[Kept, ...] = ()
+            if self.radial is not None:
+                parts = (part for system in systems for part in split(self, system))
+                moments = radial_moments(map(self.expansion.pairs, parts))
+                columns = [principal_components(m, self.radial.shape[2]) for m in moments]
+                self.radial = torch.stack(columns)
+                kept = radial_kept(moments, self.radial)
+            if self.even is not None:
+                kept += self._fit_components(systems, memory, progress)
+        self.kept = kept
         return self
 
-    def _stepwise(self, systems: Sequence[System], step: Callable[[], None]) -> Iterator[Features]:
-        for system in systems:
-            yield self.rows(system)
-            step()
+    def contraction_plan(self, systems: Sequence[System], memory: int = MEMORY) -> Plan:
+        """How ``fit`` finds components of the rows of ``systems`` within ``memory`` bytes."""
+        tagged = torch.cat([self._near(system).neighbor_counts for system in systems])
+        need = torch.cat([self.row_bytes(system) for system in systems])
+        return plan(
+            [exchange.sizes for exchange in exchanges(self.labels)],
+            self._kept,
+            n_rows=int((tagged * (tagged + 1)).sum()) // 2,
+            largest=int(need.max()) if len(need) else 0,
+            memory=memory,
+        )
+
+    def _fit_components(
+        self, systems: Sequence[System], memory: int, progress: bool
+    ) -> tuple[Kept, ...]:
+        way = self.contraction_plan(systems, memory)
+        parts = [part for system in systems for part in split(self, system, way.chunk_bytes)]
+        with progress_of("components", way.n_passes * len(parts), progress) as step:
+
+            def rows(part: System) -> Tensor:
+                found = self._distinct_rows(part)
+                step()
+                return found
+
+            self.even, self.odd, kept = row_components(
+                lambda: map(rows, parts), exchanges(self.labels), self._kept, way
+            )
+        return kept
+
+    def _distinct_rows(self, system: System) -> Float[Tensor, "row feature"]:
+        """Rows i1 ≤ i2, those that stand for two rows times √2."""
+        first, second = neighbor_tuples(self._near(system))
+        values = self.rows(system).values[first <= second]
+        values[(first < second)[first <= second]] *= 2**0.5
+        return values
 
 
 def _zeros(*shape: int) -> Tensor:

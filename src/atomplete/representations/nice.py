@@ -1,0 +1,238 @@
+"""N-body iterative contraction of equivariants: density correlations of high order ν (N = 0).
+
+rho_i^{⊗(ν+1)} = rho_i^{⊗ν} ⊗ rho_i, block by block (λ, σ), each contracted before the next step.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from atomplete.progress import progress_of
+from atomplete.representations.contraction import radial_components
+from atomplete.representations.equivariants import blocks_of, couplings
+from atomplete.representations.expansion import Expansion
+from atomplete.representations.features import Features
+from atomplete.representations.nice_block import BlockReport, Blocks, Key, NiceBlock
+from atomplete.representations.specs import NiceSpec
+from atomplete.system import System
+
+
+@dataclass(frozen=True)
+class NiceReport:
+    """What a fit has kept, a line for each block (λ, σ) of each order ν ≥ 2.
+
+    Examples
+    --------
+    >>> import ase
+    >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+    >>> Nice(NiceSpec(max_nu=2, components=((1,),))).fit([system]).report.blocks[0].candidates
+    144
+    """
+
+    blocks: tuple[BlockReport, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.blocks))
+
+
+class Nice(nn.Module):
+    """Invariants of rho_i of the orders ν = 1..``max_nu``, scalars first, then pseudoscalars.
+
+    It must be fitted before it is used. The channels of each l are turned to their principal
+    components; then each block of each order is made of the products of largest root mean
+    square, contracted to principal components about zero, without whitening. λ is taken no
+    further than can still come back to an invariant at ``max_nu``. Neither contracted nor
+    bounded, all products are kept: inner products of the features are then Haar integrals,
+    Σ ξ(A) ξ(A') = Σ_ν ∫ dR <rho(A)|R|rho(A')>^ν.
+
+    Parameters
+    ----------
+    spec
+        Orders, basis and contractions.
+
+    References
+    ----------
+    Nigam, Pozdnyakov, Ceriotti, J. Chem. Phys. 153, 121101 (2020).
+
+    Examples
+    --------
+    >>> import ase
+    >>> from atomplete.representations import ExpansionSpec
+    >>> square = ase.Atoms("B4", [(0, 0, 0), (0, 0, 1.6), (0, 1.6, 0), (0, 1.6, 1.6)])
+    >>> system = System.from_atoms(square, cutoff=2.0)
+    >>> Nice(NiceSpec(max_nu=5, components=0.999)).fit([system])(system).values.shape[0]
+    4
+    """
+
+    radial: Tensor
+
+    def __init__(self, spec: NiceSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.expansion = Expansion(spec.expansion)
+        n_channels, max_angular = spec.expansion.n_channels, spec.expansion.max_angular
+        shape = max_angular + 1, n_channels, n_channels
+        self.register_buffer("radial", torch.zeros(shape, dtype=torch.float64))
+        self._density_sizes = {(l, 1): n_channels for l in range(max_angular + 1)}
+        #: Of each order ν = 2..max_nu, its blocks by key.
+        self.orders: list[dict[Key, NiceBlock]] = []
+        sizes = self._density_sizes
+        for order, keys in enumerate(spec.blocks()):
+            blocks = {}
+            for position, key in enumerate(keys):
+                pairs = couplings(list(sizes), list(self._density_sizes), *key)
+                n_candidates = sum(sizes[a] for a, _ in pairs) * n_channels
+                n_candidates = min(n_candidates, spec.candidates or n_candidates)
+                n_kept = n_candidates
+                if isinstance(spec.components, tuple):
+                    n_kept = min(n_candidates, spec.components[order][position])
+                blocks[key] = NiceBlock(
+                    pairs,
+                    key[0],
+                    n_channels,
+                    n_candidates=n_candidates,
+                    n_kept=n_kept,
+                    contracted=spec.components is not None,
+                )
+                self.add_module(f"nu{order + 2}_{key[0]}{'+' if key[1] > 0 else '-'}", blocks[key])
+            self.orders.append(blocks)
+            sizes = {key: block.n_kept for key, block in blocks.items()}
+
+    def __repr__(self) -> str:
+        cutoff = self.spec.expansion.cutoff
+        found = f"{len(self.parity)} features" if self.radial.any() else "not fitted"
+        return f"Nice(ν ≤ {self.spec.max_nu}, {found}, cutoff {cutoff} Å)"
+
+    @property
+    def nu(self) -> Int[Tensor, " feature"]:
+        """(feature,) order ν of each feature."""
+        nu, _, size = self._sizes.unbind(1)
+        return torch.repeat_interleave(nu, size)
+
+    @property
+    def parity(self) -> Int[Tensor, " feature"]:
+        """(feature,) +1 for scalars, −1 for pseudoscalars; before a fit, as many as may be."""
+        _, sigma, size = self._sizes.unbind(1)
+        return torch.repeat_interleave(sigma, size)
+
+    @property
+    def _sizes(self) -> Int[Tensor, "invariants 3"]:
+        """(ν, σ, number) of the invariants, in the order of the features."""
+        found = [(1, 1, self.spec.expansion.n_channels)] + [
+            (nu, sigma, blocks[0, sigma].n_kept)
+            for sigma in (1, -1)
+            for nu, blocks in enumerate(self.orders, 2)
+            if (0, sigma) in blocks
+        ]
+        return torch.tensor(found)
+
+    @property
+    def report(self) -> NiceReport:
+        """What the fit has kept of each block of each order ν ≥ 2."""
+        return NiceReport(
+            tuple(
+                block.report(nu, o3_sigma)
+                for nu, blocks in enumerate(self.orders, 2)
+                for (_, o3_sigma), block in blocks.items()
+            )
+        )
+
+    def n_rows(self, system: System) -> Int[Tensor, " center"]:
+        """Rows of each centre: one."""
+        return torch.ones_like(system.centers)
+
+    def row_bytes(self, system: System) -> Int[Tensor, " center"]:
+        """Bytes that each centre's features take while they are computed, at the most.
+
+        Before a fit, with as many products and components as the spec allows.
+        """
+        need, before = 0, sum((2 * l + 1) * n for (l, _), n in self._density_sizes.items())
+        for blocks in self.orders:
+            kept = sum((2 * key[0] + 1) * block.n_kept for key, block in blocks.items())
+            # candidates are joined from their parts
+            formed = [2 * (2 * key[0] + 1) * block.n_candidates for key, block in blocks.items()]
+            need = max(need, before + kept + max(formed))
+            before = kept
+        size = (need + 2 * len(self.parity)) * system.positions.element_size()
+        return torch.full_like(system.centers, size)
+
+    def blocks(self, system: System) -> list[dict[Key, Float[Tensor, "center feature mu"]]]:
+        """The equivariant blocks (λ, σ) of the orders ν = 1..max_nu, from which all is made."""
+        return [
+            {key: block.transpose(1, 2) for key, block in blocks.items()}
+            for blocks in self._iterate(self._density(system))
+        ]
+
+    def forward(self, system: System) -> Features:
+        """Invariants of every centre of ``system``: (center, feature)."""
+        even, odd = [], []
+        for blocks in self._iterate(self._density(system)):
+            even.append(blocks[0, 1][:, 0])
+            if (0, -1) in blocks:
+                odd.append(blocks[0, -1][:, 0])
+        return Features.of_centers(system, torch.cat(even + odd, 1), self.parity)
+
+    def _density(self, system: System) -> Blocks:
+        """Blocks of rho_i, their channels turned to principal components."""
+        if not self.radial.any():
+            raise RuntimeError("NICE must be fitted before it is used")
+        return self._turned(self.expansion.density(system))
+
+    def _turned(self, rho_i: Float[Tensor, "center channel lm"]) -> Blocks:
+        return {
+            key: block.transpose(1, 2) @ self.radial[key[0]].to(block)
+            for key, block in blocks_of(rho_i).items()
+        }
+
+    def _iterate(self, density: Blocks) -> Iterator[Blocks]:
+        """Blocks of one order after the other."""
+        left = density
+        yield left
+        for blocks in self.orders:
+            left = {key: block(left, density) for key, block in blocks.items()}
+            yield left
+
+    def _training_densities(self, systems: Sequence[System]) -> Float[Tensor, "center channel lm"]:
+        """Densities of at most ``fit_environments`` centres, drawn with a fixed seed."""
+        sizes = [len(system.centers) for system in systems]
+        drawn = torch.randperm(sum(sizes), generator=torch.Generator().manual_seed(0))
+        taken = torch.zeros(sum(sizes), dtype=torch.bool)
+        taken[drawn[: self.spec.fit_environments]] = True
+        densities = [
+            self.expansion.density(system)[chosen].double()
+            for system, chosen in zip(systems, taken.split(sizes), strict=True)
+        ]
+        if not any(map(len, densities)):
+            raise ValueError("no environments to fit to")
+        return torch.cat(densities)
+
+    def fit(self, systems: Sequence[System], *, progress: bool = False) -> "Nice":
+        """Fit products and contractions to training environments; returns itself.
+
+        If there are more than the spec's ``fit_environments``, a random subset is used, the
+        same each time. All blocks of one order of that many environments are held.
+
+        Raises
+        ------
+        ValueError
+            If there are no environments.
+        """
+        with torch.no_grad():
+            rho_i = self._training_densities(systems)
+        self.radial = radial_components([rho_i], self.spec.expansion.n_channels)
+        left = density = self._turned(rho_i)
+        total = sum(map(len, self.orders))
+        retained = self.spec.components if isinstance(self.spec.components, float) else None
+        with progress_of("NICE blocks", total, progress) as step, torch.no_grad():
+            for blocks in self.orders:
+                fitted = {}
+                for key, block in blocks.items():
+                    fitted[key] = block.fit(
+                        left, density, limit=self.spec.candidates, retained=retained
+                    )
+                    step()
+                left = fitted
+        return self
