@@ -20,7 +20,7 @@ LINES = (
     ("models",),
     ("data", "labels"),
     ("train", "featurize"),
-    ("config",),
+    ("config", "transformer"),
     ("paper",),
     ("report",),
     ("cli", "testing"),

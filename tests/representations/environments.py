@@ -4,7 +4,7 @@ import numpy as np
 from ase import Atoms
 
 from atomplete.basis import LaplacianEigenstates, PolynomialCutoff
-from atomplete.representations import NAMED, ExpansionSpec, ThreeCenterSpec, build
+from atomplete.representations import NAMED, ExpansionSpec, NiceSpec, ThreeCenterSpec, build
 from atomplete.system import System
 
 CUTOFF = 2.0
@@ -26,10 +26,14 @@ SPECS = {
     for basis, expansion in BASES.items()
     for name, spec in NAMED.items()
 } | {
-    f"contracted-{basis}": ThreeCenterSpec(
-        expansion=expansion, radial_components=4, components=(30, 12)
-    )
+    f"{name}-{basis}": spec
     for basis, expansion in BASES.items()
+    for name, spec in {
+        "contracted": ThreeCenterSpec(
+            expansion=expansion, radial_components=4, components=(30, 12)
+        ),
+        "nice": NiceSpec(expansion=expansion, components=0.999, candidates=60),
+    }.items()
 }
 
 
@@ -67,6 +71,6 @@ def systems():
 def fitted(spec):
     """The representation of a spec, fitted on other structures where it has to be."""
     representation = build(spec)
-    if isinstance(spec, ThreeCenterSpec):
+    if isinstance(spec, ThreeCenterSpec | NiceSpec):
         representation.fit([System.from_atoms([molecule(s) for s in (10, 11)], CUTOFF)])
     return representation

@@ -38,7 +38,7 @@ def close(actual, expected, tolerance=1e-10):
 
 
 def test_every_named_representation_is_tested():
-    assert {name.rsplit("-", 1)[0] for name in SPECS} == {*NAMED, "contracted"}
+    assert {name.rsplit("-", 1)[0] for name in SPECS} == {*NAMED, "contracted", "nice"}
 
 
 def test_invariant(representation, system):

@@ -4,11 +4,18 @@ from itertools import product
 
 import pytest
 import torch
+from ase import Atoms
 from environments import CUTOFF, crystal, molecule
 
 from atomplete.basis import ShiftedCosine
 from atomplete.o3 import clebsch_gordan
-from atomplete.representations import Expansion, ExpansionSpec, ThreeCenter, ThreeCenterSpec
+from atomplete.representations import (
+    Expansion,
+    ExpansionSpec,
+    ThreeCenter,
+    ThreeCenterSpec,
+    tagged,
+)
 from atomplete.representations.correlations import bispectrum_block
 from atomplete.representations.tagged import neighbor_tuples, three_center, three_center_labels
 from atomplete.system import System
@@ -25,15 +32,24 @@ def rows_of(system, basis=SMALL):
     return ThreeCenter(ThreeCenterSpec(expansion=basis))(system)
 
 
-def test_against_loops_over_components():
-    system = system_of(molecule(0, n=4, symbols="C"), molecule(1, n=3, symbols="C"))
+@pytest.mark.parametrize("rows_at_once", [1, 10, 1000])
+@pytest.mark.parametrize("differentiable", [False, True])
+def test_against_loops_over_components(differentiable, rows_at_once, monkeypatch):
+    monkeypatch.setattr(tagged, "ROWS_IN_CACHE", rows_at_once)
+    structures = [molecule(0, n=4, symbols="C"), molecule(1, n=5, symbols="C"), Atoms("C")]
+    system = system_of(*structures)
+    counts = system.neighbor_counts.tolist()
+    assert 0 in counts
+    assert sorted(counts) != counts != sorted(counts, reverse=True)
+    system = system.with_positions(system.positions.requires_grad_(differentiable))
     expansion = Expansion(SMALL)
-    g_ij, rho_i = expansion.pairs(system), expansion.density(system)
+    g_ij, rho_i = (t.detach() for t in (expansion.pairs(system), expansion.density(system)))
     features = rows_of(system)
+    assert features.values.requires_grad == differentiable
     first, second = neighbor_tuples(system)
     labels = three_center_labels(2, 2).tolist()
     assert len({tuple(label) for label in labels}) == len(labels) == features.values.shape[1]
-    expected = torch.zeros_like(features.values)
+    expected = torch.zeros_like(features.values, requires_grad=False)
     for k, (q1, l1, q2, l2, q3, l3) in enumerate(labels):
         coupling = clebsch_gordan(l1, l2, l3).tolist()
         for m1, m2, m3 in product(range(2 * l1 + 1), range(2 * l2 + 1), range(2 * l3 + 1)):
@@ -45,7 +61,7 @@ def test_against_loops_over_components():
                     * rho_i[system.i[first], q3, l3 * l3 + m3]
                 )
     assert expected.abs().max() > 0.01
-    torch.testing.assert_close(features.values, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(features.values.detach(), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("atoms", [molecule(2), crystal((True, False, True))], ids=["mol", "cell"])
@@ -109,18 +125,18 @@ def test_each_row_belongs_to_the_atoms_of_its_label():
         trio = atoms[[i, a, b] if a != b else [i, a]]
         pairs = System.from_atoms(trio, CUTOFF, centers=[0])
         # all the neighbours in the density, only the tagged ones as pairs
-        tagged = three_center(
+        trio_rows = three_center(
             pairs,
             expansion.pairs(pairs),
             rho_i[[i]],
             cutoff=CUTOFF,
             cutoff_function=basis.cutoff_function,
         )
-        match = (tagged.rows["neighbor_1"] == 1) & (
-            tagged.rows["neighbor_2"] == (1 if a == b else 2)
+        match = (trio_rows.rows["neighbor_1"] == 1) & (
+            trio_rows.rows["neighbor_2"] == (1 if a == b else 2)
         )
         torch.testing.assert_close(
-            tagged.values[match][0], features.values[row], rtol=0, atol=1e-12
+            trio_rows.values[match][0], features.values[row], rtol=0, atol=1e-12
         )
 
 

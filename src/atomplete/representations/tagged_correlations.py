@@ -35,6 +35,15 @@ class Equivariants:
         angular order, and the order k that it is coupled to.
     rows
         Which atoms each row describes, as in ``Features`` (its values are empty).
+
+    Examples
+    --------
+    >>> import ase
+    >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+    >>> density = TaggedCorrelations(TaggedCorrelationsSpec(n_tagged=0, nu=1))
+    >>> vectors = density.equivariants(system, o3_lambda=1)
+    >>> vectors.blocks[1, 1].shape, vectors.labels[1, 1][0].tolist()
+    (torch.Size([2, 6, 3]), [0, 1, 1])
     """
 
     blocks: dict[Key, Float[Tensor, "row _ _"]]

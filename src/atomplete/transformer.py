@@ -1,0 +1,306 @@
+"""Features as NumPy arrays: a transformer for scikit-learn's pipelines and searches."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import ase
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from pydantic import BaseModel
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from atomplete.config import checked
+from atomplete.errors import InputError
+from atomplete.representations import (
+    NAMED,
+    Features,
+    RepresentationOptions,
+    RepresentationSpec,
+    build,
+    concatenate,
+    split,
+    stream,
+)
+from atomplete.system import Centers, System
+
+Per = Literal["structure", "center", "row"]
+
+#: Atoms in one job. Jobs do not depend on their number, so neither does any rounding.
+ATOMS_PER_JOB = 512
+
+#: What the columns of a representation's labels count, for each factor of a feature.
+FACTORS = {"three_center": ("q", "l"), "tagged_correlations": ("q", "l", "k")}
+
+
+class RepresentationTransformer(TransformerMixin, BaseEstimator):
+    """Turns lists of ASE structures into matrices of features.
+
+    Parameters
+    ----------
+    representation
+        A name (of ``atomplete.representations.NAMED``), a spec, or a spec as plain data.
+    species
+        Atomic numbers of the neighbours described. ``None``: those that the spec was made with,
+        else all that ``fit`` finds.
+    cutoff
+        Radius of an environment, Å; ``None``: that of the spec.
+    per
+        What a row of the result is. ``"structure"``: the mean over its centres; ``"center"``: a
+        centre, the plain sum over its tagged neighbours; ``"row"``: a centre with its tagged
+        neighbours. A plain sum or mean of three-centre rows tells no more than the bispectrum;
+        what they can tell more, only a non-linear function of each row does.
+    centers
+        ``"all"`` atoms, or ``"info"``: the one that ``info["center"]`` names. ``"auto"`` is
+        ``"info"`` where every structure in ``fit`` has one.
+    dtype
+        Of the computation and the result, ``"float64"`` or ``"float32"``.
+    n_jobs
+        Processes that ``transform`` uses, as everywhere in scikit-learn; each computes on one
+        thread. Inside ``joblib.parallel_config(backend="dask")``, the workers of a Dask cluster.
+        Results are the same to the bit.
+    chunk_bytes
+        Bound on the memory of each process beside its pairs and results.
+
+    Attributes
+    ----------
+    spec_
+        The spec with species and cutoff filled in.
+    representation_
+        The representation, its contractions fitted. ``fit`` alone fits them.
+    centers_
+        ``"all"`` or ``"info"``.
+
+    Raises
+    ------
+    InputError
+        From every method, for parameters and structures that cannot be used.
+
+    Examples
+    --------
+    Energies of rattled copper from its mean power spectrum:
+
+    >>> from ase.build import bulk
+    >>> from ase.calculators.emt import EMT
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> crystals = [bulk("Cu", cubic=True) for _ in range(40)]
+    >>> for seed, atoms in enumerate(crystals):
+    ...     atoms.rattle(0.1, seed=seed)
+    >>> energies = [EMT().get_potential_energy(atoms) for atoms in crystals]
+    >>> descriptor = RepresentationTransformer("power_spectrum", cutoff=3.5)
+    >>> model = make_pipeline(descriptor, StandardScaler(), Ridge(1e-3))
+    >>> model.fit(crystals[::2], energies[::2]).score(crystals[1::2], energies[1::2]) > 0.999
+    True
+    """
+
+    def __init__(
+        self,
+        representation: str | RepresentationSpec | Mapping[str, Any] = "power_spectrum",
+        *,
+        species: Sequence[int] | None = None,
+        cutoff: float | None = None,
+        per: Per = "structure",
+        centers: Centers = "auto",
+        dtype: Literal["float64", "float32"] = "float64",
+        n_jobs: int | None = None,
+        chunk_bytes: int = 64 * 2**20,
+    ) -> None:
+        self.representation = representation
+        self.species = species
+        self.cutoff = cutoff
+        self.per = per
+        self.centers = centers
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+        self.chunk_bytes = chunk_bytes
+
+    def fit(self, X: Sequence[ase.Atoms], y: object = None) -> "RepresentationTransformer":
+        """Find species, and fit the contractions that the spec names; ``y`` is ignored."""
+        for name, choices in (
+            ("per", ("structure", "center", "row")),
+            ("centers", ("auto", "all", "info")),
+            ("dtype", ("float64", "float32")),
+        ):
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} = {getattr(self, name)!r} is none of {choices}")
+        structures = _structures(X)
+        self.spec_ = self._resolve(structures)
+        named = all("center" in atoms.info for atoms in structures)
+        auto: Centers = "info" if named else "all"
+        self.centers_ = auto if self.centers == "auto" else self.centers
+        representation = build(self.spec_)
+        fit = getattr(representation, "fit", None)
+        if fit is not None:
+            fit(split(representation, self._system(structures), self.chunk_bytes))
+        self.representation_ = representation
+        return self
+
+    def transform(self, X: Sequence[ase.Atoms]) -> np.ndarray:
+        """Features of any structures, (row, feature)."""
+        return self.transform_with_labels(X)[0]
+
+    def labels(self, X: Sequence[ase.Atoms]) -> dict[str, np.ndarray]:
+        """What each row of ``transform(X)`` describes, as ``transform_with_labels`` gives it.
+
+        That computes the features, too: for both, ask for both.
+        """
+        return self.transform_with_labels(X)[1]
+
+    def transform_with_labels(
+        self, X: Sequence[ase.Atoms]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Features and, for each row, integer columns that say what it describes.
+
+        ``structure`` is a position in ``X``; ``center`` and for tagged neighbours ``neighbor_1``
+        and so on, counted within the structure, are there as far as ``per`` keeps them apart.
+
+        Examples
+        --------
+        >>> water = ase.Atoms("OH2", [(0, 0, 0), (0, 0, 1), (0, 1, 0)])
+        >>> descriptor = RepresentationTransformer("three_center", per="row", cutoff=1.2)
+        >>> values, labels = descriptor.fit([water]).transform_with_labels([water])
+        >>> labels["center"].tolist(), labels["neighbor_1"].tolist()
+        ([0, 0, 0, 0, 1, 2], [1, 1, 2, 2, 0, 0])
+        """
+        check_is_fitted(self, "representation_")
+        structures = _structures(X)
+        sizes = np.array([len(atoms) for atoms in structures])
+        job_of = (np.cumsum(sizes) - sizes) // ATOMS_PER_JOB
+        starts = [0, *(np.flatnonzero(np.diff(job_of)) + 1).tolist()]
+        stops = [*starts[1:], len(structures)]
+        # copies leave calculators behind, which may not pass between processes
+        jobs = (
+            delayed(_job)(self, [atoms.copy() for atoms in structures[start:stop]], start)
+            for start, stop in zip(starts, stops, strict=True)
+        )
+        values, labels = zip(*Parallel(n_jobs=self.n_jobs)(jobs), strict=True)
+        joined = {name: np.concatenate([part[name] for part in labels]) for name in labels[0]}
+        return np.concatenate(values), joined
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """The factors of each feature where it has any, else its parity and position.
+
+        Examples
+        --------
+        >>> boron = ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
+        >>> RepresentationTransformer("three_center").fit([boron]).get_feature_names_out()[-1]
+        'q5_l3_q5_l3_q5_l3'
+        >>> RepresentationTransformer("bispectrum").fit([boron]).get_feature_names_out()[-1]
+        'odd1267'
+        """
+        check_is_fitted(self, "representation_")
+        labels = getattr(self.representation_, "labels", None)
+        contracted = getattr(self.spec_, "components", None) is not None
+        if labels is None or contracted or self.spec_.type not in FACTORS:
+            parity = self.representation_.parity.tolist()
+            names = [f"{'even' if p > 0 else 'odd'}{k}" for k, p in enumerate(parity)]
+        else:
+            letters = FACTORS[self.spec_.type] * labels.shape[1]
+            names = [
+                "_".join(f"{a}{n}" for a, n in zip(letters, label, strict=False))
+                for label in labels.tolist()
+            ]
+        return np.array(names, dtype=object)
+
+    def _resolve(self, structures: list[ase.Atoms]) -> RepresentationSpec:
+        """The spec with its species and cutoff."""
+        spec: Any = self.representation
+        if isinstance(spec, str):
+            if spec not in NAMED:
+                raise InputError(f"representation {spec!r} is none of {', '.join(NAMED)}")
+            spec = NAMED[spec]
+        elif not isinstance(spec, BaseModel):
+            spec = checked(RepresentationOptions, {"spec": spec}, "representation").spec
+        expansion = spec.expansion.model_dump()
+        if self.species is not None:
+            expansion["species"] = np.asarray(self.species).tolist()
+        elif "species" not in spec.expansion.model_fields_set:
+            expansion["species"] = sorted({int(z) for atoms in structures for z in atoms.numbers})
+        if self.cutoff is not None:
+            expansion["cutoff"] = self.cutoff
+        content = {"spec": {**spec.model_dump(), "expansion": expansion}}
+        return checked(RepresentationOptions, content, "representation").spec
+
+    def _system(self, structures: list[ase.Atoms]) -> System:
+        return System.from_atoms(
+            structures,
+            self.spec_.expansion.cutoff,
+            centers=self.centers_,
+            dtype=getattr(torch, self.dtype),
+        )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # structures, no matrix
+        tags.no_validation = True
+        return tags
+
+
+def _structures(X: Sequence[ase.Atoms]) -> list[ase.Atoms]:
+    if isinstance(X, ase.Atoms) or not isinstance(X, Iterable):
+        raise InputError(f"a list of ASE structures is needed, not {type(X).__name__}")
+    structures = list(X)
+    for index, atoms in enumerate(structures):
+        if not isinstance(atoms, ase.Atoms):
+            raise InputError(f"structure {index}: {type(atoms).__name__} instead of ASE Atoms")
+        if len(atoms) == 0:
+            raise InputError(f"structure {index}: no atoms")
+    if not structures:
+        raise InputError("no structures")
+    return structures
+
+
+def _job(
+    transformer: RepresentationTransformer, structures: list[ase.Atoms], first: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Values and labels of some structures, the first of which has the number ``first``."""
+    try:
+        with _one_thread(), torch.no_grad():
+            system = transformer._system(structures)
+            parts = stream(transformer.representation_, system, transformer.chunk_bytes)
+            values, labels = _gathered(parts, transformer.per, len(structures))
+    except InputError as error:
+        count = re.compile(r"^structure (\d+)")
+        sentence = count.sub(lambda found: f"structure {int(found[1]) + first}", str(error))
+        raise InputError(sentence) from error
+    labels["structure"] = labels["structure"] + first
+    return values.numpy(), {name: column.numpy() for name, column in labels.items()}
+
+
+def _gathered(
+    parts: Iterator[Features], per: Per, n_structures: int
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Chunks of features as one array; rows are added up as each chunk comes."""
+    if per == "row":
+        whole = concatenate(list(parts))
+        return whole.values, dict(whole.rows)
+    if per == "center":
+        whole = concatenate([part.summed() for part in parts])
+        return whole.values, dict(whole.rows)
+    total: torch.Tensor | None = None
+    count = torch.zeros(n_structures, 1)
+    for part in parts:
+        centers = part.sum_over_neighbors()
+        if total is None:
+            total = centers.new_zeros(n_structures, centers.shape[1])
+        total.index_add_(0, part.center_structure, centers)
+        count.index_add_(0, part.center_structure, torch.ones(len(centers), 1))
+    assert total is not None  # there is always a chunk, be it empty
+    return total / count.to(total), {"structure": torch.arange(n_structures)}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums over several threads are in another order: the last bits would depend on them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
