@@ -206,6 +206,18 @@ def test_a_center_without_neighbors_has_a_finite_energy(model):
     assert gradient is None or (gradient == 0).all()
 
 
+@pytest.mark.parametrize("form", [SMALL_DEEP_SET, SO3, NORMALISED], ids=["O3", "SO3", "norm"])
+@pytest.mark.parametrize("nu", [(1, 2), (1, 2, 3)], ids=["even", "odd"])
+def test_the_first_layer_may_be_computed_elsewhere(form, nu):
+    spec = DensityCorrelationsSpec(nu=nu, expansion=REPRESENTATIONS["contracted"].expansion)
+    model = energy_model(spec, form)
+    features = model.representation(System.from_atoms([molecule(0), Atoms("C")], CUTOFF))
+    projected = features.project(*model.model.first_layer)
+    torch.testing.assert_close(
+        model.model.after_first_layer(projected), model.model(features), rtol=1e-12, atol=1e-12
+    )
+
+
 def test_initial_weights_depend_on_the_seed_alone():
     spec = REPRESENTATIONS["three_center"]
     torch.manual_seed(1)

@@ -1,14 +1,17 @@
 """References, scales and refusals of the energy model."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from small_models import CUTOFF, REPRESENTATIONS, energy_model, molecule
+from small_models import CUTOFF, REPRESENTATIONS, SMALL_DEEP_SET, energy_model, molecule
 
 from atomplete.errors import InputError
+from atomplete.models import DeepSetSpec, LinearSpec
+from atomplete.representations import ThreeCenter
 from atomplete.system import System
 
 
@@ -95,3 +98,85 @@ def test_chosen_centers_carry_the_energy():
     expected = per_center[2] * everywhere.scale + reference
     torch.testing.assert_close(one.predict([atoms])[0], expected)
     assert (everywhere.predict([atoms])[0] - expected).abs() > 1e-3
+
+
+FORMS = {
+    "O3": SMALL_DEEP_SET,
+    "SO3": SMALL_DEEP_SET.model_copy(update={"group": "SO3"}),
+    "norm": DeepSetSpec(hidden=(16, 12), head=(8,), group_norm=4),
+    "single": DeepSetSpec(hidden=(8,), head=()),
+}
+
+
+def small_system():
+    cell = Atoms("CO", [(0, 0, 0), (0.8, 0.9, 1.0)], cell=[1.9, 2.0, 2.1], pbc=True)
+    return System.from_atoms([molecule(0), Atoms("C"), cell, molecule(1, n=3)], CUTOFF)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["three_center", "contracted"])
+def test_energies_without_rows_are_those_of_the_rows(name, form):
+    model = energy_model(REPRESENTATIONS[name], FORMS[form])
+    system = small_system()
+    explicit = model.energies(model.representation(system), 4)
+    assert explicit.diff().abs().min() > 1e-3
+    torch.testing.assert_close(model.evaluate(system), explicit, rtol=0, atol=1e-10)
+
+
+def test_energies_of_what_has_no_shorter_way():
+    for name, form in (("density_correlations", SMALL_DEEP_SET), ("three_center", LinearSpec())):
+        model = energy_model(REPRESENTATIONS[name], form)
+        system = small_system()
+        explicit = model.energies(model.representation(system), 4)
+        assert torch.equal(model.evaluate(system), explicit)
+
+
+@pytest.mark.parametrize("name", ["three_center", "contracted"])
+def test_deep_sets_are_evaluated_without_rows(name, monkeypatch):
+    model = energy_model(REPRESENTATIONS[name])
+    expected = model.energies(model.representation(small_system()), 4)
+
+    def refuse(*_):
+        raise AssertionError("rows were formed")
+
+    monkeypatch.setattr(ThreeCenter, "rows", refuse)
+    structures = [molecule(0), Atoms("C"), molecule(1, n=3)]
+    torch.testing.assert_close(
+        model.predict(structures), expected[[0, 1, 3]].detach(), rtol=0, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_forces_against_finite_differences(name):
+    model = energy_model(REPRESENTATIONS[name])
+    atoms, step = molecule(4, n=6), 1e-4
+    system = System.from_atoms([atoms, molecule(5)], CUTOFF)
+    positions = system.positions.requires_grad_()
+    (gradient,) = torch.autograd.grad(model.evaluate(system)[0], positions)
+    assert (gradient[6:] == 0).all()
+    moved = []
+    for atom, xyz, sign in product(range(6), range(3), (1, -1)):
+        moved.append(atoms.copy())
+        moved[-1].positions[atom, xyz] += sign * step
+    slopes = -model.predict(moved).view(6, 3, 2).diff()[..., 0] / (2 * step)
+    assert slopes.abs().max() > 0.01
+    torch.testing.assert_close(gradient[:6], slopes, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_learn_from_energies_without_rows():
+    """Gradients of the weights, and of the forces by them, as with rows."""
+    model = energy_model(REPRESENTATIONS["contracted"])
+    system = small_system()
+    positions = system.positions.requires_grad_()
+    parameters = list(model.model.parameters())
+
+    def loss_gradients(energies):
+        forces = torch.autograd.grad(energies.sum(), positions, create_graph=True)[0]
+        loss = energies.square().sum() + forces.square().sum()
+        return torch.autograd.grad(loss, parameters)
+
+    found = loss_gradients(model.evaluate(system))
+    expected = loss_gradients(model.energies(model.representation(system), 4))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert theirs.abs().max() > 1e-6
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-10)

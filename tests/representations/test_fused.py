@@ -58,13 +58,15 @@ def test_these_systems_hold_what_could_go_wrong():
     assert all(len(set(system.species.tolist())) == 3 for system in SYSTEMS.values())
 
 
-@pytest.mark.parametrize("rows_at_once", [1, 30])
-def test_groups_of_centres_change_nothing(rows_at_once, monkeypatch):
+@pytest.mark.parametrize("differentiable", [False, True])
+@pytest.mark.parametrize("pairs_at_once", [1, 10])
+def test_groups_of_centres_change_nothing(pairs_at_once, differentiable, monkeypatch):
     representation, system = ThreeCenter(SMALL), SYSTEMS["molecules"]
     even, odd = weights_for(representation)
-    monkeypatch.setattr(fused, "ROWS_IN_CACHE", rows_at_once)
+    monkeypatch.setattr(fused, "PAIRS_IN_CACHE", pairs_at_once)
     explicit = representation(system).project(even, odd)
-    assert_alike(FusedRows(representation, even, odd)(system), explicit)
+    with torch.set_grad_enabled(differentiable):
+        assert_alike(FusedRows(representation, even, odd)(system), explicit)
 
 
 def test_in_chunks():

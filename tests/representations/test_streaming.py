@@ -96,7 +96,7 @@ def test_no_intermediate_tensor_exceeds_the_bound(representation, system):
 
 
 class LiveBytes(torch.utils._python_dispatch.TorchDispatchMode):
-    """The most bytes that tensors made meanwhile have held at one time."""
+    """The most bytes that tensors used meanwhile have held at one time, whoever made them."""
 
     def __init__(self):
         super().__init__()
@@ -104,11 +104,10 @@ class LiveBytes(torch.utils._python_dispatch.TorchDispatchMode):
         self.peak = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        given = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if is_tensor(t)}
         result = func(*args, **(kwargs or {}))
-        for tensor in filter(is_tensor, tree_leaves(result)):
+        for tensor in filter(is_tensor, tree_leaves((args, kwargs, result))):
             storage = tensor.untyped_storage()
-            if id(storage) not in given and id(storage) not in self.live:
+            if id(storage) not in self.live:
                 self.live[id(storage)] = storage.nbytes()
                 weakref.finalize(storage, self.live.pop, id(storage))
         self.peak = max(self.peak, sum(self.live.values()))

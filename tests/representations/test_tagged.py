@@ -64,6 +64,21 @@ def test_against_loops_over_components(differentiable, rows_at_once, monkeypatch
     torch.testing.assert_close(features.values.detach(), expected, rtol=0, atol=1e-12)
 
 
+# PyTorch's own, when it first differentiates forward
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_forward_mode_derivatives():
+    system = system_of(molecule(1, n=4, symbols="C"))
+    v = torch.randn(system.positions.shape, generator=torch.Generator().manual_seed(0)).double()
+
+    def values(positions):
+        return rows_of(system.with_positions(positions)).values
+
+    _, tangent = torch.func.jvp(values, (system.positions,), (v,))
+    slope = (values(system.positions + 1e-5 * v) - values(system.positions - 1e-5 * v)) / 2e-5
+    assert slope.abs().max() > 1e-3
+    torch.testing.assert_close(tangent, slope, rtol=0, atol=1e-8)
+
+
 @pytest.mark.parametrize("atoms", [molecule(2), crystal((True, False, True))], ids=["mol", "cell"])
 def test_the_plain_sum_is_the_bispectrum(atoms):
     system = system_of(atoms)

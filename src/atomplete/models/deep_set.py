@@ -92,13 +92,27 @@ class DeepSet(nn.Module):
             f"{self.spec.group})"
         )
 
+    @property
+    def first_layer(self) -> tuple[Float[Tensor, "even hidden"], Float[Tensor, "odd odd_hidden"]]:
+        """(feature, hidden) weights of scalars and pseudoscalars, as ``Features.project`` takes."""
+        even = self.even.weight.T
+        return even, even.new_zeros(0, 0) if self.odd is None else self.odd.weight.T
+
     def latent(self, features: Features) -> Float[Tensor, "center latent"]:
         """xi~_i, (center, latent): zero for a centre without rows."""
         features = features.to(self.even.weight.dtype)
-        even = self.even(features.even)
+        odd = None if self.odd is None else self.odd(features.odd)
+        return self._sum(self.even(features.even), odd, features)
+
+    def _sum(
+        self,
+        even: Float[Tensor, "row hidden"],
+        odd: Float[Tensor, "row hidden"] | None,
+        rows: Features,
+    ) -> Float[Tensor, "center latent"]:
+        """xi~_i, from what the first layer makes of the features of both parities."""
         branches = [even]
-        if self.odd is not None:
-            odd = self.odd(features.odd)
+        if odd is not None:
             branches = [even + odd, even - odd] if self.spec.group == "O3" else [even + odd]
         total: Tensor | float = 0.0
         for hidden in branches:
@@ -106,14 +120,21 @@ class DeepSet(nn.Module):
             for layer, norm in zip(self.psi, self.norms[1:], strict=True):
                 row = nn.functional.silu(norm(layer(row)))
             total = total + row
-        weight = features.weight / (len(branches) * self.rows_per_center)
-        weighted = total * weight[:, None]
-        zero = weighted.new_zeros(len(features.center_structure), weighted.shape[1])
-        return zero.index_add(0, features.center_of_row, weighted)
+        weighted = total * (rows.weight / (len(branches) * self.rows_per_center))[:, None]
+        zero = weighted.new_zeros(len(rows.center_structure), weighted.shape[1])
+        return zero.index_add(0, rows.center_of_row, weighted)
 
     def forward(self, features: Features) -> Float[Tensor, " center"]:
         """E_i of each centre, in the model's own scale."""
-        hidden = self.latent(features)
+        return self._energy(self.latent(features))
+
+    def after_first_layer(self, rows: Features) -> Float[Tensor, " center"]:
+        """E_i of each centre, where ``rows`` are the features times ``first_layer``."""
+        rows = rows.to(self.even.weight.dtype)
+        odd = None if self.odd is None else rows.odd
+        return self._energy(self._sum(rows.even + self.even.bias, odd, rows))
+
+    def _energy(self, hidden: Float[Tensor, "center latent"]) -> Float[Tensor, " center"]:
         for layer in self.head[:-1]:
             hidden = nn.functional.silu(layer(hidden))
         return self.head[-1](hidden)[:, 0]

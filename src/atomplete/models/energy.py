@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from atomplete.errors import InputError
 from atomplete.models.deep_set import DeepSet, DeepSetSpec
 from atomplete.models.linear import Linear, LinearSpec, fit_ridge
-from atomplete.representations import Features, RepresentationSpec, build, stream
+from atomplete.representations import (
+    Features,
+    FusedRows,
+    Representation,
+    RepresentationSpec,
+    ThreeCenter,
+    build,
+    split,
+)
 from atomplete.system import Centers, System
 
 ModelSpec = Annotated[DeepSetSpec | LinearSpec, Field(discriminator="type")]
@@ -80,9 +88,7 @@ class EnergyModel(nn.Module):
 
     def forward(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:
         """Energies in units of ``scale`` and relative to the references, (structure,)."""
-        per_center = self.model(self._scaled(features))
-        total = per_center.new_zeros(n_structures)
-        return total.index_add(0, features.center_structure, per_center)
+        return _summed(self.model(self._scaled(features)), features, n_structures)
 
     def _scaled(self, features: Features) -> Features:
         scale = self.feature_scale.to(features.values)
@@ -171,8 +177,55 @@ class EnergyModel(nn.Module):
 
     def energies(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:
         """Energies, (structure,), eV, float64, from features that were computed before."""
-        relative = self(features, n_structures).double()
-        return relative * self.scale + self.composition(features, n_structures) @ self.reference
+        return self._absolute(self(features, n_structures), features)
+
+    def evaluate(self, system: System) -> Float[Tensor, " structure"]:
+        """Energies of the structures of a system, (structure,), eV, float64.
+
+        They can be differentiated in positions and cell. A deep set of three-centre descriptors
+        is evaluated without forming their rows, see ``representations.fused``.
+
+        Raises
+        ------
+        InputError
+            For a species that the model does not know.
+
+        Examples
+        --------
+        >>> from atomplete.representations import ThreeCenterSpec
+        >>> spec = EnergyModelSpec(
+        ...     representation=ThreeCenterSpec(), model=DeepSetSpec(hidden=(8,)), species=(5,)
+        ... )
+        >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+        >>> positions = system.positions.requires_grad_()
+        >>> energy = EnergyModel(spec).evaluate(system)[0]
+        >>> forces = -torch.autograd.grad(energy, positions)[0]
+        >>> bool(torch.allclose(forces[0], -forces[1]))
+        True
+        """
+        return self._evaluate(self._source(), system)
+
+    def _source(self) -> Representation | FusedRows:
+        """The representation, with the first layer of the model where that is a shorter way."""
+        if not isinstance(self.model, DeepSet) or not isinstance(self.representation, ThreeCenter):
+            return self.representation
+        even, odd = (weights * self.feature_scale.to(weights) for weights in self.model.first_layer)
+        return FusedRows(self.representation, even, odd)
+
+    def _evaluate(
+        self, source: Representation | FusedRows, system: System
+    ) -> Float[Tensor, " structure"]:
+        rows, n_structures = source(system), len(system.cell)
+        if not isinstance(source, FusedRows) or not isinstance(self.model, DeepSet):
+            return self.energies(rows, n_structures)
+        relative = _summed(self.model.after_first_layer(rows), rows, n_structures)
+        return self._absolute(relative, rows)
+
+    def _absolute(
+        self, relative: Float[Tensor, " structure"], features: Features
+    ) -> Float[Tensor, " structure"]:
+        references = self.composition(features, len(relative)) @ self.reference
+        return relative.double() * self.scale + references
 
     @torch.no_grad()
     def predict(
@@ -192,9 +245,17 @@ class EnergyModel(nn.Module):
             dtype=dtype,
         )
         energies = torch.zeros(len(structures), dtype=torch.float64)
-        for features in stream(self.representation, system):
-            energies += self.energies(features, len(structures))
+        source = self._source()
+        for part in split(source, system):
+            energies += self._evaluate(source, part)
         return energies
+
+
+def _summed(
+    per_center: Float[Tensor, " center"], features: Features, n_structures: int
+) -> Float[Tensor, " structure"]:
+    total = per_center.new_zeros(n_structures)
+    return total.index_add(0, features.center_structure, per_center)
 
 
 def _least_squares(

@@ -6,6 +6,7 @@ from atomplete.representations.density_correlations import DensityCorrelations
 from atomplete.representations.estimate import Estimate, estimate
 from atomplete.representations.expansion import Expansion, ExpansionSpec
 from atomplete.representations.features import Features
+from atomplete.representations.fused import FusedRows
 from atomplete.representations.gradients import Gradients, gradients
 from atomplete.representations.nice import Nice, NiceReport
 from atomplete.representations.specs import (
@@ -32,6 +33,7 @@ __all__ = [
     "Expansion",
     "ExpansionSpec",
     "Features",
+    "FusedRows",
     "Gradients",
     "Kept",
     "Nice",

@@ -3,14 +3,21 @@
 xi_q(A_{i i1 i2}) = Σ_{m1 m2 m3} C[l1 m1; l2 m2; l3 m3] g_{i i1} g_{i i2} rho_i
 """
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from atomplete.basis import CutoffFunction
-from atomplete.o3 import clebsch_gordan, coupled_triples, lm_slice
+from atomplete.o3 import coupled_triples, lm_slice
+from atomplete.representations.coupling import Couplings, couple, couplings_of
 from atomplete.representations.features import Features
+from atomplete.representations.row_groups import equal_centers, in_order
 from atomplete.system import System
+
+#: Rows computed at a time, so that what is temporary stays in the cache of a processor.
+ROWS_IN_CACHE = 800
 
 
 def three_center(
@@ -48,41 +55,38 @@ def three_center(
     Nigam, Pozdnyakov, Huguenin-Dumittan, Ceriotti, arXiv:2302.14770.
     """
     max_angular = round(g_ij.shape[2] ** 0.5) - 1
-    labels = three_center_labels(g_ij.shape[1], max_angular).to(g_ij.device)
+    couplings = [
+        couplings_of(l1, _coupled_to(l1, max_angular), g_ij) for l1 in range(max_angular + 1)
+    ]
+    labels = three_center_labels(g_ij.shape[1], max_angular)
     counts = system.neighbor_counts
-    first_pair = counts.cumsum(0) - counts
-    blocks, positions = [g_ij.new_empty(0, len(labels))], []
-    for size in counts[counts > 0].unique().tolist():
-        centers = (counts == size).nonzero()[:, 0]
-        pairs = first_pair[centers][:, None] + torch.arange(size, device=centers.device)
-        blocks.append(_rows(g_ij[pairs], rho_i[centers], max_angular))
-        positions.append(centers.repeat_interleave(size**2))
-    values = blocks[-1] if len(blocks) <= 2 else torch.cat(blocks)
-    if len(positions) > 1:
-        values = values[torch.cat(positions).argsort(stable=True)]
-
-    first, second = neighbor_tuples(system)
-    r = torch.linalg.vector_norm(system.r_ij, dim=-1)
-    within_cutoff = cutoff_function(r, cutoff)
-    structure = system.structure[system.centers]
-    start = system.first_atom[structure]
-    atom = system.centers - start
-    center = system.i[first]
-    return Features(
-        values=values,
-        rows={
-            "structure": structure[center],
-            "center": atom[center],
-            "neighbor_1": system.j[first] - start[center],
-            "neighbor_2": system.j[second] - start[center],
-        },
-        parity=1 - 2 * (labels[:, 1::2].sum(1) % 2),
-        center_of_row=center,
-        center_structure=structure,
-        center_atom=atom,
-        center_species=system.species[system.centers],
-        weight=within_cutoff[first] * within_cutoff[second],
+    groups = (
+        (rows, _blocks(g_ij[pairs], rho_i[centers], couplings))
+        for centers, pairs, rows in equal_centers(counts, lambda n: ROWS_IN_CACHE // n**2)
     )
+    values = in_order(
+        groups,
+        int((counts**2).sum()),
+        len(labels),
+        g_ij,
+        differentiable=torch.is_grad_enabled() and (g_ij.requires_grad or rho_i.requires_grad),
+    )
+    parity = 1 - 2 * (labels[:, 1::2].sum(1) % 2)
+    return rows_of_pairs(system, values, parity, cutoff=cutoff, cutoff_function=cutoff_function)
+
+
+def rows_of_pairs(
+    system: System,
+    values: Float[Tensor, "row feature"],
+    parity: Int[Tensor, " feature"],
+    *,
+    cutoff: float,
+    cutoff_function: CutoffFunction,
+) -> Features:
+    """Name the atoms of rows (i, i1, i2) and give the rows their weights."""
+    weight = cutoff_function(torch.linalg.vector_norm(system.r_ij, dim=-1), cutoff)
+    rows = Features.of_neighbors(system, neighbor_tuples(system), weight)
+    return rows.with_values(values, parity)
 
 
 def three_center_labels(n_channels: int, max_angular: int) -> Int[Tensor, "feature 6"]:
@@ -95,8 +99,8 @@ def three_center_labels(n_channels: int, max_angular: int) -> Int[Tensor, "featu
     """
     q = torch.arange(n_channels)
     labels = []
-    for l1, couplings in _by_first_order(max_angular):
-        orders = torch.tensor(couplings)
+    for l1 in range(max_angular + 1):
+        orders = torch.tensor(_coupled_to(l1, max_angular))
         q1, t, q2, q3 = (
             axis.flatten()
             for axis in torch.meshgrid(q, torch.arange(len(orders)), q, q, indexing="ij")
@@ -117,31 +121,20 @@ def neighbor_tuples(system: System) -> tuple[Int[Tensor, " row"], Int[Tensor, " 
     return first, start[center] + within % counts[center]
 
 
-def _by_first_order(max_angular: int) -> list[tuple[int, list[tuple[int, int]]]]:
-    """The triples (l1, l2, l3), gathered by l1."""
-    triples = coupled_triples(max_angular)
-    return [
-        (l1, [(l2, l3) for first, l2, l3 in triples if first == l1])
-        for l1 in range(max_angular + 1)
-    ]
-
-
-def _rows(
+def _blocks(
     g: Float[Tensor, "center neighbor channel lm"],
     rho: Float[Tensor, "center channel lm"],
-    max_angular: int,
-) -> Float[Tensor, "row feature"]:
-    """Rows of centres that all have the same number of neighbours."""
-    blocks = []
-    for l1, couplings in _by_first_order(max_angular):
-        # everything but the first neighbour: (center, neighbor_2, m1, l2 l3 q2 q3)
-        coupled = []
-        for l2, l3 in couplings:
-            block = clebsch_gordan(l1, l2, l3, dtype=g.dtype, device=g.device)
-            density = torch.einsum("abc,iqc->iabq", block, rho[:, :, lm_slice(l3)])
-            neighbor = torch.einsum("ijpb,iabq->ijapq", g[..., lm_slice(l2)], density)
-            coupled.append(neighbor.flatten(3))
-        rest = torch.cat(coupled, -1)
-        block = torch.einsum("ijqa,ikaf->ijkqf", g[..., lm_slice(l1)], rest)
-        blocks.append(block.flatten(0, 2).flatten(1))
-    return torch.cat(blocks, 1)
+    couplings: list[Couplings],
+) -> Iterator[Float[Tensor, "center neighbor_1 neighbor_2 feature"]]:
+    """The features of one l1 after the other."""
+    n, n_q = g.shape[1:3]
+    for l1, of_l1 in enumerate(couplings):
+        rest = couple(g, rho, of_l1)
+        first = g[..., lm_slice(l1)].flatten(1, 2)
+        block = first[:, None] @ rest  # center neighbor_2 (neighbor_1 q1) (l2 l3 q2 q3)
+        yield block.unflatten(2, (n, n_q)).flatten(3).transpose(1, 2)
+
+
+def _coupled_to(l1: int, max_angular: int) -> list[tuple[int, int]]:
+    """All (l2, l3) that couple to l1, in order."""
+    return [(l2, l3) for first, l2, l3 in coupled_triples(max_angular) if first == l1]

@@ -127,11 +127,13 @@ class ThreeCenter(nn.Module):
         g_ij = self.pairs(system)
         rho_i = self.expansion.density(system, g_ij)
         near = self._near(system)
-        return near, g_ij if near is system else self.pairs(near, self.tag_cutoff), rho_i
+        if near is not system or self.tag_cutoff < self.spec.expansion.cutoff:
+            g_ij = self.pairs(near, self.tag_cutoff)
+        return near, g_ij, rho_i
 
     def _near(self, system: System) -> System:
         """The pairs of tagged neighbours."""
-        return system if self.spec.tag_cutoff is None else system.within(self.tag_cutoff)
+        return system.within(self.tag_cutoff)
 
     def rows(self, system: System) -> Features:
         """Rows before the projection on components."""
