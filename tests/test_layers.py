@@ -14,7 +14,7 @@ import atomplete
 
 LINES = (
     ("errors", "units", "versions", "files", "progress", "datasets"),
-    ("o3", "basis", "system"),
+    ("o3", "basis", "neighbors", "system"),
     ("representations",),
     ("degenerate",),
     ("models",),

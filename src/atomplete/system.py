@@ -2,24 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NoReturn
+from typing import Literal
 
 import ase
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from vesin import NeighborList
 
 from atomplete.errors import InputError
-
-#: Atoms nearer than this coincide: no direction can be told between them, Å.
-COINCIDENCE = 1e-3
-
-#: Up to so many atoms without periodicity, all distances are quicker than a neighbour list.
-FEW = 50
-#: Bound on the distances that are held at once.
-PAIRS_AT_ONCE = 2**16
+from atomplete.neighbors import neighbor_pairs
 
 Centers = Literal["auto", "all", "info"]
 
@@ -69,8 +61,8 @@ class System:
     @property
     def r_ij(self) -> Float[Tensor, "pair xyz"]:
         """Vectors from centre to neighbour, differentiable in positions and cell, Å."""
-        atom_i = self.centers[self.i]
-        # index_select has a quicker derivative than indexing
+        # index_select is quicker than indexing, and so is its derivative
+        atom_i = self.centers.index_select(0, self.i)
         vectors = self.positions.index_select(0, self.j) - self.positions.index_select(0, atom_i)
         if len(self.cell) == 1:
             return vectors + self.shift @ self.cell[0]
@@ -105,6 +97,8 @@ class System:
     def within(self, radius: float) -> "System":
         """The same atoms and centres, with the pairs nearer than ``radius`` only, Å."""
         near = torch.linalg.vector_norm(self.r_ij.detach(), dim=-1) < radius
+        if near.all():
+            return self
         return replace(self, i=self.i[near], j=self.j[near], shift=self.shift[near])
 
     def with_positions(self, positions: Float[Tensor, "atom xyz"]) -> "System":
@@ -153,15 +147,16 @@ class System:
         positions = _joined([atoms.positions for atoms in batch], (0, 3))
         _refuse_infinite(positions, structure, sizes)
         chosen = _centers_of(batch, sizes, centers)
-        i, j, shift = _neighbors(batch, positions, sizes, cutoff)
-        # position of each atom among the centres, −1 for those that are none
-        rank = np.full(len(positions), -1)
-        rank[chosen] = np.arange(len(chosen))
-        i = rank[i]
-        if len(chosen) < len(positions) or (np.diff(i) < 0).any():
-            kept = np.flatnonzero(i >= 0)
-            kept = kept[np.argsort(i[kept], kind="stable")]
-            i, j, shift = i[kept], j[kept], shift[kept]
+        i, j, shift = neighbor_pairs(batch, positions, sizes, cutoff)
+        if not np.array_equal(chosen, np.arange(len(positions))):
+            # position of each atom among the centres, −1 for those that are none
+            rank = np.full(len(positions), -1)
+            rank[chosen] = np.arange(len(chosen))
+            kept = np.flatnonzero(rank[i] >= 0)
+            i, j, shift = rank[i[kept]], j[kept], shift[kept]
+        if (i[1:] < i[:-1]).any():
+            order = np.argsort(i, kind="stable")
+            i, j, shift = i[order], j[order], shift[order]
 
         def tensor(array: np.ndarray, kind: torch.dtype = torch.long) -> Tensor:
             return torch.as_tensor(array, dtype=kind, device=device)
@@ -178,10 +173,6 @@ class System:
             j=tensor(j),
             shift=tensor(shift, dtype),
         )
-
-
-#: First and second atom, counted in the batch, and cell shift of pairs.
-_Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _joined(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
@@ -219,64 +210,3 @@ def _centers_of(
         if center in chosen[0, :k]:
             raise InputError(f"structure 0: center {center} is named twice")
     return (chosen + (sizes.cumsum() - sizes)[:, None]).ravel()
-
-
-def _neighbors(
-    batch: list[ase.Atoms], positions: np.ndarray, sizes: np.ndarray, cutoff: float
-) -> _Pairs:
-    """All pairs of all structures; the neighbours of an atom one after another."""
-    first = sizes.cumsum() - sizes
-    few = sizes <= FEW
-    few &= ~np.array([atoms.pbc for atoms in batch], dtype=bool).reshape(-1, 3).any(1)
-    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3)))]
-    for size in np.unique(sizes[few & (sizes > 1)]).tolist():
-        members = np.flatnonzero(few & (sizes == size))
-        at_once = max(1, PAIRS_AT_ONCE // size**2)
-        for start in range(0, len(members), at_once):
-            some = members[start : start + at_once]
-            parts.append(_pairs_of_few(positions, first[some], size, some, cutoff))
-    neighbor_list = NeighborList(cutoff=cutoff, full_list=True, sorted=True)
-    for index in np.flatnonzero(~few).tolist():
-        i, j, shift = _pairs_of_many(neighbor_list, batch[index], index)
-        parts.append((i + first[index], j + first[index], shift))
-    i, j, shift = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return i, j, shift
-
-
-def _pairs_of_few(
-    positions: np.ndarray, first: np.ndarray, size: int, structures: np.ndarray, cutoff: float
-) -> _Pairs:
-    """Pairs of structures of equally many atoms without periodicity: all distances at once."""
-    one, two = np.nonzero(~np.eye(size, dtype=bool))
-    atoms = positions[first[:, None] + np.arange(size)]
-    vectors = atoms[:, two] - atoms[:, one]
-    squares = np.einsum("spx,spx->sp", vectors, vectors)
-    if squares.min() < COINCIDENCE**2:
-        k, pair = np.argwhere(squares < COINCIDENCE**2)[0]
-        distance = float(squares[k, pair] ** 0.5)
-        _refuse_coincident(int(structures[k]), int(one[pair]), int(two[pair]), distance)
-    k, pair = np.nonzero(squares < cutoff**2)
-    return first[k] + one[pair], first[k] + two[pair], np.zeros((len(k), 3))
-
-
-def _pairs_of_many(neighbor_list: NeighborList, atoms: ase.Atoms, index: int) -> _Pairs:
-    """Pairs of a single structure by cell lists."""
-    if atoms.pbc.any() and not atoms.cell.any(1)[atoms.pbc].all():
-        raise InputError(f"structure {index}: periodic, but a cell vector is missing")
-    # directions that are not periodic may have no cell vector: complete them
-    box = atoms.cell.complete().array if atoms.pbc.any() else np.eye(3)
-    # a flat cell would crash the neighbour list, not just raise
-    lengths = np.linalg.norm(box, axis=1)
-    if not np.isfinite(box).all() or abs(np.linalg.det(box)) <= 1e-6 * lengths.prod():
-        raise InputError(f"structure {index}: vectors of the cell {box.tolist()} span no volume")
-    i, j, shift, distance = neighbor_list.compute(
-        points=atoms.positions, box=box, periodic=atoms.pbc, quantities="ijSd"
-    )
-    if len(distance) and distance.min() < COINCIDENCE:
-        pair = int(distance.argmin())
-        _refuse_coincident(index, int(i[pair]), int(j[pair]), float(distance[pair]))
-    return i.astype(np.int64), j.astype(np.int64), shift
-
-
-def _refuse_coincident(index: int, i: int, j: int, distance: float) -> NoReturn:
-    raise InputError(f"structure {index}: atoms {i} and {j} coincide (distance {distance:.2g} Å)")

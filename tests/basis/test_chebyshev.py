@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from atomplete.basis import ChebyshevSeries, GaussianTypeOrbitals, LaplacianEigenstates
+from atomplete.basis.chebyshev import LOWER_ENDS
 
 CUTOFF = 2.0
 BASES = [
@@ -48,9 +49,11 @@ def central_differences(function, r, h):
     return np.einsum("ds,spo->dpo", stencil, values) / np.array([h, h**2])[:, None, None]
 
 
-def test_values_and_derivatives(function):
+@pytest.mark.parametrize("nearest", [0.1, 0.45, 0.85, 1.6])
+def test_values_and_derivatives(function, nearest):
+    """Of distances beyond a nearest one, on which the choice of a series depends."""
     series = ChebyshevSeries(function, upper=CUTOFF)
-    r = np.random.default_rng(0).uniform(0.1, CUTOFF - 0.1, 60)
+    r = np.random.default_rng(0).uniform(nearest, CUTOFF - 0.1, 60)
     value, first, second = derivatives(series, r)
     exact = function(r)
     scale = np.abs(exact).max()
@@ -60,8 +63,9 @@ def test_values_and_derivatives(function):
     assert np.abs(second - exact_second).max() < 1e-6 * np.abs(exact_second).max()
 
 
-def test_ends(function):
-    ends = np.array([0.0, CUTOFF])
+@pytest.mark.parametrize("part", [0.0, *LOWER_ENDS])
+def test_ends(function, part):
+    ends = np.array([part * CUTOFF, CUTOFF])
     values = ChebyshevSeries(function, upper=CUTOFF)(torch.from_numpy(ends)).numpy()
     np.testing.assert_allclose(values, function(ends), rtol=0, atol=1e-10)
 
@@ -76,6 +80,13 @@ def test_beyond_the_end(function):
     assert not second.any()
 
 
+def test_a_distance_that_is_not_a_number(function):
+    series = ChebyshevSeries(function, upper=CUTOFF)
+    values = series(torch.tensor([1.0, float("nan")], dtype=torch.float64))
+    np.testing.assert_allclose(values[:1].numpy(), function(np.array([1.0])), rtol=0, atol=1e-10)
+    assert values[1].isnan().all()
+
+
 def test_a_factor_of_all_outputs(function):
     series = ChebyshevSeries(function, upper=CUTOFF)
     r = torch.linspace(0.1, 1.9, 7, dtype=torch.float64)
@@ -84,14 +95,15 @@ def test_a_factor_of_all_outputs(function):
     np.testing.assert_allclose(series(r, factor).numpy(), expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("degree", [0, 1, 7, 8, 9, 20])
-def test_polynomials(degree):
-    """Their products stand for T_k of any degree, below and above the stride."""
+@pytest.mark.parametrize("part", LOWER_ENDS)
+@pytest.mark.parametrize("degree", [*range(18), 25, 31, 40])
+def test_polynomials(degree, part):
+    """Products stand for T_k of any degree, whichever the stride, on each interval."""
 
     def evaluate(r):
         return np.cos(degree * np.arccos(np.clip(r - 1.0, -1, 1)))[:, None]
 
-    r = np.linspace(0, 2, 101)
+    r = np.linspace(2 * part, 2, 101)
     values = ChebyshevSeries(evaluate, upper=2.0)(torch.from_numpy(r)).numpy()
     np.testing.assert_allclose(values, evaluate(r), rtol=0, atol=1e-12)
 

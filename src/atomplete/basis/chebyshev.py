@@ -8,16 +8,19 @@ from jaxtyping import Float
 from numpy.polynomial import chebyshev
 from torch import Tensor
 
-#: Polynomials of degree up to it, times those of its multiples, span all degrees.
-STRIDE = 8
+#: Few neighbours are nearer than these parts of the cutoff, and series from there on are shorter.
+LOWER_ENDS = (0.4, 0.2, 0.0)
+#: Degrees of which one may be chosen: polynomials below, times multiples of it, span all degrees.
+STRIDES = range(4, 9)
 
 
 class ChebyshevSeries:
-    """f(r) = Σ_k c_k T_k(x), x = 2r/upper − 1, on [0, upper], with any number of outputs.
+    """f(r) = Σ_k c_k T_k(x) on [lower, upper], x from −1 to 1, with any number of outputs.
 
-    Written in products, Σ_ab d_ab T_8a(x) T_b(x) with b < 8, which are cheaper to compute than
-    all T_k, and evaluated as one matrix product. Beyond the interval, the function keeps its
-    value at the end.
+    Written in products, Σ_ab d_ab T_sa(x) T_b(x) with b < s, which are cheaper to compute than
+    all T_k, and evaluated as one matrix product. Of several series with different lower ends,
+    that one is taken which is the shortest for the given distances. Beyond the upper end, the
+    function keeps its value there.
 
     Parameters
     ----------
@@ -26,12 +29,12 @@ class ChebyshevSeries:
     upper
         End of the interval, Å.
     accuracy
-        Largest error allowed, relative to the largest value; the series is as long as it takes.
+        Largest error allowed, relative to the largest value; the series are as long as it takes.
 
     Attributes
     ----------
     coefficients
-        d_ab, (polynomial, output), float64.
+        d_ab of the series on [0, upper], (polynomial, output), float64.
 
     Examples
     --------
@@ -48,11 +51,18 @@ class ChebyshevSeries:
         accuracy: float = 1e-11,
     ) -> None:
         self.upper = upper
-        series, largest = _interpolate(function, upper)
-        left_out = np.abs(series).max(1)[::-1].cumsum()[::-1]
-        length = int((left_out > accuracy * largest).sum())
-        self._n_multiples = max(1, -(-length // STRIDE))
-        self.coefficients = torch.from_numpy(_products(series[: self._n_multiples * STRIDE]))
+        whole, largest = _interpolate(function, upper)
+        self._pieces = []
+        for lower in LOWER_ENDS:
+            series = _on_upper_part(whole, lower)
+            left_out = np.abs(series).max(1)[::-1].cumsum()[::-1]
+            length = max(1, int((left_out > accuracy * largest).sum()))
+            # as few products as possible, and then as few factors
+            sizes = [(stride, -(-length // stride)) for stride in STRIDES]
+            stride, n_multiples = min(sizes, key=lambda size: (size[0] * size[1], sum(size)))
+            coefficients = torch.from_numpy(_products(series, stride, n_multiples))
+            self._pieces.append((lower * upper, stride, coefficients))
+        self.coefficients = self._pieces[-1][-1]
 
     def __call__(
         self, r: Float[Tensor, " pair"], factor: Float[Tensor, " pair"] | None = None
@@ -61,32 +71,52 @@ class ChebyshevSeries:
 
         With a ``factor``, times that: cheaper than to multiply all outputs.
         """
-        x = (r * (2.0 / self.upper) - 1.0).clamp(max=1.0)
-        low = _recursion(x, STRIDE + 1)
-        multiples = torch.stack(_recursion(low.pop(), self._n_multiples))
-        if factor is not None:
-            multiples = multiples * factor
-        products = multiples[:, None] * torch.stack(low)
-        return products.flatten(0, 1).T @ self.coefficients.to(r)
+        nearest = float(r.detach().min()) if len(r) else self.upper
+        fitting = (piece for piece in self._pieces if piece[0] <= nearest)
+        lower, stride, coefficients = next(fitting, self._pieces[-1])
+        scale = 2.0 / (self.upper - lower)
+        x = (r * scale - (lower * scale + 1.0)).clamp(max=1.0)
+        one = torch.ones_like(x)
+        low = _recursion(one, x, stride + 1)
+        factor = one if factor is None else factor
+        multiples = _recursion(factor, low.pop(), len(coefficients) // stride)
+        products = torch.stack(multiples)[:, None] * torch.stack(low)
+        return products.flatten(0, 1).T @ coefficients.to(r)
 
 
-def _recursion(x: Tensor, count: int) -> list[Tensor]:
-    """The first T_k(x), by T_{k+1} = 2x T_k − T_{k−1}."""
-    t, twice = [torch.ones_like(x), x], 2.0 * x
-    for _ in range(2, count):
-        t.append(twice * t[-1] - t[-2])
-    return t[:count]
+def _recursion(factor: Tensor, x: Tensor, count: int) -> list[Tensor]:
+    """The first T_k(x) times a factor, with signs + + − −: U_{k+1} = U_{k−1} ± 2x U_k."""
+    u, twice = [factor, factor * x], 2.0 * x
+    for k in range(1, count - 1):
+        u.append(torch.addcmul(u[-2], twice, u[-1], value=-1.0 if k % 2 else 1.0))
+    return u[:count]
 
 
-def _products(series: np.ndarray) -> np.ndarray:
-    """d_ab from c_k with k = 8a + b: T_k = 2 T_8a T_b − T_{8a−b}, from the highest degree on."""
-    products = series.copy()
-    for degree in range(len(series) - 1, STRIDE, -1):
-        a, b = divmod(degree, STRIDE)
+def _signs(count: int) -> np.ndarray:
+    """Those that the recursion gives to T_k."""
+    return (-1.0) ** (np.arange(count) // 2)
+
+
+def _products(series: np.ndarray, stride: int, n_multiples: int) -> np.ndarray:
+    """d_ab from c_k with k = sa + b: T_k = 2 T_sa T_b − T_{sa−b}, from the highest degree on."""
+    products = np.zeros((n_multiples * stride, series.shape[1]))
+    products[: len(series)] = series[: len(products)]
+    for degree in range(len(products) - 1, stride, -1):
+        a, b = divmod(degree, stride)
         if b:
-            products[a * STRIDE - b] -= products[degree]
+            products[a * stride - b] -= products[degree]
             products[degree] *= 2.0
-    return products
+    # x of the multiples is ±T_s, and T_a(−x) = ± T_a(x)
+    of_multiples = _signs(n_multiples) * _signs(stride + 1)[-1] ** np.arange(n_multiples)
+    signs = np.outer(of_multiples, _signs(stride))
+    return products * signs.reshape(-1, 1)
+
+
+def _on_upper_part(series: np.ndarray, lower: float) -> np.ndarray:
+    """The series on [lower, 1] instead of [0, 1], parts of the interval."""
+    degree = len(series) - 1
+    nodes = 2.0 * lower + (1.0 - lower) * (chebyshev.chebpts1(degree + 1) + 1.0) - 1.0
+    return _through(chebyshev.chebvander(nodes, degree) @ series)
 
 
 def _interpolate(
@@ -96,9 +126,17 @@ def _interpolate(
     for degree in (64, 128, 256, 512, 1024):
         nodes = chebyshev.chebpts1(degree + 1)
         values = function(0.5 * upper * (nodes + 1.0))
-        series = chebyshev.chebvander(nodes, degree).T @ values * (2.0 / (degree + 1))
-        series[0] *= 0.5
+        series = _through(values)
         tail = np.abs(series[-degree // 8 :]).max()
         if tail <= 1e-13 * np.abs(series).max():
             break
     return series, float(np.abs(values).max())
+
+
+def _through(values: np.ndarray) -> np.ndarray:
+    """The series through values at as many Chebyshev nodes."""
+    count = len(values)
+    nodes = chebyshev.chebpts1(count)
+    series = chebyshev.chebvander(nodes, count - 1).T @ values * (2.0 / count)
+    series[0] *= 0.5
+    return series

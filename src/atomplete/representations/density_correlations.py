@@ -66,4 +66,5 @@ class DensityCorrelations(nn.Module):
                 parity = torch.ones(block.shape[1], dtype=torch.long, device=rho_i.device)
             blocks.append(block)
             parities.append(parity)
-        return torch.cat(blocks, 1), torch.cat(parities)
+        values = blocks[0] if len(blocks) == 1 else torch.cat(blocks, 1)
+        return values, torch.cat(parities)

@@ -138,10 +138,10 @@ class Expansion:
         radial = radial.transpose(1, 2)[:, :, self._angular_of_lm.to(r.device)]
         harmonics = spherical_harmonics(r_ij / r[:, None], self.spec.max_angular)
         g_ij = radial * harmonics.contiguous()[:, None]
-        species = self._species_index(system)
+        species = self._species_of_atoms(system)
         if self.spec.embedding is None and len(self.spec.species) == 1:
             return g_ij
-        weights = self._embedding.to(g_ij)[species]
+        weights = self._embedding.to(g_ij)[species[system.j]]
         return torch.einsum("pa,pnm->panm", weights, g_ij).flatten(1, 2)
 
     def density(
@@ -150,38 +150,40 @@ class Expansion:
         """rho_i = Σ_j g_ij, (center, channel, lm); zero for a centre without neighbours.
 
         Without given g_ij, these are never formed: for each centre and species of neighbours,
-        the sum over j is a matrix product of radial functions and spherical harmonics.
+        the sum over j is a matrix product of radial functions and spherical harmonics. The
+        result may be strided.
         """
         if g_ij is not None:
             rho_i = g_ij.new_zeros(len(system.centers), *g_ij.shape[1:])
             return rho_i.index_add(0, system.i, g_ij)
         n_species = len(self.spec.species)
-        group_of_pair = system.i * n_species + self._species_index(system)
-        groups, tables = slots_of_groups(group_of_pair, len(system.centers) * n_species)
+        n_groups = len(system.centers) * n_species
+        species, group_of_pair = self._species_of_atoms(system), system.i
+        if n_species > 1:
+            group_of_pair = system.i * n_species + species.index_select(0, system.j)
+        groups, tables = slots_of_groups(group_of_pair, n_groups)
         # a slot without a neighbour holds one beyond the cutoff, where f_c = 0
-        r_ij = torch.nn.functional.pad(system.r_ij, (0, 0, 0, 1), value=self.spec.cutoff)
-        sums = [self._sum_over_slots(r_ij.index_select(0, t.flatten()), len(t)) for t in tables]
-        lm = len(self._angular_of_lm)
-        nothing = r_ij.new_zeros(1, self.spec.max_radial, lm)
-        # empty groups take the last row
-        row = groups.new_full((len(system.centers) * n_species,), len(groups))
-        row[groups] = torch.arange(len(groups), device=row.device)
-        rho_i = torch.cat([*sums, nothing]).index_select(0, row)
-        rho_i = rho_i.view(len(system.centers), n_species, self.spec.max_radial, lm)
+        xyz = torch.nn.functional.pad(system.r_ij.T, (0, 1), value=self.spec.cutoff)
+        shape = len(self._angular_of_lm), self.spec.max_radial
+        sums = [self._sum_over_slots(xyz.index_select(1, t.flatten()), len(t)) for t in tables]
+        sums.append(xyz.new_zeros(n_groups - sum(map(len, tables)), *shape))
+        rho_i = torch.cat(sums)
+        if (groups[1:] < groups[:-1]).any():
+            rho_i = rho_i.index_select(0, groups.argsort())
+        rho_i = rho_i.view(len(system.centers), n_species, *shape).transpose(2, 3)
         if self.spec.embedding is not None:
             rho_i = torch.einsum("isnx,sa->ianx", rho_i, self._embedding.to(rho_i))
         return rho_i.flatten(1, 2)
 
     def _sum_over_slots(
-        self, r_ij: Float[Tensor, "slot xyz"], n_groups: int
-    ) -> Float[Tensor, "group n lm"]:
+        self, xyz: Float[Tensor, "xyz slot"], n_groups: int
+    ) -> Float[Tensor, "group lm n"]:
         """Σ_j R_nl(r) f_c(r) Y_lm(r̂) over the slots of each group."""
-        xyz = r_ij.T.contiguous()
         r = xyz.square().sum(0).sqrt()
-        harmonics = spherical_harmonics((xyz / r).T, self.spec.max_angular)
-        harmonics = harmonics.T.unflatten(1, (n_groups, -1)).transpose(0, 1)
         radial = self._radial(r, self.spec.cutoff_function(r, self.spec.cutoff))
         radial = radial.unflatten(0, (n_groups, -1))
+        harmonics = spherical_harmonics((xyz / r).T, self.spec.max_angular)
+        harmonics = harmonics.T.unflatten(1, (n_groups, -1)).transpose(0, 1)
         blocks = [
             (some_harmonics @ some_radial)
             .view(n_groups, -1, self.spec.max_radial)
@@ -193,17 +195,18 @@ class Expansion:
                 strict=True,
             )
         ]
-        return torch.cat(blocks, 1).transpose(1, 2).contiguous()
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, 1)
 
-    def _species_index(self, system: System) -> Int[Tensor, " pair"]:
+    def _species_of_atoms(self, system: System) -> Int[Tensor, " atom"]:
+        """Which of the species each atom is, if those of all neighbours are known."""
         known = torch.tensor(self.spec.species, device=system.species.device)
         match = system.species[:, None] == known
-        unknown = ~match.any(-1)[system.j]
-        if unknown.any():
-            atom = int(system.j[unknown][0])
+        unknown = ~match.any(-1)
+        if unknown.any() and unknown[system.j].any():
+            atom = int(system.j[unknown[system.j]][0])
             raise InputError(
                 f"structure {int(system.structure[atom])}: atom of atomic number "
                 f"{int(system.species[atom])}, but the representation knows "
                 f"{', '.join(map(str, self.spec.species))}"
             )
-        return match.to(torch.long).argmax(-1)[system.j]
+        return match.to(torch.long).argmax(-1)

@@ -1,0 +1,152 @@
+"""All pairs of atoms within a cutoff, by whichever search suits the structure."""
+
+from math import pi
+from typing import NoReturn
+
+import ase
+import numpy as np
+from vesin import NeighborList
+
+from atomplete.errors import InputError
+
+#: Atoms nearer than this coincide: no direction can be told between them, Å.
+COINCIDENCE = 1e-3
+
+#: Up to so many atoms without periodicity, all distances are quicker than a neighbour list.
+FEW = 50
+#: All distances to nearest images are, where this part of them or more is within the cutoff.
+PART_NEAR = 0.16
+#: Bound on the distances that are held at once, in molecules and, to stay in cache, in a crystal.
+PAIRS_AT_ONCE = 2**16
+IMAGES_AT_ONCE = 2**13
+
+#: First and second atom, counted in the batch, and cell shift of pairs.
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def neighbor_pairs(
+    batch: list[ase.Atoms], positions: np.ndarray, sizes: np.ndarray, cutoff: float
+) -> Pairs:
+    """All pairs (i, j) of all structures with r_ij = r_j − r_i + shift @ cell below the cutoff.
+
+    Parameters
+    ----------
+    batch
+        Structures, periodic in any number of directions.
+    positions, sizes
+        Those of all structures joined (atom, xyz), finite, Å, and their numbers of atoms.
+    cutoff
+        Largest distance, exclusive, Å.
+
+    Returns
+    -------
+    i, j, shift
+        (pair,), (pair,) and (pair, vector): both atoms, counted in the batch, and the cell
+        shift; the neighbours of an atom one after another.
+
+    Raises
+    ------
+    InputError
+        For coinciding atoms, or a periodic direction without a cell vector or with one that lies
+        in the plane of the others; names the structure.
+
+    Examples
+    --------
+    >>> chain = ase.Atoms("B", cell=[0, 0, 1.5], pbc=(False, False, True))
+    >>> i, j, shift = neighbor_pairs([chain], chain.positions, np.array([1]), 2.0)
+    >>> i, j, shift[:, 2].tolist()
+    (array([0, 0]), array([0, 0]), [-1, 1])
+    """
+    first = sizes.cumsum() - sizes
+    few = sizes <= FEW
+    few &= ~np.array([atoms.pbc for atoms in batch], dtype=bool).reshape(-1, 3).any(1)
+    parts: list[Pairs] = []
+    for size in np.unique(sizes[few & (sizes > 1)]).tolist():
+        members = np.flatnonzero(few & (sizes == size))
+        at_once = max(1, PAIRS_AT_ONCE // size**2)
+        for start in range(0, len(members), at_once):
+            some = members[start : start + at_once]
+            parts.append(_pairs_of_few(positions, first[some], size, some, cutoff))
+    neighbor_list = NeighborList(cutoff=cutoff, full_list=True, sorted=True)
+    for index in np.flatnonzero(~few).tolist():
+        i, j, shift = _pairs_of_one(neighbor_list, batch[index], index)
+        parts.append((i + first[index], j + first[index], shift))
+    return _joined(parts)
+
+
+def _joined(parts: list[Pairs]) -> Pairs:
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3))
+    if len(parts) == 1:
+        return parts[0]
+    i, j, shift = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return i, j, shift
+
+
+def _pairs_of_few(
+    positions: np.ndarray, first: np.ndarray, size: int, structures: np.ndarray, cutoff: float
+) -> Pairs:
+    """Pairs of structures of equally many atoms without periodicity: all distances at once."""
+    one, two = np.nonzero(~np.eye(size, dtype=bool))
+    atoms = positions[first[:, None] + np.arange(size)]
+    vectors = atoms[:, two] - atoms[:, one]
+    squares = np.einsum("spx,spx->sp", vectors, vectors)
+    if squares.min() < COINCIDENCE**2:
+        k, pair = np.argwhere(squares < COINCIDENCE**2)[0]
+        distance = float(squares[k, pair] ** 0.5)
+        _refuse_coincident(int(structures[k]), int(one[pair]), int(two[pair]), distance)
+    k, pair = np.nonzero(squares < cutoff**2)
+    return first[k] + one[pair], first[k] + two[pair], np.zeros((len(k), 3))
+
+
+def _pairs_of_one(neighbor_list: NeighborList, atoms: ase.Atoms, index: int) -> Pairs:
+    """Pairs of a single structure, by cell lists or to nearest images."""
+    if atoms.pbc.any() and not atoms.cell.any(1)[atoms.pbc].all():
+        raise InputError(f"structure {index}: periodic, but a cell vector is missing")
+    # directions that are not periodic may have no cell vector: complete them
+    box = atoms.cell.complete().array if atoms.pbc.any() else np.eye(3)
+    # a flat cell would crash the neighbour list, not just raise
+    volume = abs(np.linalg.det(box)) if np.isfinite(box).all() else 0.0
+    if not volume > 1e-6 * np.linalg.norm(box, axis=1).prod():
+        raise InputError(f"structure {index}: vectors of the cell {box.tolist()} span no volume")
+    cutoff = neighbor_list.cutoff
+    if atoms.pbc.all() and 4 / 3 * pi * cutoff**3 > PART_NEAR * volume:
+        widths = 1 / np.linalg.norm(np.linalg.inv(box), axis=0)
+        if widths.min() >= 2 * cutoff:
+            return _pairs_of_nearest_images(atoms.positions, box, cutoff, index)
+    i, j, shift, distance = neighbor_list.compute(
+        points=atoms.positions, box=box, periodic=atoms.pbc, quantities="ijSd"
+    )
+    if len(distance) and distance.min() < COINCIDENCE:
+        pair = int(distance.argmin())
+        _refuse_coincident(index, int(i[pair]), int(j[pair]), float(distance[pair]))
+    return i.astype(np.int64), j.astype(np.int64), shift
+
+
+def _pairs_of_nearest_images(
+    positions: np.ndarray, box: np.ndarray, cutoff: float, index: int
+) -> Pairs:
+    """Pairs in a cell of at least twice the cutoff across: one image of each atom is in reach."""
+    n_atoms = len(positions)
+    fractional = np.linalg.solve(box.T, positions.T)
+    parts = []
+    at_once = max(1, IMAGES_AT_ONCE // max(1, n_atoms))
+    for start in range(0, n_atoms, at_once):
+        # r_i − r_j − shift @ cell, in units of the cell: at most half of it
+        vectors = fractional[:, start : start + at_once, None] - fractional[:, None]
+        shift = np.rint(vectors)
+        vectors -= shift
+        squares = np.square(box.T @ vectors.reshape(3, -1)).sum(0)
+        squares[start :: n_atoms + 1] = np.inf  # the atoms themselves
+        if squares.min() < COINCIDENCE**2:
+            pair = int(squares.argmin())
+            one, two = divmod(pair + start * n_atoms, n_atoms)
+            _refuse_coincident(index, one, two, float(squares[pair] ** 0.5))
+        near = np.flatnonzero(squares < cutoff**2)
+        i, j = np.divmod(near, n_atoms)
+        parts.append((start + i, j, shift.reshape(3, -1)[:, near].T))
+    return _joined(parts)
+
+
+def _refuse_coincident(index: int, i: int, j: int, distance: float) -> NoReturn:
+    raise InputError(f"structure {index}: atoms {i} and {j} coincide (distance {distance:.2g} Å)")
