@@ -123,6 +123,7 @@ def measure(measured=None):
 def plot(measured, path: Path):
     """Cost against atoms, tagged neighbours, n and l: four panels."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     variables = ["atoms", "tagged neighbours", "n", "l"]
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.2), layout="constrained")
@@ -131,6 +132,9 @@ def plot(measured, path: Path):
             if of == variable:
                 axis.loglog(x, np.array(y) * 1e3, "o-", label=name)
         axis.set_xlabel(variable)
+        for ticks in (axis.xaxis, axis.yaxis):
+            ticks.set_major_formatter(ScalarFormatter())
+            ticks.set_minor_formatter(NullFormatter())
         axis.set_ylabel("ms" if variable == "atoms" else "ms per centre")
         axis.legend(fontsize=7)
     figure.savefig(path, dpi=120)

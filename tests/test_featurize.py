@@ -20,6 +20,7 @@ from atomplete.representations import (
     ExpansionSpec,
     Kept,
     NiceSpec,
+    TaggedCorrelationsSpec,
     ThreeCenterSpec,
     build,
     estimate,
@@ -32,6 +33,7 @@ SPECS = {
     "three_center": ThreeCenterSpec(expansion=BASIS),
     "contracted": ThreeCenterSpec(expansion=BASIS, radial_components=1, components=(6, 2)),
     "density_correlations": DensityCorrelationsSpec(expansion=BASIS),
+    "tagged": TaggedCorrelationsSpec(n_tagged=1, nu=2, expansion=BASIS),
     "nice": NiceSpec(expansion=BASIS, max_nu=3),
 }
 
@@ -73,6 +75,11 @@ def test_labels_of_features_say_which_is_which(structures, tmp_path):
         labels, parity = file["labels"][()], file["parity"][()]
     assert len(labels) == len(parity) == len(np.unique(labels, axis=0))
     np.testing.assert_array_equal(parity, (-1) ** labels[:, 1::2].sum(1))
+    featurize(structures, SPECS["tagged"], tmp_path / "t.h5", progress=False)
+    with h5py.File(tmp_path / "t.h5") as file:
+        labels, parity = file["labels"][()], file["parity"][()]
+    assert len(labels) == len(parity) == len(np.unique(labels, axis=0))
+    np.testing.assert_array_equal(parity, (-1) ** labels[:, 1::3].sum(1))
 
 
 def test_attributes_say_where_the_features_come_from(structures, tmp_path):

@@ -10,6 +10,8 @@ from pathlib import Path
 import ase
 import h5py
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from atomplete.errors import InputError
 from atomplete.files import atomic_write, content_hash
@@ -20,6 +22,7 @@ from atomplete.representations import (
     Nice,
     Representation,
     RepresentationSpec,
+    TaggedCorrelations,
     ThreeCenter,
     build,
     estimate,
@@ -45,8 +48,8 @@ def featurize(
     The file holds ``values`` (row, feature), a column for each row label (``structure``,
     ``center``, for tagged neighbours ``neighbor_1`` and ``neighbor_2``), ``weight`` (row,),
     ``parity`` (feature,) and, where features were not contracted, ``labels`` (feature, 6) with
-    (q1, l1, q2, l2, q3, l3). Spec, versions, the hash of the structures and what contractions
-    have kept are attributes.
+    (q1, l1, q2, l2, q3, l3), of tagged correlations (q, l, k) of each factor. Spec, versions, the
+    hash of the structures and what contractions have kept are attributes.
 
     Parameters
     ----------
@@ -107,14 +110,24 @@ def featurize(
         file["parity"] = representation.parity.numpy()
         if isinstance(representation, ThreeCenter):
             file.attrs["kept"] = json.dumps([asdict(kept) for kept in representation.kept])
-            if representation.even is None:
-                file["labels"] = representation.labels.numpy()
+        labels = _labels(representation)
+        if labels is not None:
+            file["labels"] = labels.numpy()
         parts, done = split(representation, system, size.chunk_bytes), 0
         with progress_of("features", len(parts), progress) as step, torch.no_grad():
             for part in parts:
                 done += _write(file, representation(part), done, size.n_rows)
                 step()
     return representation
+
+
+def _labels(representation: Representation) -> Int[Tensor, "feature label"] | None:
+    """The factors of each feature; components of rows have none."""
+    if isinstance(representation, TaggedCorrelations):
+        return representation.labels
+    if isinstance(representation, ThreeCenter) and representation.even is None:
+        return representation.labels
+    return None
 
 
 def _write(file: h5py.File, features: Features, start: int, total: int) -> int:
