@@ -5,7 +5,7 @@
 
 import ase.build
 import torch
-from side_by_side import Measurement, seconds
+from side_by_side import Measurement, on, seconds
 
 from atomplete.degenerate.families import generate
 from atomplete.o3 import coupled_triples
@@ -27,9 +27,10 @@ def operations(n, fused):
     """Floating-point operations for each pair, with n neighbours, from the shapes of the sums.
 
     Explicit: 2 l1 + 1 terms for each feature of a row, and a product with as many weights.
-    Fused, with l the smaller of l1 and l2: the coupling of one neighbour; the product with the
-    weights for each of 2l + 1 components or n rows, whichever are fewer; the sum over (m, q) of
-    the other neighbour, once for each l, parity and order of the neighbours.
+    Fused, with l the smaller of l1 and l2: the coupling of one neighbour, once for both orders of
+    the neighbours; the product with the weights for each of 2l + 1 components or n rows, whichever
+    are fewer; the sum over (m, q) of the other neighbour, once for each l, parity and order of the
+    neighbours.
     """
     count, sums = 0, set()
     for l1, l2, l3 in coupled_triples(MAX_ANGULAR):
@@ -38,7 +39,8 @@ def operations(n, fused):
             count += 2 * n * n_features * (2 * l1 + 1 + N_OUTPUTS)
             continue
         small, large = sorted((l1, l2))
-        count += 2 * N_Q**2 * (2 * small + 1) * (2 * large + 1)
+        if l1 <= l2:
+            count += 2 * N_Q**2 * (2 * small + 1) * (2 * large + 1)
         count += 2 * min(n, 2 * small + 1) * n_features * N_OUTPUTS
         if n < 2 * small + 1:
             count += 2 * n * n_features * (2 * small + 1)
@@ -129,18 +131,6 @@ def measure_case(name, dtype, device):
             both_ways["explicit"] / both_ways["fused"],
         ),
     ]
-
-
-def on(device, function):
-    """The function, finished when it returns."""
-
-    def call():
-        result = function()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        return result
-
-    return call
 
 
 def measure():

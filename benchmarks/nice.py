@@ -85,7 +85,7 @@ def main():
         for (nu, sigma), value in differences(representation, features).items():
             print(f"  ν = {nu}, σ = {sigma:+d}: {value:.4e}")
         if len(options.candidates) == 1:
-            print(representation.report)
+            print(*representation.kept, sep="\n")
 
 
 if __name__ == "__main__":

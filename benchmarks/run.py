@@ -1,7 +1,7 @@
 """All benchmarks of representations in one run: a table of ratios, and cost curves.
 
     python benchmarks/run.py -o docs            # writes docs/benchmarks.md and docs/scaling.png
-    python benchmarks/run.py --only soap,fused
+    python benchmarks/run.py --only soap,fused  # writes into runs/benchmarks
 
 Each topic runs in a process of its own, with one thread (two for what is measured on two cores),
 so that neither memory nor threads of one meet another.
@@ -65,7 +65,7 @@ def row(line):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/benchmarks"))
     parser.add_argument("--only", default=",".join(TOPICS), help="topics, with commas")
     parser.add_argument("--here", help=argparse.SUPPRESS)
     options = parser.parse_args()

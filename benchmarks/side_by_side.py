@@ -45,6 +45,18 @@ def seconds(
     return best
 
 
+def on(device: str, function: Callable[[], object]) -> Callable[[], object]:
+    """The function, finished when it returns."""
+
+    def call() -> object:
+        result = function()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return result
+
+    return call
+
+
 def matrix_rate(dtype: torch.dtype = torch.float64, size: int = 1536) -> float:
     """Floating-point operations per second of a large matrix product."""
     a, b = torch.randn(2, size, size, dtype=dtype)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from side_by_side import Measurement, seconds
+from side_by_side import Measurement, on, seconds
 
 from atomplete.degenerate.families import generate
 from atomplete.representations import NAMED, build
@@ -132,18 +132,6 @@ def check(features, tensor):
             torch.testing.assert_close(sign * b, a, rtol=0, atol=1e-5 * a.abs().max().item())
             found += a.shape[1]
     assert found == len(labels)
-
-
-def on(device, function):
-    """The function, finished when it returns."""
-
-    def call():
-        result = function()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        return result
-
-    return call
 
 
 def measure():

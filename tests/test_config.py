@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import ase
+import numpy as np
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from atomplete.config import checked, resolve
+from atomplete.config import checked, representation_spec, resolve
 from atomplete.errors import InputError
+from atomplete.representations import NAMED, DensityCorrelationsSpec, ExpansionSpec, NiceSpec
 
 
 class Inner(BaseModel):
@@ -12,11 +15,22 @@ class Inner(BaseModel):
     width: int = 3
 
 
+class Even(BaseModel):
+    sizes: tuple[int, ...] | float | None = None
+
+    @model_validator(mode="after")
+    def _no_odd_sizes(self):
+        if any(size % 2 for size in self.sizes or ()):
+            raise ValueError("sizes must be even")
+        return self
+
+
 class Outer(BaseModel):
     model_config = ConfigDict(extra="forbid")
     seed: int = Field(default=0, ge=0)
     workers: int = 1
     inner: Inner = Inner()
+    even: Even = Even()
 
 
 @pytest.fixture
@@ -48,6 +62,11 @@ def test_an_empty_file_gives_nothing(tmp_path):
         ("inner: {width: broad}", "run.yaml: option inner.width = 'broad': Input should be"),
         ("seed: -1", "run.yaml: option seed = -1: Input should be greater than or equal to 0"),
         ("seed: [1, 2]", r"run.yaml: option seed = \[1, 2\]"),
+        # what a whole model refuses: not the model, and not that it was a ValueError
+        ("even: {sizes: [2, 3]}", "run.yaml: option even: sizes must be even$"),
+        # an error in one of several types: not the types
+        ("even: {sizes: [2, x]}", r"run.yaml: option even.sizes.1 = 'x': Input should be"),
+        ("even: {sizes: x}", "run.yaml: option even.sizes = 'x': Input should be"),
         ("- seed", "run.yaml: not a list of options"),
         ("seed: {", "run.yaml: not YAML"),
     ],
@@ -70,3 +89,67 @@ def test_plain_data_is_checked_under_the_name_of_its_source():
     assert checked(Outer, {"seed": 2}, "settings").seed == 2
     with pytest.raises(InputError, match=r"^settings: unknown option inner\.x$"):
         checked(Outer, {"inner": {"x": 1}}, "settings")
+    with pytest.raises(InputError, match=r"^settings = 3: Input should be a valid dictionary"):
+        checked(Outer, 3, "settings")
+
+
+STRUCTURES = [ase.Atoms("OH"), ase.Atoms("CO")]
+BASIS = ExpansionSpec(max_radial=2, species=(1, 6))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_name_is_a_spec_without_species(name):
+    spec = representation_spec(name, structures=STRUCTURES)
+    assert spec.expansion == ExpansionSpec(species=(1, 6, 8))
+    assert spec == NAMED[name].model_copy(update={"expansion": spec.expansion})
+    assert representation_spec(name) == NAMED[name]
+
+
+def test_species_that_are_given_win_over_those_of_the_spec_and_of_the_structures():
+    def species(given, **options):
+        return representation_spec(given, **options).expansion.species
+
+    power = DensityCorrelationsSpec(expansion=BASIS)
+    for given in (power, power.model_dump(), {"type": "nice", "expansion": {"species": [1, 6]}}):
+        assert species(given) == (1, 6)
+        assert species(given, structures=STRUCTURES) == (1, 6)
+        for chosen in ([8, 1], np.array([8, 1]), {8: "O", 1: "H"}):
+            assert species(given, structures=STRUCTURES, species=chosen) == (8, 1)
+    # with a row for each of the species that are found
+    embedded = {"type": "nice", "expansion": {"embedding": [[1.0], [2.0], [3.0]]}}
+    assert species(embedded, structures=STRUCTURES) == (1, 6, 8)
+
+
+def test_options_of_a_spec_win_where_they_are_given():
+    nice = NiceSpec(expansion=BASIS, components=0.99)
+    assert representation_spec(nice, max_nu=None) == nice
+    found = representation_spec(nice, cutoff=3.0, max_nu=6)
+    expected = {"expansion": BASIS.model_copy(update={"cutoff": 3.0}), "max_nu": 6}
+    assert found == nice.model_copy(update=expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        ("soap", {}, "representation 'soap' is none of radial_spectrum, power_spectrum"),
+        (3, {}, "representation 3 is neither a name nor a spec"),
+        (None, {}, "representation None is neither a name nor a spec"),
+        ({"nu": [2]}, {}, "representation: .* 'type'"),
+        ({"type": "soap"}, {}, "representation: .*'soap'.*'three_center'"),
+        ({"type": "nice", "expansion": 3}, {}, "representation: option expansion = 3: Input"),
+        (
+            {"type": "nice", "candidates": None, "components": None, "nu": 1},
+            {},
+            "unknown option nu",
+        ),
+        ({"type": "nice", "components": "all"}, {}, "representation: option components = 'all': "),
+        ({"type": "nice", "components": None}, {}, "^representation: candidates are chosen among"),
+        ("bispectrum", {"components": (3, 2)}, "^bispectrum: unknown option components$"),
+        ("pair", {"cutoff": -1.0}, "^pair: option expansion.cutoff = -1.0: Input should be"),
+        ("pair", {"species": ["H"]}, "^pair: option expansion.species.0 = 'H': Input should be"),
+    ],
+)
+def test_what_is_no_spec_is_refused_in_one_sentence(given, options, message):
+    with pytest.raises(InputError, match=message) as caught:
+        representation_spec(given, structures=STRUCTURES, **options)
+    assert "\n" not in str(caught.value)

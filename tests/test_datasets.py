@@ -35,6 +35,7 @@ def test_the_pbe_dataset_holds_whole_pairs_of_the_papers_draw(pbe):
     pairs = pair_structures(structures, "pbe")
     assert not pairs.dropped
     assert len(pairs.ids) == card["counts"]["structures"] / 2
+    assert len(pairs.ids) >= 400  # it grows, and never shrinks
     drawn = generate("b8", 4000)
     for pair, pair_id in zip(pairs.indices, pairs.ids, strict=True):
         for index, expected in zip(pair, drawn[2 * pair_id : 2 * pair_id + 2], strict=True):

@@ -1,12 +1,20 @@
-"""Options from YAML files and from the command line, checked strictly."""
+"""Options from YAML files, from the command line and from code, checked strictly."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from atomplete.errors import InputError
+
+if TYPE_CHECKING:  # to start up, the command line needs neither
+    import ase
+    from pydantic_core import ErrorDetails
+
+    from atomplete.representations import RepresentationSpec
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -54,8 +62,7 @@ def resolve(
             raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from error
         if not isinstance(content, dict):
             raise InputError(f"{file}: not a list of options (name: value)")
-    overriding = {name: value for name, value in given.items() if value is not None}
-    content = {**(defaults or {}), **content, **overriding}
+    content = {**(defaults or {}), **content, **_given(given)}
     return checked(options, content, source)
 
 
@@ -70,12 +77,107 @@ def checked(options: type[Options], content: Any, source: str) -> Options:
     Traceback (most recent call last):
     atomplete.errors.InputError: run.yaml: unknown option sede
     """
-    try:
+    with _one_sentence(source, content):
         return options.model_validate(content)
+
+
+def representation_spec(
+    given: "str | Mapping[str, Any] | RepresentationSpec",
+    *,
+    structures: "Iterable[ase.Atoms]" = (),
+    species: Iterable[int] | None = None,
+    cutoff: float | None = None,
+    **options: Any,
+) -> "RepresentationSpec":
+    """The spec that a user means, however it is given.
+
+    Parameters
+    ----------
+    given
+        A name (of ``representations.NAMED``), a spec, or a spec as plain data.
+    structures
+        If neither ``given`` nor ``species`` names any, their species are described.
+    species
+        Atomic numbers of the neighbours described; these win.
+    cutoff
+        Radius of an environment, Å; it wins.
+    **options
+        Other fields of the spec; those that are not None win.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or option, or a value that does not fit.
+
+    Examples
+    --------
+    >>> import ase
+    >>> spec = representation_spec("power_spectrum", structures=[ase.Atoms("CO")], cutoff=4.0)
+    >>> spec.nu, spec.expansion.species, spec.expansion.cutoff
+    ((2,), (6, 8), 4.0)
+    >>> representation_spec({"type": "three_center"}, components=(400, 250)).components
+    (400, 250)
+    """
+    from atomplete.representations import NAMED, RepresentationSpec
+
+    source = "representation"
+    if isinstance(given, str):
+        if given not in NAMED:
+            raise InputError(f"representation {given!r} is none of {', '.join(NAMED)}")
+        source, given = given, NAMED[given]
+    content = _plain(given)
+    expansion = content.get("expansion", {})
+    if isinstance(expansion, Mapping):  # anything else is refused below, by name
+        if species is None and "species" not in expansion:
+            species = sorted({int(z) for atoms in structures for z in atoms.numbers}) or None
+        chosen = {"species": None if species is None else list(species), "cutoff": cutoff}
+        options["expansion"] = {**expansion, **_given(chosen)}
+    content |= _given(options)
+    with _one_sentence(source, content):
+        spec: RepresentationSpec = TypeAdapter(RepresentationSpec).validate_python(content)
+    return spec
+
+
+def _plain(given: Any) -> dict[str, Any]:
+    """A spec as plain data, without species if it was not made with any."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    if not hasattr(given, "expansion"):
+        raise InputError(f"representation {given!r} is neither a name nor a spec")
+    left_out = set() if "species" in given.expansion.model_fields_set else {"species"}
+    content: dict[str, Any] = given.model_dump(exclude={"expansion": left_out})
+    return content
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@contextmanager
+def _one_sentence(source: str, content: Any) -> Iterator[None]:
+    """Say the first thing that validation finds wrong with plain data."""
+    try:
+        yield
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
+        name, given = _name(first, content), first.get("input")
         if first["type"] == "extra_forbidden":
             raise InputError(f"{source}: unknown option {name}") from error
-        given = first.get("input")
-        raise InputError(f"{source}: option {name} = {given!r}: {first['msg']}") from error
+        subject = f"{source}: option {name}" if name else source
+        value = "" if isinstance(given, dict | BaseModel) else f" = {given!r}"
+        # of our own validators, pydantic says no more than that it was a ValueError
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{subject}{value}: {reason}") from error
+
+
+def _name(error: "ErrorDetails", content: Any) -> str:
+    """Where it is in what the user wrote: without the types that a union was tried with."""
+    name = []
+    for part in error["loc"]:
+        if isinstance(part, int) or (isinstance(content, Mapping) and part in content):
+            content = content[part]
+        elif error["type"] != "missing":
+            continue
+        name.append(str(part))
+    return ".".join(name)

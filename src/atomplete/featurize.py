@@ -99,16 +99,14 @@ def featurize(
     output.parent.mkdir(parents=True, exist_ok=True)
     if progress:
         print(size, file=sys.stderr)
-    if isinstance(representation, ThreeCenter):
+    if isinstance(representation, ThreeCenter | Nice):
         representation.fit([system], memory=memory, progress=progress)
-    elif isinstance(representation, Nice):
-        representation.fit([system], progress=progress)
     with atomic_write(output) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["representation"] = spec.model_dump_json()
         file.attrs["versions"] = json.dumps(versions())
         file.attrs["structures_sha256"] = content_hash(structures)
         file["parity"] = representation.parity.numpy()
-        if isinstance(representation, ThreeCenter):
+        if isinstance(representation, ThreeCenter | Nice):
             file.attrs["kept"] = json.dumps([asdict(kept) for kept in representation.kept])
         labels = _labels(representation)
         if labels is not None:

@@ -9,17 +9,14 @@ import ase
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from pydantic import BaseModel
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from atomplete.config import checked
+from atomplete.config import representation_spec
 from atomplete.errors import InputError
 from atomplete.representations import (
-    NAMED,
     Features,
-    RepresentationOptions,
     RepresentationSpec,
     build,
     concatenate,
@@ -130,7 +127,9 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} = {getattr(self, name)!r} is none of {choices}")
         structures = _structures(X)
-        self.spec_ = self._resolve(structures)
+        self.spec_ = representation_spec(
+            self.representation, structures=structures, species=self.species, cutoff=self.cutoff
+        )
         named = all("center" in atoms.info for atoms in structures)
         auto: Centers = "info" if named else "all"
         self.centers_ = auto if self.centers == "auto" else self.centers
@@ -207,25 +206,6 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
                 for label in labels.tolist()
             ]
         return np.array(names, dtype=object)
-
-    def _resolve(self, structures: list[ase.Atoms]) -> RepresentationSpec:
-        """The spec with its species and cutoff."""
-        spec: Any = self.representation
-        if isinstance(spec, str):
-            if spec not in NAMED:
-                raise InputError(f"representation {spec!r} is none of {', '.join(NAMED)}")
-            spec = NAMED[spec]
-        elif not isinstance(spec, BaseModel):
-            spec = checked(RepresentationOptions, {"spec": spec}, "representation").spec
-        expansion = spec.expansion.model_dump()
-        if self.species is not None:
-            expansion["species"] = np.asarray(self.species).tolist()
-        elif "species" not in spec.expansion.model_fields_set:
-            expansion["species"] = sorted({int(z) for atoms in structures for z in atoms.numbers})
-        if self.cutoff is not None:
-            expansion["cutoff"] = self.cutoff
-        content = {"spec": {**spec.model_dump(), "expansion": expansion}}
-        return checked(RepresentationOptions, content, "representation").spec
 
     def _system(self, structures: list[ase.Atoms]) -> System:
         return System.from_atoms(

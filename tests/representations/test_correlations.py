@@ -61,7 +61,7 @@ def test_nu2_is_a_sum_over_pairs_of_neighbours(system, rho_i):
                 if p // 2 == place[a] and q // 2 == place[b]:
                     weight = np.sqrt(2 * l + 1) / (4 * np.pi) * eval_legendre(l, cosine)
                     expected[i, l, k] += radial[a, p % 2, l] * radial[b, q % 2, l] * weight
-    np.testing.assert_allclose(features, expected, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(features, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("symbols", "species"), [("B", (5,)), ("HC", (1, 6))])

@@ -59,11 +59,13 @@ def test_these_systems_hold_what_could_go_wrong():
 
 
 @pytest.mark.parametrize("differentiable", [False, True])
-@pytest.mark.parametrize("pairs_at_once", [1, 10])
-def test_groups_of_centres_change_nothing(pairs_at_once, differentiable, monkeypatch):
-    representation, system = ThreeCenter(SMALL), SYSTEMS["molecules"]
+@pytest.mark.parametrize("batch", SYSTEMS)
+@pytest.mark.parametrize(("pairs", "numbers"), [(1, 1), (10, 100)])
+def test_groups_of_pairs_change_nothing(pairs, numbers, batch, differentiable, monkeypatch):
+    representation, system = ThreeCenter(SMALL), SYSTEMS[batch]
     even, odd = weights_for(representation)
-    monkeypatch.setattr(fused, "PAIRS_IN_CACHE", pairs_at_once)
+    monkeypatch.setattr(fused, "PAIRS_IN_CACHE", pairs)
+    monkeypatch.setattr(fused, "NUMBERS_IN_CACHE", numbers)
     explicit = representation(system).project(even, odd)
     with torch.set_grad_enabled(differentiable):
         assert_alike(FusedRows(representation, even, odd)(system), explicit)

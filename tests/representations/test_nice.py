@@ -9,9 +9,11 @@ import pytest
 import torch
 from ase import Atoms
 from environments import CUTOFF, molecule
+from live_bytes import LiveBytes
 from pydantic import ValidationError
 
 from atomplete.degenerate.families import generate
+from atomplete.errors import InputError
 from atomplete.o3 import coupled_triples, lm_slice, random_rotation, wigner_d
 from atomplete.representations import (
     NICE_COMPONENTS,
@@ -20,8 +22,12 @@ from atomplete.representations import (
     Nice,
     NiceSpec,
     build,
+    estimate,
+    nice,
+    nice_sizes,
     split,
 )
+from atomplete.representations.chunks import OVERHEAD
 from atomplete.representations.correlations import bispectrum_block, nu1, nu2
 from atomplete.representations.equivariants import couple, couplings
 from atomplete.system import System
@@ -231,7 +237,7 @@ def test_contraction_against_singular_values():
     representation = Nice(spec).fit([system])
     orders = representation.blocks(system)
     density = orders[0]
-    reports = iter(representation.report.blocks)
+    reports = iter(representation.kept)
     for nu, (before, after) in enumerate(pairwise(orders), 2):
         for key, block in after.items():
             report = next(reports)
@@ -256,7 +262,7 @@ def test_the_largest_products_are_formed():
     spec = NiceSpec(expansion=BASIS, max_nu=3, components=1.0, candidates=25)
     representation = Nice(spec).fit([system])
     density, before, after = representation.blocks(system)
-    report = [line for line in representation.report.blocks if line.nu == 3]
+    report = [line for line in representation.kept if line.nu == 3]
     for (key, block), line in zip(after.items(), report, strict=True):
         scores, products = [], []
         for a, b in couplings(list(before), list(density), *key):
@@ -278,7 +284,7 @@ def test_given_components_are_bounded_by_the_rank():
     components = ((3, 5, 2, 9, 0), (1000, 1))
     spec = NiceSpec(expansion=BASIS, max_nu=3, components=components)
     with_five = Nice(spec).fit([carbon(range(1), n=5)])
-    kept = [line.kept for line in with_five.report.blocks]
+    kept = [line.kept for line in with_five.kept]
     # ρ_1 × ρ_1 and ρ_2 × ρ_2 of two channels, and five environments have five scalars
     assert kept == [3, 5, 2, 2, 0, 5, 1]
     assert len(with_five.parity) == 2 + 3 + 5 + 1
@@ -292,7 +298,7 @@ def test_more_components_lose_less():
     for kept in (0.9, 0.99, 0.9999, 1.0):
         spec = NiceSpec(expansion=BASIS, components=kept, candidates=200)
         representation = Nice(spec).fit([carbon()])
-        lost.append(sum(line.lost - line.not_formed for line in representation.report.blocks))
+        lost.append(sum(line.lost - line.not_formed for line in representation.kept))
         assert representation(system).values.isfinite().all()
     assert lost == sorted(lost, reverse=True)
     assert lost[-1] < 1e-9 < 0.1 < lost[0]
@@ -307,7 +313,7 @@ def test_state_dict_has_the_shapes_of_the_fit():
         again.load_state_dict(state)
         assert torch.equal(again(system).values, fitted(system).values)
         assert torch.equal(again.parity, fitted.parity)
-        assert again.report == fitted.report
+        assert again.kept == fitted.kept
         assert torch.equal(again.row_bytes(system), fitted.row_bytes(system))
 
 
@@ -319,10 +325,10 @@ def test_fit_is_to_a_drawn_subset_and_does_not_depend_on_chunks():
     values = whole(system).values
     assert (Nice(spec).fit(chunks)(system).values - values).abs().max() < 1e-9
     everyone = Nice(spec.model_copy(update={"fit_environments": 36})).fit([system])
-    few, many = (r.report.blocks[0].mean_square for r in (whole, everyone))
+    few, many = (r.kept[0].mean_square for r in (whole, everyone))
     assert few != many
     squares = everyone.blocks(system)[1][0, 1].square().sum() / 36
-    assert many * (1 - everyone.report.blocks[0].lost) == pytest.approx(squares.item())
+    assert many * (1 - everyone.kept[0].lost) == pytest.approx(squares.item())
 
 
 def test_a_second_fit_forgets_the_first():
@@ -359,6 +365,52 @@ def test_no_intermediate_tensor_exceeds_what_is_declared():
         assert seen.largest <= bound
 
 
+FITS = {
+    "numbers": {"max_nu": 3, "components": ((5, 6, 7, 6, 7), (8, 2)), "candidates": 60},
+    "a fraction": {"components": 0.999, "candidates": 60},
+    "all products": {"max_nu": 3, "components": None, "candidates": None},
+}
+
+
+@pytest.mark.parametrize("options", FITS.values(), ids=FITS)
+@pytest.mark.parametrize("fit_environments", [50, 1000])
+def test_a_fit_holds_no_more_than_is_said(monkeypatch, options, fit_environments):
+    """Beside 100 MB for work spaces, and constants that are cached; and not much less."""
+    for module in (nice, nice_sizes):
+        monkeypatch.setattr(module, "CHUNK_BYTES", 10**6)
+    spec = NiceSpec(expansion=BASIS, fit_environments=fit_environments, **options)
+    Nice(spec).fit([carbon()])
+    representation, training = Nice(spec), [carbon(range(100))]
+    with LiveBytes() as seen:
+        representation.fit(training)
+    said = representation.fit_bytes(600)
+    assert said == Nice(spec).fit_bytes(600)
+    assert seen.peak <= said - OVERHEAD <= 5 * seen.peak
+
+
+def test_a_fit_to_few_environments_holds_less():
+    spec = NiceSpec(max_lambda=6, max_nu=7, components=1.0, candidates=None)
+    few, many = (Nice(spec).fit_bytes(n) for n in (2, 10))
+    assert few < 0.2e9 < 2e9 < many
+
+
+def test_a_fit_that_does_not_fit_the_memory_is_refused():
+    spec = NiceSpec(expansion=BASIS, components=0.99, candidates=50)
+    representation = Nice(spec)
+    enough = representation.fit_bytes(24)
+    assert representation.fit([carbon()], memory=enough) is representation
+    assert estimate(representation, carbon(), enough).memory == enough
+    says = r"NICE to 24 environments takes up to 0\.17 GB, more than the 0\.17 GB allowed; keep"
+    fresh = Nice(spec)
+    for refused in (
+        lambda: fresh.fit([carbon()], memory=enough - 1),
+        lambda: estimate(fresh, carbon(), enough - 1),
+    ):
+        with pytest.raises(InputError, match=says):
+            refused()
+    assert not fresh.kept
+
+
 def test_gradients():
     spec = NiceSpec(expansion=BASIS, components=0.99, candidates=40)
     representation = Nice(spec).fit([carbon()])
@@ -388,12 +440,12 @@ def test_environments_without_neighbours_can_be_fitted_to():
     system = System.from_atoms([Atoms("C")] * 3, CUTOFF)
     representation = Nice(NiceSpec(expansion=BASIS, components=0.99, candidates=40)).fit([system])
     assert representation(carbon()).values.shape == (24, 2)
-    assert all(line.kept == 0 and line.lost == 0.0 for line in representation.report.blocks)
+    assert all(line.kept == 0 and line.lost == 0.0 for line in representation.kept)
 
 
-def test_report_is_a_table():
+def test_what_is_kept_is_a_table():
     representation = Nice(NiceSpec(expansion=BASIS, max_nu=3, components=0.99)).fit([carbon()])
-    lines = str(representation.report).splitlines()
+    lines = [str(kept) for kept in representation.kept]
     assert len(lines) == sum(map(len, representation.spec.blocks()))
     assert lines[0].startswith("ν=2 λ=0 σ=+1:     12 products,    12 formed,")
     assert "ν ≤ 3" in repr(representation)

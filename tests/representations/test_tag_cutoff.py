@@ -11,7 +11,7 @@ from environments import CUTOFF, crystal, molecule
 
 from atomplete.basis import PolynomialCutoff, ShiftedCosine
 from atomplete.errors import InputError
-from atomplete.representations import ExpansionSpec, ThreeCenterSpec, build
+from atomplete.representations import ExpansionSpec, TaggedCorrelationsSpec, ThreeCenterSpec, build
 from atomplete.system import System
 
 TAG_CUTOFF = 1.5
@@ -139,6 +139,7 @@ def test_gradients_against_finite_differences(r):
     assert slope == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
-def test_a_tag_cutoff_beyond_the_cutoff_is_refused():
+@pytest.mark.parametrize("kind", [ThreeCenterSpec, TaggedCorrelationsSpec])
+def test_a_tag_cutoff_beyond_the_cutoff_is_refused(kind):
     with pytest.raises(InputError, match=r"tag_cutoff 2\.5 Å is larger than the cutoff 2 Å"):
-        representation(tag_cutoff=2.5)
+        build(kind(tag_cutoff=2.5))

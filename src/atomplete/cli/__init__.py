@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from atomplete.cli import label, models, structures
-from atomplete.cli.app import app
+from atomplete.cli.app import app, heeding_interrupts
 from atomplete.errors import InputError, MissingExtraError
 
 __all__ = ["app", "label", "models", "structures"]  # importing them registers their verbs
@@ -29,7 +29,8 @@ def main() -> None:
     # another process wants a core. It has to be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        with heeding_interrupts():
+            code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except (InputError, MissingExtraError) as error:
         print(f"atomplete: {error}", file=sys.stderr)
         code = 2
@@ -41,5 +42,5 @@ def main() -> None:
         print(f"atomplete: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
         code = 2
     if code == 130:  # typer's answer to Ctrl-C
-        print("atomplete: interrupted; the same command goes on from here", file=sys.stderr)
+        print("atomplete: interrupted; give the same command again to finish", file=sys.stderr)
     sys.exit(code)

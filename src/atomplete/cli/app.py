@@ -1,10 +1,13 @@
 """The application that all verbs belong to, and what they share."""
 
 import os
+import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,6 +37,25 @@ def naming(path: Path) -> Iterator[None]:
         if str(error).startswith("structure "):
             raise InputError(f"{path}, {error}") from error
         raise
+
+
+@contextmanager
+def heeding_interrupts() -> Iterator[None]:
+    """Let no Ctrl-C be lost that comes while Python runs code that may not raise, as __del__."""
+    usual = sys.unraisablehook
+
+    def once_more(unraisable: Any) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            # not from here, which may not raise either
+            threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
+        else:
+            usual(unraisable)
+
+    sys.unraisablehook = once_more
+    try:
+        yield
+    finally:
+        sys.unraisablehook = usual
 
 
 def in_new_folder(path: Path) -> Path:

@@ -7,7 +7,7 @@ import typer
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from atomplete.cli.app import ConfigFile, Quiet, app, in_new_folder, naming
-from atomplete.config import resolve
+from atomplete.config import representation_spec, resolve
 from atomplete.errors import InputError
 from atomplete.units import bytes_of
 
@@ -23,7 +23,7 @@ class GenerateOptions(BaseModel):
 @app.command()
 def generate(
     family: Annotated[
-        str, typer.Argument(help="b8, distances, prl_nu2, prl_nu3, chiral, antipodal or controls.")
+        str, typer.Argument(help="b8, distances, prl_nu2, prl_nu3, chiral, antipodal, polyhedra, …")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
     n: Annotated[int | None, typer.Option("-n", help="Number of pairs (default: 100).")] = None,
@@ -65,8 +65,9 @@ def featurize(
     representation: Annotated[
         str | None,
         typer.Option(
-            help="three_center, density_correlations, radial_spectrum, power_spectrum or "
-            "bispectrum (default: three_center); the YAML file may give a whole spec."
+            help="radial_spectrum, power_spectrum, bispectrum, density_correlations, pair, "
+            "pair_nu2 or three_center (default: three_center); the YAML file may give a whole "
+            "spec, and of nice must."
         ),
     ] = None,
     cutoff: Annotated[float | None, typer.Option(help="Cutoff in Å (default: 2).")] = None,
@@ -119,8 +120,13 @@ def featurize(
     }
     options = resolve(FeaturizeOptions, config, given)
     structures = read_structures(input)
-    species = sorted({int(z) for atoms in structures for z in atoms.numbers})
-    spec = _representation_spec(options, species)
+    spec = representation_spec(
+        options.representation,
+        structures=structures,
+        cutoff=options.cutoff,
+        tag_cutoff=options.tag_cutoff,
+        components=options.components,
+    )
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: a file, not a folder")
     with naming(input):
@@ -136,27 +142,6 @@ def featurize(
     content = {"spec": spec.model_dump_json(), "state": fitted.state_dict()}
     write_tensors(output / "representation.pt", content)
     if not quiet:
-        print(*getattr(fitted, "kept", ()), sep="\n")
+        for kept in getattr(fitted, "kept", ()):
+            print(kept)
     print(f"features of {len(structures)} structures in {output / 'features.h5'}")
-
-
-def _representation_spec(options: FeaturizeOptions, species: list[int]) -> Any:
-    from atomplete.config import checked
-    from atomplete.representations import NAMED, RepresentationOptions
-
-    given = options.representation
-    if isinstance(given, dict):
-        content, source = dict(given), "representation"
-    elif given in NAMED:
-        content, source = NAMED[given].model_dump(exclude={"expansion": {"species"}}), given
-    else:
-        raise InputError(f"unknown representation {given}; known: {', '.join(NAMED)}")
-    expansion = content.get("expansion", {})
-    if isinstance(expansion, dict):  # anything else is refused below, by name
-        content["expansion"] = expansion = {"species": species, **expansion}
-        if options.cutoff is not None:
-            expansion["cutoff"] = options.cutoff
-    for name in ("tag_cutoff", "components"):
-        if getattr(options, name) is not None:
-            content[name] = getattr(options, name)
-    return checked(RepresentationOptions, {"spec": content}, source).spec

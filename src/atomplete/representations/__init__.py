@@ -8,13 +8,13 @@ from atomplete.representations.expansion import Expansion, ExpansionSpec
 from atomplete.representations.features import Features
 from atomplete.representations.fused import FusedRows
 from atomplete.representations.gradients import Gradients, gradients
-from atomplete.representations.nice import Nice, NiceReport
+from atomplete.representations.nice import Nice
+from atomplete.representations.nice_block import BlockReport
 from atomplete.representations.specs import (
     NAMED,
     NICE_COMPONENTS,
     DensityCorrelationsSpec,
     NiceSpec,
-    RepresentationOptions,
     RepresentationSpec,
     TaggedCorrelationsSpec,
     ThreeCenterSpec,
@@ -26,6 +26,7 @@ from atomplete.representations.three_center import ThreeCenter
 __all__ = [
     "NAMED",
     "NICE_COMPONENTS",
+    "BlockReport",
     "DensityCorrelations",
     "DensityCorrelationsSpec",
     "Equivariants",
@@ -37,10 +38,8 @@ __all__ = [
     "Gradients",
     "Kept",
     "Nice",
-    "NiceReport",
     "NiceSpec",
     "Representation",
-    "RepresentationOptions",
     "RepresentationSpec",
     "TaggedCorrelations",
     "TaggedCorrelationsSpec",

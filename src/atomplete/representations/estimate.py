@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from atomplete.representations.chunks import CHUNK_BYTES, MEMORY, OVERHEAD, check_centers
+from atomplete.representations.nice import Nice
 from atomplete.representations.plan import Method
 from atomplete.representations.streaming import Representation
 from atomplete.representations.three_center import ThreeCenter
@@ -57,7 +58,7 @@ class Estimate:
 def estimate(representation: Representation, system: System, memory: int = MEMORY) -> Estimate:
     """Rows, features, disk and memory of featurizing ``system`` within ``memory`` bytes.
 
-    Contractions are to be fitted to the same system. What a fit of NICE holds is not counted.
+    Contractions are to be fitted to the same system.
 
     Raises
     ------
@@ -84,6 +85,9 @@ def estimate(representation: Representation, system: System, memory: int = MEMOR
         plan = representation.contraction_plan([system], memory)
         peak = max(peak, plan.peak, plan.held + min(int(need.sum()), plan.chunk_bytes))
         method, operations = plan.method, plan.operations
+    if isinstance(representation, Nice):
+        representation.check_fit(len(system.centers), memory)
+        peak = max(peak, representation.fit_bytes(len(system.centers)))
     n_rows, n_features = int(representation.n_rows(system).sum()), len(representation.parity)
     return Estimate(
         n_rows=n_rows,

@@ -3,6 +3,8 @@
 h_c(A_{i i1 i2}) = Σ_q W_qc xi_q(A_{i i1 i2})
 """
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -15,11 +17,27 @@ from atomplete.representations.tagged import rows_of_pairs
 from atomplete.representations.three_center import ThreeCenter
 from atomplete.system import System
 
-#: Pairs computed at a time, so that what is temporary stays in the cache of a processor.
-PAIRS_IN_CACHE = 80
+#: Pairs coupled to the density at a time, so that what is temporary stays in a processor's cache.
+PAIRS_IN_CACHE = 120
 
-#: Of one l1: the blocks that couple it to (l2, l3), and the weights.
-Step = tuple[int, Couplings, Float[Tensor, "_l2_l3_q2_q3 _q1 _output"]]
+#: Numbers of Q computed at a time, so that they are still in the cache when they are summed.
+NUMBERS_IN_CACHE = 2**17
+
+
+class Step(NamedTuple):
+    """What one l1 gives to the outputs of one parity."""
+
+    l1: int
+    #: To all (l2, l3) with l2 ≥ l1.
+    couplings: Couplings
+    direct: Float[Tensor, "_l2_l3_q2_q3 _q1 _output"]
+    #: Those where l2 > l1, the last of the couplings, for exchanged neighbours.
+    exchanged: Float[Tensor, "_larger_l2_l3_q2_q3 _q1 _output"]
+
+    def to(self, like: Tensor) -> "Step":
+        """In the dtype and on the device of a tensor."""
+        couplings = [(l2, blocks.to(like)) for l2, blocks in self.couplings]
+        return Step(self.l1, couplings, self.direct.to(like), self.exchanged.to(like))
 
 
 class FusedRows:
@@ -68,19 +86,20 @@ class FusedRows:
         self.parity = torch.tensor([1] * even.shape[1] + [-1] * odd.shape[1])
         is_odd = representation.labels[:, 1::2].sum(1) % 2 == 1
         self._parities = [
-            (even.shape[1], *_steps(representation.labels[~is_odd], even, 1)),
-            (odd.shape[1], *_steps(representation.labels[is_odd], odd, -1)),
+            (even.shape[1], _steps(representation.labels[~is_odd], even, 1)),
+            (odd.shape[1], _steps(representation.labels[is_odd], odd, -1)),
         ]
 
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
         """Bytes that each centre's rows take while they are computed."""
         rows = self.representation.n_rows(system)
-        return 2 * len(self.parity) * rows * system.positions.element_size()
+        # in order, of one parity, and of the other for both orders of the neighbours
+        return 3 * len(self.parity) * rows * system.positions.element_size()
 
     def __call__(self, system: System) -> Features:
         """(row, output), in the dtype of the positions."""
         near, g_ij, rho_i = self.representation.tagged(system)
-        parities = [(n, _to(g_ij, a), _to(g_ij, b)) for n, a, b in self._parities]
+        parities = [(n, [step.to(g_ij) for step in steps]) for n, steps in self._parities]
         counts = near.neighbor_counts
         groups = (
             (rows, [_outputs(g_ij[pairs], rho_i[centers], *parity) for parity in parities])
@@ -106,70 +125,63 @@ def _outputs(
     g: Float[Tensor, "center neighbor channel lm"],
     rho: Float[Tensor, "center channel lm"],
     n_outputs: int,
-    direct: list[Step],
-    exchanged: list[Step],
+    steps: list[Step],
 ) -> Float[Tensor, "center neighbor_1 neighbor_2 output"]:
     """h of one parity, for centres with the same number of neighbours."""
     n_centers, n = g.shape[:2]
-    h = _add(g.new_zeros(n_centers, n, n, n_outputs), g, rho, direct)
-    return _add(h.transpose(1, 2), g, rho, exchanged)
+    direct = g.new_zeros(n_centers * n, n, n_outputs)  # (center neighbor_2) neighbor_1 output
+    exchanged = torch.zeros_like(direct)  # (center neighbor_1) neighbor_2 output
+    for l1, couplings, *weights in steps:
+        p = couple(g, rho, couplings).flatten(0, 1)  # pair m1 (l2 l3 q2 q3)
+        others = g[..., lm_slice(l1)].transpose(2, 3)[:, None].expand(-1, n, -1, -1, -1)
+        others = others.flatten(0, 1)  # pair neighbor m1 q1
+        for h, w in zip((direct, exchanged), weights, strict=True):
+            if len(w) > 0:
+                _add(h, others, p[..., -len(w) :], w)
+    shape = n_centers, n, n, n_outputs
+    return exchanged.view(shape).add_(direct.view(shape).transpose(1, 2))
 
 
 def _add(
-    h: Float[Tensor, "center neighbor_2 neighbor_1 output"],
-    g: Float[Tensor, "center neighbor channel lm"],
-    rho: Float[Tensor, "center channel lm"],
-    steps: list[Step],
-) -> Float[Tensor, "center neighbor_2 neighbor_1 output"]:
-    """Add what the steps give."""
-    (n_centers, n, n_q, _), n_outputs = g.shape, h.shape[3]
-    h = h.reshape(n_centers * n, n, n_outputs)
-    for l1, couplings, weights in steps:
-        p = couple(g, rho, couplings)  # center neighbor_2 m1 (l2 l3 q2 q3)
-        first = g[..., lm_slice(l1)]
-        if n < 2 * l1 + 1:  # there are fewer first neighbours than m1: these come in before
-            rows = first.flatten(1, 2)[:, None] @ p  # center neighbor_2 (neighbor_1 q1) (l2 …)
-            rows = rows.view(n_centers * n, n, n_q, p.shape[3])
-            h = h + torch.einsum("rnqk,kqc->rnc", rows, weights)
-        else:
-            q = (p @ weights.flatten(1)).view(n_centers * n, (2 * l1 + 1) * n_q, n_outputs)
-            first = first.transpose(2, 3).flatten(2)  # center neighbor_1 (m1 q1)
-            h = h.baddbmm_(first.repeat_interleave(n, 0), q)
-    return h.view(n_centers, n, n, n_outputs)
+    h: Float[Tensor, "pair neighbor output"],
+    others: Float[Tensor, "pair neighbor m1 q1"],
+    p: Float[Tensor, "pair m1 l2_l3_q2_q3"],
+    weights: Float[Tensor, "l2_l3_q2_q3 q1 output"],
+) -> None:
+    """Add what one step gives to all neighbours of the centres of pairs."""
+    n, n_m, n_q = others.shape[1:]
+    if n < n_m:  # there are fewer neighbours than m1: these come in before the weights
+        rows = others.transpose(2, 3).flatten(1, 2) @ p
+        h.add_(torch.einsum("pnqk,kqc->pnc", rows.unflatten(1, (n, n_q)), weights))
+        return
+    blocks = [(h, others.flatten(2), p)]
+    if h.device.type == "cpu" and not torch.is_grad_enabled():
+        at_once = max(1, NUMBERS_IN_CACHE // (n_m * weights[0].numel()))
+        blocks = list(zip(*(whole.split(at_once) for whole in blocks[0]), strict=True))
+    for some, first, rest in blocks:
+        q = rest.flatten(0, 1) @ weights.flatten(1)
+        some.baddbmm_(first, q.view(len(some), n_m * n_q, h.shape[2]))
 
 
 def _steps(
     labels: Int[Tensor, "feature 6"], weights: Float[Tensor, "feature output"], sign: int
-) -> tuple[list[Step], list[Step]]:
-    """Weights of the features of one parity by l1: where l1 ≤ l2, and the others exchanged."""
-    direct, exchanged = {}, {}
-    orders = labels[:, 1::2]
-    for l1, l2, l3 in orders.unique(dim=0).tolist():
-        of_triple = (orders == torch.tensor([l1, l2, l3])).all(1)
-        n_q = int(labels[of_triple, 0].max()) + 1
-        block = weights[of_triple].unflatten(0, [n_q] * 3)
-        if l1 <= l2:
-            direct[l1, l2, l3] = block.permute(1, 2, 0, 3)  # q2 q3 q1 output
-        else:
-            exchanged[l2, l1, l3] = sign * block.permute(0, 2, 1, 3)
-    return _by_first_order(direct), _by_first_order(exchanged)
-
-
-def _by_first_order(
-    blocks: dict[tuple[int, int, int], Float[Tensor, "q2 q3 q1 output"]],
 ) -> list[Step]:
-    """Weights of the triples of one l1 as one matrix."""
+    """The weights of the features of one parity, by the smaller of l1 and l2."""
+    orders, blocks = labels[:, 1::2], {}
+    for triple in orders.unique(dim=0).tolist():
+        of_triple = (orders == torch.tensor(triple)).all(1)
+        n_q = int(labels[of_triple, 0].max()) + 1
+        blocks[tuple(triple)] = weights[of_triple].unflatten(0, [n_q] * 3)
     steps = []
-    for l1 in sorted({triple[0] for triple in blocks}):
-        of_l1 = sorted(triple for triple in blocks if triple[0] == l1)
-        weights = torch.cat([blocks[triple].flatten(0, 1) for triple in of_l1])
+    for smaller in sorted({min(l1, l2) for l1, l2, _ in blocks}):
+        larger = sorted((l2, l3) for l1, l2, l3 in blocks if l1 == smaller <= l2)
+        direct = [blocks[smaller, l2, l3].permute(1, 2, 0, 3) for l2, l3 in larger]
+        exchanged = [
+            sign * blocks[l2, smaller, l3].permute(0, 2, 1, 3) for l2, l3 in larger if l2 > smaller
+        ]
+        joined = torch.cat([of_triple.flatten(0, 1) for of_triple in direct + exchanged])
+        n_direct = sum(of_triple.shape[:2].numel() for of_triple in direct)
         exact = weights.new_empty(0, dtype=torch.float64)
-        couplings = couplings_of(l1, [(l2, l3) for _, l2, l3 in of_l1], exact)
-        steps.append((l1, couplings, weights))
+        couplings = couplings_of(smaller, larger, exact)
+        steps.append(Step(smaller, couplings, joined[:n_direct], joined[n_direct:]))
     return steps
-
-
-def _to(like: Tensor, steps: list[Step]) -> list[Step]:
-    return [
-        (l1, [(l2, c.to(like)) for l2, c in couplings], w.to(like)) for l1, couplings, w in steps
-    ]

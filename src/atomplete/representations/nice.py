@@ -4,38 +4,22 @@ rho_i^{⊗(ν+1)} = rho_i^{⊗ν} ⊗ rho_i, block by block (λ, σ), each contr
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from atomplete.errors import InputError
 from atomplete.progress import progress_of
+from atomplete.representations.chunks import CHUNK_BYTES, MEMORY, split
 from atomplete.representations.contraction import radial_components
-from atomplete.representations.equivariants import blocks_of, couplings
+from atomplete.representations.equivariants import blocks_of
 from atomplete.representations.expansion import Expansion
 from atomplete.representations.features import Features
 from atomplete.representations.nice_block import BlockReport, Blocks, Key, NiceBlock
+from atomplete.representations.nice_sizes import block_sizes, density_numbers, fit_bytes
 from atomplete.representations.specs import NiceSpec
 from atomplete.system import System
-
-
-@dataclass(frozen=True)
-class NiceReport:
-    """What a fit has kept, a line for each block (λ, σ) of each order ν ≥ 2.
-
-    Examples
-    --------
-    >>> import ase
-    >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
-    >>> Nice(NiceSpec(max_nu=2, components=((1,),))).fit([system]).report.blocks[0].candidates
-    144
-    """
-
-    blocks: tuple[BlockReport, ...]
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.blocks))
 
 
 class Nice(nn.Module):
@@ -76,30 +60,23 @@ class Nice(nn.Module):
         n_channels, max_angular = spec.expansion.n_channels, spec.expansion.max_angular
         shape = max_angular + 1, n_channels, n_channels
         self.register_buffer("radial", torch.zeros(shape, dtype=torch.float64))
-        self._density_sizes = {(l, 1): n_channels for l in range(max_angular + 1)}
         #: Of each order ν = 2..max_nu, its blocks by key.
         self.orders: list[dict[Key, NiceBlock]] = []
-        sizes = self._density_sizes
-        for order, keys in enumerate(spec.blocks()):
-            blocks = {}
-            for position, key in enumerate(keys):
-                pairs = couplings(list(sizes), list(self._density_sizes), *key)
-                n_candidates = sum(sizes[a] for a, _ in pairs) * n_channels
-                n_candidates = min(n_candidates, spec.candidates or n_candidates)
-                n_kept = n_candidates
-                if isinstance(spec.components, tuple):
-                    n_kept = min(n_candidates, spec.components[order][position])
-                blocks[key] = NiceBlock(
-                    pairs,
+        for nu, sizes in enumerate(block_sizes(spec), 2):
+            blocks = {
+                key: NiceBlock(
+                    of_key.pairs,
                     key[0],
                     n_channels,
-                    n_candidates=n_candidates,
-                    n_kept=n_kept,
+                    n_candidates=of_key.n_candidates,
+                    n_kept=of_key.n_kept,
                     contracted=spec.components is not None,
                 )
-                self.add_module(f"nu{order + 2}_{key[0]}{'+' if key[1] > 0 else '-'}", blocks[key])
+                for key, of_key in sizes.items()
+            }
+            for (o3_lambda, o3_sigma), block in blocks.items():
+                self.add_module(f"nu{nu}_{o3_lambda}{'+' if o3_sigma > 0 else '-'}", block)
             self.orders.append(blocks)
-            sizes = {key: block.n_kept for key, block in blocks.items()}
 
     def __repr__(self) -> str:
         cutoff = self.spec.expansion.cutoff
@@ -130,14 +107,14 @@ class Nice(nn.Module):
         return torch.tensor(found)
 
     @property
-    def report(self) -> NiceReport:
-        """What the fit has kept of each block of each order ν ≥ 2."""
-        return NiceReport(
-            tuple(
-                block.report(nu, o3_sigma)
-                for nu, blocks in enumerate(self.orders, 2)
-                for (_, o3_sigma), block in blocks.items()
-            )
+    def kept(self) -> tuple[BlockReport, ...]:
+        """What the fit has kept of each block of each order ν ≥ 2; before a fit, nothing."""
+        if not self.radial.any():
+            return ()
+        return tuple(
+            block.report(nu, o3_sigma)
+            for nu, blocks in enumerate(self.orders, 2)
+            for (_, o3_sigma), block in blocks.items()
         )
 
     def n_rows(self, system: System) -> Int[Tensor, " center"]:
@@ -149,15 +126,20 @@ class Nice(nn.Module):
 
         Before a fit, with as many products and components as the spec allows.
         """
-        need, before = 0, sum((2 * l + 1) * n for (l, _), n in self._density_sizes.items())
+        need, before = 0, density_numbers(self.spec)
         for blocks in self.orders:
             kept = sum((2 * key[0] + 1) * block.n_kept for key, block in blocks.items())
             # candidates are joined from their parts
             formed = [2 * (2 * key[0] + 1) * block.n_candidates for key, block in blocks.items()]
             need = max(need, before + kept + max(formed))
             before = kept
-        size = (need + 2 * len(self.parity)) * system.positions.element_size()
-        return torch.full_like(system.centers, size)
+        numbers = need + 2 * len(self.parity)
+        density = self.expansion.density_numbers(system)
+        return density.clamp_min(numbers) * system.positions.element_size()
+
+    def fit_bytes(self, n_centers: int) -> int:
+        """Bytes that a fit to so many environments holds, at the most."""
+        return fit_bytes(self.spec, min(n_centers, self.spec.fit_environments))
 
     def blocks(self, system: System) -> list[dict[Key, Float[Tensor, "center feature mu"]]]:
         """The equivariant blocks (λ, σ) of the orders ν = 1..max_nu, from which all is made."""
@@ -197,29 +179,48 @@ class Nice(nn.Module):
 
     def _training_densities(self, systems: Sequence[System]) -> Float[Tensor, "center channel lm"]:
         """Densities of at most ``fit_environments`` centres, drawn with a fixed seed."""
-        sizes = [len(system.centers) for system in systems]
+        parts = [part for system in systems for part in split(self, system, CHUNK_BYTES)]
+        sizes = [len(part.centers) for part in parts]
         drawn = torch.randperm(sum(sizes), generator=torch.Generator().manual_seed(0))
         taken = torch.zeros(sum(sizes), dtype=torch.bool)
         taken[drawn[: self.spec.fit_environments]] = True
-        densities = [
-            self.expansion.density(system)[chosen].double()
-            for system, chosen in zip(systems, taken.split(sizes), strict=True)
-        ]
-        if not any(map(len, densities)):
-            raise ValueError("no environments to fit to")
-        return torch.cat(densities)
+        return torch.cat(
+            [
+                self.expansion.density(part)[chosen].double()
+                for part, chosen in zip(parts, taken.split(sizes), strict=True)
+                if chosen.any()
+            ]
+        )
 
-    def fit(self, systems: Sequence[System], *, progress: bool = False) -> "Nice":
+    def fit(
+        self, systems: Sequence[System], *, memory: int = MEMORY, progress: bool = False
+    ) -> "Nice":
         """Fit products and contractions to training environments; returns itself.
 
         If there are more than the spec's ``fit_environments``, a random subset is used, the
-        same each time. All blocks of one order of that many environments are held.
+        same each time. All blocks of two orders of these are held, and a second moment of
+        the products of a block. What was kept is then in ``kept``.
+
+        Parameters
+        ----------
+        systems
+            Training environments, as one system or many.
+        memory
+            Bound on what is held beside them, bytes.
+        progress
+            Whether to show how far it is.
 
         Raises
         ------
+        InputError
+            If so many environments, products and components do not fit the memory.
         ValueError
             If there are no environments.
         """
+        n_centers = sum(len(system.centers) for system in systems)
+        if not n_centers:
+            raise ValueError("no environments to fit to")
+        self.check_fit(n_centers, memory)
         with torch.no_grad():
             rho_i = self._training_densities(systems)
         self.radial = radial_components([rho_i], self.spec.expansion.n_channels)
@@ -236,3 +237,14 @@ class Nice(nn.Module):
                     step()
                 left = fitted
         return self
+
+    def check_fit(self, n_centers: int, memory: int) -> None:
+        """Refuse a fit that may take more than ``memory`` bytes, before it begins."""
+        need = self.fit_bytes(n_centers)
+        if need > memory:
+            raise InputError(
+                f"a fit of NICE to {min(n_centers, self.spec.fit_environments)} environments "
+                f"takes up to {need / 1e9:.2g} GB, more than the {memory / 1e9:.2g} GB allowed; "
+                "keep fewer components or candidates, fit to fewer environments "
+                "(fit_environments), or allow more memory"
+            )

@@ -40,6 +40,12 @@ class BlockReport:
     not_formed, lost
         Fraction of the mean square in products that were not formed; the same with what the
         contraction has left out.
+
+    Examples
+    --------
+    >>> kept = BlockReport(2, 0, 1, 144, 144, 20, 1.7, not_formed=0.0, lost=2.1e-9)
+    >>> str(kept).split(";")[0]
+    'ν=2 λ=0 σ=+1:    144 products,   144 formed,   20 kept'
     """
 
     nu: int
@@ -159,8 +165,8 @@ class NiceBlock(nn.Module):
             candidates=self.n_candidates,
             kept=self.n_kept,
             mean_square=whole,
-            not_formed=1 - formed / whole if whole else 0.0,
-            lost=1 - kept / whole if whole else 0.0,
+            not_formed=max(0.0, 1 - formed / whole) if whole else 0.0,
+            lost=max(0.0, 1 - kept / whole) if whole else 0.0,
         )
 
     def _choose(self, left: Blocks, density: Blocks, limit: int | None) -> int:

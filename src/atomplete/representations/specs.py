@@ -4,8 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from atomplete.errors import InputError
 from atomplete.representations.equivariants import blocks_of_order
 from atomplete.representations.expansion import ExpansionSpec
+
+Count = Annotated[int, Field(ge=0)]
 
 
 class DensityCorrelationsSpec(BaseModel):
@@ -44,7 +47,7 @@ class ThreeCenterSpec(BaseModel):
         default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
     )
     radial_components: int | None = Field(default=None, ge=1)
-    components: tuple[int, int] | None = None
+    components: tuple[Count, Count] | None = None
 
 
 class TaggedCorrelationsSpec(BaseModel):
@@ -73,6 +76,25 @@ class TaggedCorrelationsSpec(BaseModel):
         if self.n_tagged + self.nu == 0:
             raise ValueError("n_tagged and nu cannot both be 0: nothing would be described")
         return self
+
+
+def tag_cutoff_of(spec: ThreeCenterSpec | TaggedCorrelationsSpec) -> float:
+    """Radius of the tagged neighbours, Å: at most the cutoff, which it is by default.
+
+    Raises
+    ------
+    InputError
+        If it is larger.
+
+    Examples
+    --------
+    >>> tag_cutoff_of(ThreeCenterSpec()), tag_cutoff_of(ThreeCenterSpec(tag_cutoff=1.5))
+    (2.0, 1.5)
+    """
+    cutoff = spec.expansion.cutoff
+    if spec.tag_cutoff is not None and spec.tag_cutoff > cutoff:
+        raise InputError(f"tag_cutoff {spec.tag_cutoff:g} Å is larger than the cutoff {cutoff:g} Å")
+    return spec.tag_cutoff or cutoff
 
 
 #: Components of [N23] for NICE to ν = 7 with l ≤ 3, of each order ν ≥ 2 and each of its blocks.
@@ -107,11 +129,9 @@ class NiceSpec(BaseModel):
     max_lambda: int | None = Field(
         default=None, ge=0, description="largest intermediate order; None: max_angular"
     )
-    components: (
-        tuple[tuple[Annotated[int, Field(ge=0)], ...], ...]
-        | Annotated[float, Field(gt=0, le=1)]
-        | None
-    ) = 1 - 1e-6
+    components: tuple[tuple[Count, ...], ...] | Annotated[float, Field(gt=0, le=1)] | None = (
+        1 - 1e-6
+    )
     # of the difference of a B8 pair at ν = 7, 1000 leave 8 % less and 1500 leave 3 % less than 2000
     candidates: int | None = Field(
         default=2000, ge=1, description="products formed for a block, the largest; None: all"
@@ -158,23 +178,8 @@ RepresentationSpec = Annotated[
     Field(discriminator="type"),
 ]
 
-
-class RepresentationOptions(BaseModel):
-    """A spec of any kind as an option.
-
-    Examples
-    --------
-    >>> content = {"spec": {"type": "density_correlations", "nu": [2]}}
-    >>> RepresentationOptions.model_validate(content).spec.nu
-    (2,)
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    spec: RepresentationSpec
-
-
 #: Names that a user may give instead of a spec.
-NAMED: dict[str, DensityCorrelationsSpec | ThreeCenterSpec | TaggedCorrelationsSpec] = {
+NAMED: dict[str, RepresentationSpec] = {
     "radial_spectrum": DensityCorrelationsSpec(nu=(1,)),
     "power_spectrum": DensityCorrelationsSpec(nu=(2,)),
     "bispectrum": DensityCorrelationsSpec(nu=(3,)),

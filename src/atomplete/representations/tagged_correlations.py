@@ -10,15 +10,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from atomplete.o3 import lm_slice
-from atomplete.representations.equivariants import blocks_of, couple, couplings
+from atomplete.representations.equivariants import blocks_of
 from atomplete.representations.expansion import Expansion
 from atomplete.representations.features import Features
-from atomplete.representations.specs import TaggedCorrelationsSpec
+from atomplete.representations.products import Key, Labels, Step, apply, plan, size, work
+from atomplete.representations.specs import TaggedCorrelationsSpec, tag_cutoff_of
 from atomplete.representations.tagged import neighbor_tuples
 from atomplete.system import System
-
-Key = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -53,20 +51,6 @@ class Equivariants:
     def __repr__(self) -> str:
         sizes = (f"({l}, {s:+d}): {b.shape[1]}" for (l, s), b in self.blocks.items())
         return f"Equivariants({len(self.rows.values)} rows; features of {', '.join(sizes)})"
-
-
-@dataclass(frozen=True)
-class _Product:
-    """Some features of a left block times all channels of one l, of which some are kept."""
-
-    left: Key
-    l: int
-    features: Int[Tensor, " left"]
-    kept: Int[Tensor, " product"]
-
-
-_Step = dict[Key, list[_Product]]
-_Labels = dict[Key, Int[Tensor, "_ _"]]  # (feature, label)
 
 
 class TaggedCorrelations(nn.Module):
@@ -106,8 +90,10 @@ class TaggedCorrelations(nn.Module):
     def __init__(self, spec: TaggedCorrelationsSpec) -> None:
         super().__init__()
         self.spec = spec
+        #: Radius of the tagged neighbours, Å.
+        self.tag_cutoff = tag_cutoff_of(spec)
         self.expansion = Expansion(spec.expansion)
-        self._steps: dict[int, tuple[list[_Step], _Labels]] = {}
+        self._steps: dict[int, tuple[list[Step], Labels]] = {}
         labels = self._plan(0)[1]
         #: (feature, 3·factor): (q, l, k) of each factor of the invariants.
         self.labels = torch.cat(list(labels.values()))
@@ -122,22 +108,29 @@ class TaggedCorrelations(nn.Module):
             f"{len(self.parity)} features, cutoff {self.spec.expansion.cutoff} Å)"
         )
 
-    @property
-    def tag_cutoff(self) -> float:
-        """Radius of the tagged neighbours, Å."""
-        return self.spec.tag_cutoff or self.spec.expansion.cutoff
-
     def n_rows(self, system: System) -> Int[Tensor, " center"]:
         """Rows of each centre: its number of tagged neighbours to the power N."""
         return system.within(self.tag_cutoff).neighbor_counts ** self.spec.n_tagged
 
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
-        """Bytes that each centre's rows take while they are computed, at the least."""
-        steps, labels = self._plan(0)
-        left = {p.left: int(p.features.max()) + 1 for s in steps for ps in s.values() for p in ps}
-        entries = 3 * sum(map(len, labels.values()))
-        entries += 2 * sum((2 * key[0] + 1) * count for key, count in left.items())
-        return self.n_rows(system).clamp_min(1) * entries * system.positions.element_size()
+        """Bytes that each centre's rows take while they are computed, at the most."""
+        nu, basis = self.spec.nu, self.spec.expansion
+        factor = basis.n_channels * (basis.max_angular + 1) ** 2
+        tagged = system.within(self.tag_cutoff).neighbor_counts
+        pairs = factor + self.expansion.pair_numbers * tagged
+        numbers = torch.maximum(self.expansion.density_numbers(system), pairs)
+        steps = self._plan(0)[0]
+        sizes = [factor, *map(size, steps)]
+        for k, step in enumerate(steps):
+            level = max(0, k + 2 - nu)  # of centres, of pairs, of pairs of pairs
+            here = sizes[k] + sizes[k + 1] + work(step, basis.n_channels)
+            if level == 2:
+                here += factor
+            taken_from = tagged ** (level - 1) * sizes[k] if level else 0
+            held = factor * (1 + tagged) + taken_from + tagged**level * here
+            numbers = torch.maximum(numbers, held)
+        ends = self.n_rows(system) * (2 * len(self.parity) + 20)
+        return torch.maximum(numbers, ends) * system.positions.element_size()
 
     def forward(self, system: System) -> Features:
         """The invariants, scalars before pseudoscalars: (row, feature)."""
@@ -159,113 +152,21 @@ class TaggedCorrelations(nn.Module):
         nu, n_tagged = self.spec.nu, self.spec.n_tagged
         blocks = blocks_of(rho_i if nu else g_ij)
         for step in steps[: max(nu - 1, 0)]:
-            blocks = _apply(step, blocks, rho_i)
+            blocks = apply(step, blocks, rho_i)
         if nu and n_tagged:  # from centres to pairs
             blocks = _take(blocks, near.i)
-            blocks = _apply(steps[nu - 1], blocks, g_ij)
+            blocks = apply(steps[nu - 1], blocks, g_ij)
         if n_tagged == 2:  # from pairs to pairs of pairs
-            blocks = _apply(steps[-1], _take(blocks, tags[0]), g_ij[tags[1]])
+            blocks = apply(steps[-1], _take(blocks, tags[0]), g_ij[tags[1]])
         rows = Features.of_neighbors(near, tags, weight)
         ends = {key: blocks[key] for key in labels}
         return Equivariants(ends, labels, rows)
 
-    def _plan(self, o3_lambda: int) -> tuple[list[_Step], _Labels]:
+    def _plan(self, o3_lambda: int) -> tuple[list[Step], Labels]:
         """The products of each step that ends in λ, and the labels of what comes out."""
         if o3_lambda not in self._steps:
-            self._steps[o3_lambda] = _plan(self.spec, o3_lambda)
+            self._steps[o3_lambda] = plan(self.spec, o3_lambda)
         return self._steps[o3_lambda]
-
-
-def _plan(spec: TaggedCorrelationsSpec, o3_lambda: int) -> tuple[list[_Step], _Labels]:
-    basis = spec.expansion
-    n_channels, max_angular = basis.n_channels, basis.max_angular
-    max_lambda = spec.max_lambda if spec.max_lambda is not None else max_angular
-    # vanishing products are found on a random density
-    generator = torch.Generator().manual_seed(0)
-    lm = (max_angular + 1) ** 2
-    random = torch.randn(1, n_channels, lm, generator=generator, dtype=torch.float64)
-    blocks = blocks_of(random)
-    q = torch.arange(n_channels)
-    labels = {
-        key: torch.stack([q, torch.full_like(q, key[0]), torch.full_like(q, key[0])], 1)
-        for key in blocks
-    }
-    steps: list[_Step] = []
-    n_factors = spec.nu + spec.n_tagged
-    for factor in range(1, n_factors):
-        remaining = n_factors - 1 - factor
-        reach = min(max_lambda, o3_lambda + remaining * max_angular)
-        lambdas = range(reach + 1) if remaining else (o3_lambda,)
-        is_density = factor < spec.nu
-        step, labels = _step(labels, n_channels, max_angular, lambdas, ordered=is_density)
-        if is_density:
-            blocks = _apply(step, blocks, random)
-            step, labels, blocks = _without_zeros(step, labels, blocks)
-        steps.append(step)
-    ends = {(o3_lambda, sigma): labels.get((o3_lambda, sigma)) for sigma in (1, -1)}
-    return steps, {key: of_key for key, of_key in ends.items() if of_key is not None}
-
-
-def _step(
-    labels: _Labels, n_channels: int, max_angular: int, lambdas: range | tuple[int], ordered: bool
-) -> tuple[_Step, _Labels]:
-    """All products of the blocks so far with one more factor; of equal factors, one order."""
-    step: _Step = {}
-    joined: _Labels = {}
-    right = [(l, 1) for l in range(max_angular + 1)]
-    q = torch.arange(n_channels)
-    for o3_lambda in lambdas:
-        for sigma in (1, -1):
-            products, new = [], []
-            for left, (l, _) in couplings(list(labels), right, o3_lambda, sigma):
-                last_q, last_l = labels[left][:, -3], labels[left][:, -2]
-                features = (last_l <= l).nonzero()[:, 0] if ordered else torch.arange(len(last_l))
-                a, b = (x.flatten() for x in torch.meshgrid(features, q, indexing="ij"))
-                in_order = (last_l[a] < l) | (last_q[a] <= b)
-                kept = (in_order if ordered else torch.ones_like(in_order)).nonzero()[:, 0]
-                added = torch.stack([b, torch.full_like(b, l), torch.full_like(b, o3_lambda)], 1)
-                products.append(_Product(left, l, features, kept))
-                new.append(torch.cat([labels[left][a], added], 1)[kept])
-            if products:
-                step[o3_lambda, sigma] = products
-                joined[o3_lambda, sigma] = torch.cat(new)
-    return step, joined
-
-
-def _apply(
-    step: _Step, left: dict[Key, Tensor], right: Float[Tensor, "row channel lm"]
-) -> dict[Key, Tensor]:
-    """One more factor: ν → ν + 1, or N → N + 1."""
-    return {
-        key: torch.cat(
-            [
-                couple(left[p.left][:, p.features], right[:, :, lm_slice(p.l)], key[0])[:, p.kept]
-                for p in products
-            ],
-            1,
-        )
-        for key, products in step.items()
-    }
-
-
-def _without_zeros(
-    step: _Step, labels: _Labels, blocks: dict[Key, Tensor]
-) -> tuple[_Step, _Labels, dict[Key, Tensor]]:
-    """Leave out products that vanish for every density, such as ρ_a ⊗ ρ_a to an odd order."""
-    kept_step: _Step = {}
-    kept = {key: block.abs().amax((0, 2)) > 1e-10 for key, block in blocks.items()}
-    for key, products in step.items():
-        sizes = [len(p.kept) for p in products]
-        parts = kept[key].split(sizes)
-        pairs = zip(products, parts, strict=True)
-        left = [_Product(p.left, p.l, p.features, p.kept[part]) for p, part in pairs if part.any()]
-        if left:
-            kept_step[key] = left
-    return (
-        kept_step,
-        {key: labels[key][kept[key]] for key in kept_step},
-        {key: blocks[key][:, kept[key]] for key in kept_step},
-    )
 
 
 def _take(blocks: dict[Key, Tensor], index: Int[Tensor, " row"]) -> dict[Key, Tensor]:

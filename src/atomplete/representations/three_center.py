@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from atomplete.errors import InputError
 from atomplete.o3 import lm_slice
 from atomplete.progress import progress_of
 from atomplete.representations.chunks import MEMORY, split
@@ -21,7 +20,7 @@ from atomplete.representations.exchange import exchanges
 from atomplete.representations.expansion import Expansion
 from atomplete.representations.features import Features
 from atomplete.representations.plan import ROW_COPIES, Plan, plan
-from atomplete.representations.specs import ThreeCenterSpec
+from atomplete.representations.specs import ThreeCenterSpec, tag_cutoff_of
 from atomplete.representations.tagged import neighbor_tuples, three_center, three_center_labels
 from atomplete.system import System
 
@@ -56,11 +55,9 @@ class ThreeCenter(nn.Module):
     def __init__(self, spec: ThreeCenterSpec) -> None:
         super().__init__()
         basis = spec.expansion
-        if spec.tag_cutoff is not None and spec.tag_cutoff > basis.cutoff:
-            raise InputError(
-                f"tag_cutoff {spec.tag_cutoff:g} Å is larger than the cutoff {basis.cutoff:g} Å"
-            )
         self.spec = spec
+        #: Radius of the tagged neighbours, Å.
+        self.tag_cutoff = tag_cutoff_of(spec)
         self.expansion = Expansion(basis)
         channels = min(basis.n_channels, spec.radial_components or basis.n_channels)
         radial_shape = (basis.max_angular + 1, basis.n_channels, channels)
@@ -87,11 +84,6 @@ class ThreeCenter(nn.Module):
         if self.even is None:
             return 1 - 2 * (self.labels[:, 1::2].sum(1) % 2)
         return torch.tensor([1] * self._kept[0] + [-1] * self._kept[1])
-
-    @property
-    def tag_cutoff(self) -> float:
-        """Radius of the tagged neighbours, Å."""
-        return self.spec.tag_cutoff or self.spec.expansion.cutoff
 
     def n_rows(self, system: System) -> Int[Tensor, " center"]:
         """Rows of each centre: its number of tagged neighbours squared."""
