@@ -1,16 +1,21 @@
-# Two commands: `make reproduce` and `make test`. Both build .venv first, once.
+# Two commands: `make reproduce` and `make test`. Both build .venv first, once;
+# so does `make gallery`, for the documentation.
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= runs/b8
 ARGS ?=
+GALLERY ?= runs/gallery
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --retries 10 --timeout 60
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: reproduce test fast-test lint clean
+.PHONY: reproduce gallery test fast-test lint clean
 
 reproduce: $(VENV)/.reproduce-ready
 	$(BIN)/atomplete reproduce -o $(OUT) $(ARGS)
+
+gallery: $(VENV)/.test-ready
+	$(BIN)/atomplete audit --gallery -n 5 -o $(GALLERY) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest -n 2

@@ -20,7 +20,9 @@ LINES = (
     ("models",),
     ("data", "labels"),
     ("train", "featurize"),
+    ("force_matching",),
     ("config", "transformer"),
+    ("audit",),
     ("paper",),
     ("report",),
     ("cli", "testing"),
@@ -36,6 +38,9 @@ OPTIONAL = (
     "dask_jobqueue",
     "chemiscope",
     "plotly",
+    "mace",
+    "metatomic",
+    "metatensor",
 )
 
 ROOT = Path(atomplete.__file__).parent
@@ -89,7 +94,9 @@ def test_optional_packages_are_imported_late(module):
     for name, in_function in imports_of(module):
         if name.split(".")[0] in OPTIONAL:
             assert in_function, f"{module} imports {name} when it is itself imported"
-            assert part_of(module) in ("labels", "cli", "report"), f"{module} imports {name}"
+            assert part_of(module) in ("labels", "audit", "cli", "report"), (
+                f"{module} imports {name}"
+            )
 
 
 @pytest.mark.parametrize("command", ["import atomplete", "--help"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from atomplete.degenerate.alignment import Floats
@@ -17,10 +18,26 @@ def _draw(rng: Generator, mixed: bool) -> Construction:
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     neighbors = rng.uniform(1.0, 3.4, (n, 1)) * directions
     species = rng.choice(["C", "H", "O"] if mixed else ["C"], n)
+    copy, kind = _copy(neighbors, species, rng)
+    return Construction(("C", *species.tolist()), neighbors, copy, {"control": kind})
+
+
+def _draw_structure(rng: Generator, mixed: bool) -> Construction:
+    """Draw a random structure, and one kind of copy of it, elsewhere."""
+    n = int(rng.integers(4, 9))
+    positions = rng.uniform(-2.0, 2.0, (n, 3))
+    species = rng.choice(["C", "H", "O"] if mixed else ["C"], n)
+    copy, kind = _copy(positions, species, rng)
+    copy = copy + rng.uniform(-5.0, 5.0, 3)
+    return Construction(tuple(species.tolist()), positions, copy, {"control": kind})
+
+
+def _copy(neighbors: Floats, species: NDArray[np.str_], rng: Generator) -> tuple[Floats, str]:
+    """One kind of copy of a point set, and its name."""
     kind = str(rng.choice(_KINDS))
     if kind == "permuted":
         # only within a species, as one list of symbols serves both members
-        order = np.arange(n)
+        order = np.arange(len(neighbors))
         for symbol in np.unique(species):
             order[species == symbol] = rng.permutation(order[species == symbol])
         copy = neighbors[order]
@@ -28,7 +45,7 @@ def _draw(rng: Generator, mixed: bool) -> Construction:
         # a normalised quaternion of normal deviates is uniform over the rotations
         matrix = Rotation.from_quat(rng.normal(size=4)).as_matrix()
         copy = neighbors @ (matrix if kind == "rotated" else -matrix).T
-    return Construction(("C", *species.tolist()), neighbors, copy, {"control": kind})
+    return copy, kind
 
 
 def _notebook_rings(psi: float, apex: float) -> Construction:
@@ -58,3 +75,6 @@ _NOTEBOOK = (
 
 #: The two pairs of the notebook, then random environments with a copy.
 constructions = literature_then_random(_NOTEBOOK, _draw)
+
+#: Random structures with a copy.
+structure_constructions = literature_then_random((), _draw_structure, "structure")

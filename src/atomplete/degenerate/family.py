@@ -27,7 +27,10 @@ class Construction:
         Positions in Å, shape (atom, xyz), of the atoms other than the centre, which is put at
         the origin; at the structure level of all atoms.
     parameters
-        What the member was built from, by readable name: lengths in Å, angles in rad.
+        What the member was built from, by readable name: lengths in Å, angles in rad. A
+        ``cutoff`` among them is the radius that the claim about the pair is made for.
+    cell
+        Lengths in Å of an orthorhombic cell, zero in directions without periodicity.
 
     Examples
     --------
@@ -39,6 +42,7 @@ class Construction:
     plus: ArrayLike
     minus: ArrayLike
     parameters: Mapping[str, float | str]
+    cell: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class Family:
         True only for controls, which no invariant representation may separate.
     degenerate_nu
         The pairs have the same density correlations of orders up to this nu (of either parity),
-        and different ones at nu + 1; None for controls, which agree at every order.
+        and different ones at nu + 1; at the structure level, the same ones at all centres, taken
+        together. None where they agree at every order: controls, and chains within their cutoff.
     description, source
         What the pairs are, and the literature they come from.
     default_seed
@@ -139,12 +144,17 @@ class Family:
                 name: value if isinstance(value, str) else float(value)
                 for name, value in member.parameters.items()
             }
-            pair.append(Atoms(member.symbols, positions, info={**labels, **parameters}))
+            atoms = Atoms(member.symbols, positions, info={**labels, **parameters})
+            atoms.set_cell(member.cell)
+            atoms.pbc = np.array(member.cell) > 0
+            pair.append(atoms)
         return pair[0], pair[1]
 
 
 def literature_then_random(
-    literature: Sequence[Construction], draw: Callable[[Generator, bool], Construction]
+    literature: Sequence[Construction],
+    draw: Callable[[Generator, bool], Construction],
+    level: Level = "environment",
 ) -> Callable[[int, int], list[Construction]]:
     """Return a source of members: the published ones first, then random ones.
 
@@ -155,6 +165,8 @@ def literature_then_random(
     draw
         Function of a generator and of a flag, which asks for mixed species rather than a single
         one; the flag alternates. A draw whose distances do not suit is drawn again.
+    level
+        Of the members; at the environment level their distances to the centre count as well.
 
     Returns
     -------
@@ -169,38 +181,54 @@ def literature_then_random(
     3
     """
 
+    def suits(positions: ArrayLike, cell: tuple[float, float, float]) -> bool:
+        if level == "environment":
+            positions = np.concatenate([np.zeros((1, 3)), np.asarray(positions)])
+        return suitable(positions, cell)
+
     def constructions(n: int, seed: int) -> list[Construction]:
         rng = np.random.default_rng(seed)
         members = list(literature[:n])
         while len(members) < n:
             mixed = len(members) % 2 == 1
             member = draw(rng, mixed)
-            if suitable(member.plus) and suitable(member.minus):
+            if suits(member.plus, member.cell) and suits(member.minus, member.cell):
                 members.append(member)
         return members
 
     return constructions
 
 
-def suitable(neighbors: ArrayLike) -> bool:
-    """Tell whether all distances, to the centre and between neighbours, are within bounds.
+def suitable(positions: ArrayLike, cell: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> bool:
+    """Tell whether all distances are within bounds.
 
     Parameters
     ----------
-    neighbors
-        Positions in Å relative to the centre, shape (neighbor, xyz).
+    positions
+        Of all atoms, in Å, shape (atom, xyz).
+    cell
+        As in `Construction`.
 
     Returns
     -------
     bool
-        True if they all lie between `SHORTEST` and `LONGEST`.
+        True if they all lie between `SHORTEST` and `LONGEST`, and none to a periodic image is
+        below `SHORTEST`.
 
     Examples
     --------
-    >>> suitable([(0, 0, 1.0), (0, 0, -1.0)]), suitable([(0, 0, 1.0), (0, 0, 1.5)])
+    >>> suitable([(0, 0, 0.0), (0, 0, 1.0)]), suitable([(0, 0, 1.0), (0, 0, 1.5)])
     (True, False)
+    >>> suitable([(0, 0, 0.0), (0, 0, 1.0)], (0.0, 0.0, 1.5))
+    False
     """
-    positions = np.concatenate([np.zeros((1, 3)), np.asarray(neighbors, dtype=np.float64)])
-    rows, columns = np.triu_indices(len(positions), 1)
-    distances = np.linalg.norm(positions[rows] - positions[columns], axis=1)
-    return bool(distances.min() >= SHORTEST and distances.max() <= LONGEST)
+    points = np.asarray(positions, dtype=np.float64)
+    rows, columns = np.triu_indices(len(points), 1)
+    vectors = points[rows] - points[columns]
+    longest = np.linalg.norm(vectors, axis=1).max()
+    lengths = np.asarray(cell)
+    periodic = lengths > 0
+    # the nearest image, which in an orthorhombic cell is nearest in each direction
+    vectors[:, periodic] -= lengths[periodic] * np.round(vectors[:, periodic] / lengths[periodic])
+    shortest = min([np.linalg.norm(vectors, axis=1).min(), *lengths[periodic]])
+    return bool(shortest >= SHORTEST and longest <= LONGEST)

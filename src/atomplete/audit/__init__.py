@@ -1,0 +1,29 @@
+"""What a descriptor or model cannot tell apart, and how sure that is."""
+
+from atomplete.audit.diagnosis import Diagnosis, diagnose
+from atomplete.audit.gallery import GALLERY, gallery
+from atomplete.audit.run import Audit, Row, audit
+from atomplete.audit.subject import Resolution, Scope, Subject
+from atomplete.audit.subjects import subject_of
+from atomplete.audit.sweep import SweepRow, sweep
+from atomplete.audit.table import print_audit, print_sweep
+from atomplete.audit.write import write_audit
+
+__all__ = [
+    "GALLERY",
+    "Audit",
+    "Diagnosis",
+    "Resolution",
+    "Row",
+    "Scope",
+    "Subject",
+    "SweepRow",
+    "audit",
+    "diagnose",
+    "gallery",
+    "print_audit",
+    "print_sweep",
+    "subject_of",
+    "sweep",
+    "write_audit",
+]

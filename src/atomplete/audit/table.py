@@ -1,0 +1,96 @@
+"""The table that a terminal shows: subjects against families."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from atomplete.audit.run import Audit, Row
+from atomplete.audit.sweep import SweepRow
+
+_STYLES = {"separates": "green", "blind": "red", "undecided": "yellow", "broken": "magenta"}
+
+
+def print_audit(audit: Audit, console: Console | None = None) -> None:
+    """Print a verdict for each subject and family, with counts where members differ.
+
+    Parameters
+    ----------
+    audit
+        What was found.
+    console
+        Where to; by default standard output.
+
+    Examples
+    --------
+    >>> print_audit(Audit([], {}), Console(width=60))
+    no verdicts
+    """
+    console = console or Console()
+    if not audit.rows:
+        console.print("no verdicts")
+        return
+    families = list(dict.fromkeys((row.pair.level, row.pair.family) for row in audit.rows))
+    table = Table(pad_edge=False)
+    table.add_column("level")
+    table.add_column("family")
+    for subject in audit.diagnoses:
+        table.add_column(subject, overflow="fold")
+    for level, family in families:
+        cells = [
+            cell([row for row in audit.rows if (row.subject, row.pair.family) == (subject, family)])
+            for subject in audit.diagnoses
+        ]
+        table.add_row(level, family, *cells)
+    console.print(table)
+    if any(row.measured is not None and row.measured.congruent for row in audit.rows):
+        console.print(
+            "equal: congruent in the group of the subject, as controls are and enantiomers under "
+            "O(3); nothing may separate them",
+            style="dim",
+            highlight=False,
+        )
+    for subject, diagnosis in audit.diagnoses.items():
+        style = "magenta" if diagnosis.faults else ""
+        console.print(f"{subject}: {diagnosis.summary}", style=style, markup=False, soft_wrap=True)
+
+
+def cell(rows: Sequence[Row]) -> str:
+    """Return the verdict on a family, as the table shows it.
+
+    Examples
+    --------
+    >>> cell([])
+    '–'
+    """
+    if not rows:
+        return "–"
+    counts = Counter(
+        (row.verdict, row.measured is not None and row.measured.congruent) for row in rows
+    )
+    parts = []
+    for (verdict, congruent), count in counts.most_common():
+        rightly = congruent and verdict == "blind"
+        text = "equal" if rightly else str(verdict)
+        text += "" if len(counts) == 1 else f" {count}"
+        parts.append(f"[{'dim' if rightly else _STYLES[verdict]}]{text}[/]")
+    return ", ".join(parts)
+
+
+def print_sweep(rows: Sequence[SweepRow], console: Console | None = None) -> None:
+    """Print the smallest resolution at which each family is told apart.
+
+    Examples
+    --------
+    >>> print_sweep([], Console(width=60))
+    """
+    console = console or Console()
+    if not rows:
+        return
+    subjects = list(dict.fromkeys(row.subject for row in rows))
+    table = Table("family", *subjects, title="smallest resolution that separates", pad_edge=False)
+    for family in dict.fromkeys(row.family for row in rows):
+        found = {row.subject: row.text for row in rows if row.family == family}
+        table.add_row(family, *(found.get(subject, "–") for subject in subjects))
+    console.print(table)

@@ -1,0 +1,122 @@
+"""The verb ``audit``: what a descriptor or model cannot tell apart."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field
+
+from atomplete.cli.app import ConfigFile, Quiet, app
+from atomplete.config import resolve
+from atomplete.errors import InputError
+
+
+class AuditOptions(BaseModel):
+    """Options of ``audit``."""
+
+    model_config = ConfigDict(extra="forbid")
+    subjects: list[str] = Field(default_factory=list)
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    families: list[str] | None = None
+    n: int = Field(default=20, ge=1)
+    seed: int | None = Field(default=None, ge=0)
+    pairs: Path | None = None
+    sweep: bool = False
+    gallery: bool = False
+
+
+@app.command()
+def audit(
+    subjects: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="three_center, power_spectrum, N1nu2, a spec.yaml, a model.pt, file.py:function, "
+            "dscribe:SOAP, featomic:SoapPowerSpectrum, mace:FILE, metatomic:FILE, ase:NAME, …; "
+            "options may follow: 'dscribe:SOAP?n_max=6,l_max=4'."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for audit.json and run.json.")
+    ] = None,
+    families: Annotated[
+        str | None, typer.Option(help="Families, such as b8,antipodal (default: all).")
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", help="Members of each (default: 20).")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of random members (default: each family's own).")
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pairs of your own: two structures each, with pair_id, sign (+ or -) and, to "
+            "look at one environment, center in the info."
+        ),
+    ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Also find the smallest basis that separates.")
+    ] = False,
+    gallery: Annotated[
+        bool, typer.Option("--gallery", help="Audit the usual descriptors, side by side.")
+    ] = False,
+    config: ConfigFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Find out what descriptors and models cannot tell apart, and how sure that is.
+
+    Writes audit.json, a verdict for each subject and pair, and run.json with what the subjects
+    are invariant to, options and versions. A function takes ASE atoms and, if it has such
+    parameters, center, cutoff (Å) and species.
+
+    Example: atomplete audit power_spectrum dscribe:SOAP three_center -o audits
+    """
+    from atomplete.audit import audit as run_audit
+    from atomplete.audit import gallery as subjects_of_gallery
+    from atomplete.audit import print_audit, print_sweep, subject_of, write_audit
+    from atomplete.audit import sweep as run_sweep
+    from atomplete.audit.gallery import as_markdown
+    from atomplete.audit.write import packages
+
+    given = {
+        "subjects": subjects or None,
+        "families": None if families is None else [name.strip() for name in families.split(",")],
+        "n": n,
+        "seed": seed,
+        "pairs": pairs,
+        "sweep": sweep or None,
+        "gallery": gallery or None,
+    }
+    options = resolve(AuditOptions, config, given)
+    if not options.subjects and not options.gallery:
+        raise InputError("no subject to audit: name one, such as three_center, or give --gallery")
+    if output is not None and output.exists() and not output.is_dir():
+        raise InputError(f"{output}: a file, not a folder")
+    for name in options.options:
+        if name not in options.subjects:
+            raise InputError(f"options of {name}, which is no subject of this audit")
+    if options.gallery:
+        chosen = subjects_of_gallery(options.subjects)
+    else:
+        chosen = [subject_of(name, options.options.get(name)) for name in options.subjects]
+    result = run_audit(
+        chosen,
+        options.families,
+        n=options.n,
+        seed=options.seed,
+        pairs=options.pairs,
+        progress=not quiet,
+    )
+    steps = []
+    if options.sweep:
+        names = list(dict.fromkeys(row.pair.family for row in result.rows if not row.pair.own))
+        steps = run_sweep(chosen, names, n=min(options.n, 5), progress=not quiet)
+    print_audit(result)
+    print_sweep(steps)
+    if result.user_pairs is not None:
+        for pair_id, remark in result.user_pairs.remarks.items():
+            print(f"pair {pair_id}: {remark}")
+    if output is not None:
+        write_audit(output, result, chosen, options.model_dump(mode="json"), steps)
+        print(f"audit.json and run.json in {output}")
+        if options.gallery:
+            table = as_markdown(result, packages(chosen))
+            (output / "gallery.md").write_text(table + "\n", encoding="utf-8")

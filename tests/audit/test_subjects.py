@@ -1,0 +1,220 @@
+"""Subjects by name: what they describe, and how they refuse."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from ase import Atoms
+from ase.calculators.lj import LennardJones
+
+from atomplete.audit import Scope, audit, diagnose, subject_of
+from atomplete.audit.pairs import family_pairs
+from atomplete.data import write_structures
+from atomplete.errors import InputError
+from atomplete.models import EnergyModel, EnergyModelSpec, LinearSpec, save
+from atomplete.representations import NAMED
+
+MINE = Path(__file__).parent / "my_descriptors.py"
+
+
+def mine(name):
+    return subject_of(f"{MINE}:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("frame_dependent", "frame-dependent"),
+        ("order_dependent", "order-dependent"),
+        ("position_dependent", "position-dependent"),
+        ("float16_rounded", "precision-limited"),
+        ("constant", "constant"),
+        ("nan_now_and_then", "not finite"),
+        ("random", "not reproducible"),
+    ],
+)
+def test_broken_subjects_are_named_for_what_they_are(name, fault):
+    assert list(diagnose(mine(name)).faults) == [fault]
+
+
+@pytest.mark.parametrize("name", ["distances_and_angles", "float32_rounded", "coordination"])
+def test_sound_subjects_have_no_fault(name):
+    assert diagnose(mine(name)).faults == {}
+
+
+def test_precision_is_found():
+    bits = {name: diagnose(mine(name)).bits for name in ("float16_rounded", "float32_rounded")}
+    assert bits == {"float16_rounded": 11, "float32_rounded": 24}
+    assert diagnose(mine("distances_and_angles")).bits == 53
+
+
+def test_handedness_is_found():
+    assert diagnose(mine("handed")).group == "SO3"
+    assert diagnose(subject_of("N2nu1?group=SO3")).group == "SO3"
+    assert diagnose(subject_of("N2nu1")).group == "O3"
+    # densities up to ν = 2 have no pseudoscalars, whatever is claimed
+    claimed = diagnose(subject_of("power_spectrum?group=SO3"))
+    assert (claimed.group, claimed.claimed) == ("O3", "SO3")
+
+
+def test_broken_subjects_get_no_other_verdict():
+    result = audit(
+        [mine("frame_dependent"), mine("constant")], ["b8", "controls"], n=2, progress=False
+    )
+    assert {row.verdict for row in result.rows} == {"broken"}
+    assert {row.reason.split(":")[0] for row in result.rows} == {"frame-dependent", "constant"}
+
+
+def test_coarse_numbers_are_not_taken_for_blindness():
+    rows = audit([mine("float16_rounded")], ["b8", "distances"], n=2, progress=False).rows
+    assert {(row.pair.family, row.verdict) for row in rows} == {
+        ("b8", "undecided"),
+        ("distances", "separates"),
+    }
+
+
+def test_levels_of_functions():
+    levels = {name: mine(name).levels for name in ("constant", "coulomb_energy", "coordination")}
+    assert levels == {
+        "constant": ("environment",),
+        "coulomb_energy": ("structure",),
+        "coordination": ("environment", "structure"),
+    }
+    chosen = subject_of(f"{MINE}:coordination?level=structure")
+    assert chosen.levels == ("structure",)
+
+
+def test_a_subject_is_audited_at_its_levels_only():
+    rows = audit([mine("coulomb_energy")], ["b8", "polyhedra"], n=2, progress=False).rows
+    assert [(row.pair.family, row.verdict) for row in rows] == [("polyhedra", "blind")] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("raises", ["raises", "KeyError", "no such orbital"]),
+        ("text", ["returns str"]),
+        ("wrong_shape", ["returns shape (2, 2, 2)"]),
+        ("other_lengths", ["numbers for one structure and"]),
+        ("absent", ["no function absent"]),
+    ],
+)
+def test_functions_that_fail_get_one_sentence(name, says):
+    with pytest.raises(InputError) as refusal:
+        audit([mine(name)], ["b8"], n=2, progress=False)
+    for part in says:
+        assert part in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["dscribe:SOAP?n_maxx=3", "featomic:SoapPowerSpectrum?widths=1"])
+def test_arguments_that_a_package_refuses(name):
+    pytest.importorskip(name.split(":")[0])
+    with pytest.raises(InputError, match=r"cannot be made \(.*(n_maxx|hyper parameters)"):
+        diagnose(subject_of(name))
+
+
+@pytest.mark.parametrize("name", ["dscribe:SOAP", "dscribe:ACSF", "featomic:SoapPowerSpectrum"])
+def test_cells_do_not_break_descriptors_of_other_packages(name):
+    """They want atoms inside the cell, or periodicity in all directions."""
+    pytest.importorskip(name.split(":")[0])
+    rows = audit([subject_of(name)], ["antipodal_1d", "antipodal_3d"], n=2, progress=False).rows
+    assert {row.verdict for row in rows} == {"blind"}
+
+
+@pytest.mark.parametrize("name", ["dscribe:MBTR", "dscribe:CoulombMatrix", "dscribe:SineMatrix"])
+def test_descriptors_of_structures(name):
+    pytest.importorskip("dscribe")
+    rows = audit([subject_of(name)], ["b8", "polyhedra", "crystal_3d"], n=1, progress=False).rows
+    found = {row.pair.family: row.verdict for row in rows}
+    periodic = "undecided" if name.endswith("CoulombMatrix") else "separates"
+    finite = "undecided" if name.endswith("SineMatrix") else "separates"
+    assert found == {"polyhedra": finite, "crystal_3d": periodic}
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("soap", "none of"),
+        ("three_center?max_radial=0", "max_radial"),
+        ("three_center?radial=3", "unknown option radial"),
+        ("three_center?4", "key=value"),
+        ("absent.yaml", "cannot be read"),
+        ("absent.py:f", "cannot be read"),
+        ("atomplete:f", "no function f"),
+        ("dscribe:SOUP", "none of SOAP"),
+        ("featomic:Soap", "none of SoapPowerSpectrum"),
+        ("ase:absent", "not found"),
+        ("N0nu0", "cannot both be 0"),
+    ],
+)
+def test_names_that_are_not_understood(name, says):
+    for package in ("dscribe", "featomic"):
+        if name.startswith(package):
+            pytest.importorskip(package)
+    with pytest.raises(InputError, match=says):
+        subject_of(name)
+
+
+def test_a_spec_in_a_file_is_taken_as_it_is(tmp_path):
+    spec = {
+        "type": "density_correlations",
+        "nu": [2],
+        "expansion": {"max_radial": 2, "cutoff": 2.5},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(spec))
+    pair = family_pairs("b8", 1)[0]
+    (rows,) = subject_of(str(tmp_path / "mine.yaml")).prepare(pair.scope)([pair.plus])
+    assert rows.shape == (1, 3 * 4)  # channels of n ≤ n', and l ≤ 3
+
+
+def test_tagged_rows_enter_by_a_non_linear_function():
+    """The plain sum of three-centre rows is the bispectrum, which is blind to B8."""
+    rows = audit(
+        [subject_of("three_center"), subject_of("bispectrum")], ["b8"], n=2, progress=False
+    )
+    assert [row.verdict for row in rows.rows] == ["separates"] * 2 + ["blind"] * 2
+
+
+def test_energy_of_a_calculator_is_a_structure_level_subject():
+    subject = subject_of("ase:lj?rc=20.0")
+    assert subject.levels == ("structure",)
+    pair = family_pairs("polyhedra", 1)[0]
+    (rows,) = subject.prepare(pair.scope)([pair.plus])
+    reference = pair.plus.copy()
+    reference.calc = LennardJones(rc=20.0)
+    assert rows == [[reference.get_potential_energy()]]
+
+
+def test_what_a_calculator_cannot_treat_is_undecided(tmp_path):
+    pair = [Atoms("Xe3", [(0, 0, 0), (0, 0, 3), (0, y, 0)]) for y in (3, 4)]
+    for atoms, sign in zip(pair, "+-", strict=True):
+        atoms.info = {"pair_id": 0, "sign": sign}
+    write_structures(tmp_path / "xenon.xyz", pair)
+    (row,) = audit([subject_of("ase:emt")], pairs=tmp_path / "xenon.xyz", progress=False).rows
+    assert row.verdict == "undecided"
+    assert "Xe" in row.reason
+
+
+def test_a_fitted_model_is_audited_at_the_level_of_its_centers(tmp_path):
+    spec = EnergyModelSpec(
+        representation=NAMED["power_spectrum"], model=LinearSpec(), species=(5,), centers="info"
+    )
+    model = EnergyModel(spec)
+    generator = torch.Generator().manual_seed(0)
+    model.model.weights = torch.randn(model.model.weights.shape, generator=generator).double()
+    save(tmp_path / "model.pt", model)
+    subject = subject_of(str(tmp_path / "model.pt"))
+    assert subject.levels == ("environment",)
+    (pair,) = family_pairs("b8", 1)
+    plus, minus = subject.prepare(pair.scope)([pair.plus, pair.minus])
+    assert plus.shape == (1, 1)
+    assert abs(plus - minus) < 1e-12 * abs(plus)
+    carbon = audit([subject], ["antipodal"], n=1, progress=False).rows
+    assert carbon[0].verdict == "undecided"
+    assert "atomic number 6" in carbon[0].reason
+
+
+def test_scopes_of_periodic_and_of_chemical_pairs():
+    crystal = family_pairs("crystal_3d", 2)[1]
+    assert crystal.scope == Scope("structure", crystal.plus.info["cutoff"], (1, 6, 8))

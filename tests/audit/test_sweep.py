@@ -1,0 +1,35 @@
+"""The smallest basis that tells a family apart."""
+
+import pytest
+
+from atomplete.audit import Resolution, subject_of, sweep
+from atomplete.audit.pairs import family_pairs
+from atomplete.audit.sweep import LADDER
+
+
+@pytest.fixture(scope="module")
+def rows():
+    subjects = [subject_of("power_spectrum"), subject_of("ase:lj")]
+    found = sweep(subjects, ["distances", "prl_nu2", "spokes", "controls"], n=3, progress=False)
+    return {row.family: row for row in found}
+
+
+def test_only_what_has_a_basis_and_can_be_told_apart_is_swept(rows):
+    assert list(rows) == ["distances", "prl_nu2", "spokes"]
+    assert all(len(row.separated) == len(LADDER) for row in rows.values())
+
+
+def test_an_angle_takes_no_more_than_l_of_one(rows):
+    assert rows["distances"].smallest == Resolution(1, 1)
+    assert rows["distances"].separated[0] == 0
+
+
+def test_what_is_degenerate_is_not_resolved_by_any_basis(rows):
+    assert rows["prl_nu2"].smallest is None
+    assert rows["prl_nu2"].text == "never"
+
+
+def test_spokes_are_resolved_from_l_equal_to_their_number_on(rows):
+    needed = [int(pair.plus.info["L"]) for pair in family_pairs("spokes", 3)]
+    for step, count in zip(LADDER[:7], rows["spokes"].separated, strict=False):
+        assert count == sum(order <= step.max_angular for order in needed), step

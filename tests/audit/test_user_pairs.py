@@ -1,0 +1,156 @@
+"""The user's own pairs: checked, named by index, audited."""
+
+import json
+import sys
+from collections import namedtuple
+
+import pytest
+from ase import Atoms
+
+from atomplete.audit import audit, subject_of
+from atomplete.audit.user_pairs import user_pairs
+from atomplete.cli import main
+from atomplete.data import read_structures, write_structures
+from atomplete.degenerate.families import generate
+from atomplete.errors import InputError
+
+Outcome = namedtuple("Outcome", "code out err")
+
+
+def labelled(atoms, pair_id, sign, **info):
+    copy = Atoms(atoms.symbols, atoms.positions)
+    copy.info = {"pair_id": pair_id, "sign": sign, **info}
+    return copy
+
+
+@pytest.fixture
+def pairs_file(tmp_path):
+    """Pairs 1 and 5 are fine, 2 is congruent, 3 has a bad center, 4 two compositions."""
+    b8, triple = generate("b8", 1), generate("antipodal", 1)
+    turned = b8[0].copy()
+    turned.rotate(40, (1, 2, 3))
+    other = b8[1].copy()
+    other.symbols[3] = "C"
+    structures = [
+        *(labelled(a, 1, s, center=0) for a, s in zip(b8, "+-", strict=True)),
+        labelled(b8[0], 2, "+", center=0),
+        labelled(turned, 2, "-", center=0),
+        *(labelled(a, 3, s, center=c) for a, s, c in zip(b8, "+-", (0, 8), strict=True)),
+        *(labelled(a, 4, s, center=0) for a, s in zip((b8[0], other), "+-", strict=True)),
+        *(labelled(a, 5, s) for a, s in zip(triple, "+-", strict=True)),
+    ]
+    write_structures(tmp_path / "mine.xyz", structures)
+    return tmp_path / "mine.xyz"
+
+
+@pytest.fixture
+def atomplete(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["atomplete", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return Outcome(stop.value.code or 0, *capsys.readouterr())
+
+    return run
+
+
+def test_each_bad_pair_is_named_and_the_others_are_audited(pairs_file):
+    found = user_pairs(pairs_file)
+    assert found.refused == (3, 4)
+    assert "center 8 is no atom of 8" in found.remarks[3]
+    assert "different compositions (B8, B7C)" in found.remarks[4].replace("CB7", "B7C")
+    assert "congruent" in found.remarks[2]
+    assert [(p.number, p.level) for p in found.pairs] == [
+        (1, "environment"),
+        (2, "environment"),
+        (5, "structure"),
+    ]
+    subjects = [subject_of("power_spectrum"), subject_of("three_center")]
+    rows = audit(subjects, pairs=pairs_file, progress=False).rows
+    verdicts = {(r.subject, r.pair.number): (r.verdict, r.reason) for r in rows}
+    assert verdicts == {
+        ("power_spectrum", 1): ("blind", ""),
+        ("power_spectrum", 2): ("blind", "congruent"),
+        ("power_spectrum", 5): ("separates", ""),
+        ("three_center", 1): ("separates", ""),
+        ("three_center", 2): ("blind", "congruent"),
+        ("three_center", 5): ("separates", ""),
+    }
+
+
+def test_the_command_writes_what_it_found(pairs_file, atomplete, tmp_path):
+    outcome = atomplete(
+        *("audit", "N0nu2", "three_center?max_radial=2", "--pairs", "mine.xyz"),
+        *("--families", "antipodal,chiral", "-n", 2, "-o", "out", "--quiet"),
+    )
+    assert outcome.code == 0, outcome.err
+    for text in ("antipodal", "pair 2: ", "pair 3: ", "pair 4: ", "blind", "separates"):
+        assert text in outcome.out
+    rows = json.loads((tmp_path / "out/audit.json").read_text())
+    for row in rows:
+        assert {
+            "subject",
+            "family",
+            "level",
+            "group",
+            "verdict",
+            "separation",
+            "noise_floor",
+        } <= set(row)
+        assert ("pair_id" in row) == (row["family"] == "mine")
+        assert ("member" in row) == (row["family"] != "mine")
+        if row["verdict"] == "separates":
+            assert row["separation"] > 100 * row["noise_floor"]
+    assert {
+        (r["subject"], r["family"], r["verdict"]) for r in rows if r["family"] == "antipodal"
+    } == {
+        ("N0nu2", "antipodal", "blind"),
+        ("three_center?max_radial=2", "antipodal", "separates"),
+    }
+    run = json.loads((tmp_path / "out/run.json").read_text())
+    assert run["user_pairs"]["refused"] == [3, 4]
+    assert run["subjects"]["N0nu2"]["group"] == "O3"
+    assert run["versions"]["atomplete"]
+    kept = read_structures(tmp_path / "out/mine.xyz")
+    assert [atoms.info["pair_id"] for atoms in kept] == [1, 1, 2, 2, 5, 5]
+
+
+def test_a_file_without_a_sound_pair_is_refused(tmp_path):
+    pair = [labelled(Atoms(s), 0, sign) for s, sign in (("H", "+"), ("C", "-"))]
+    write_structures(tmp_path / "bad.xyz", pair)
+    with pytest.raises(InputError, match=r"pair 0: its members have different compositions"):
+        user_pairs(tmp_path / "bad.xyz")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("audit",), "no subject"),
+        (("audit", "soap"), "subject soap"),
+        (("audit", "N0nu2", "--families", "b9"), "b9"),
+        (("audit", "N0nu2", "--pairs", "absent.xyz"), "absent.xyz"),
+        (("audit", "bad.py:f", "--families", "b8"), "raises on"),
+        (("audit", "bad.py:g", "--families", "b8"), "returns shape (2, 2, 3)"),
+        (("audit", "N0nu2", "-n", "0"), "n = 0"),
+    ],
+)
+def test_the_command_refuses_with_one_sentence(atomplete, tmp_path, arguments, says):
+    (tmp_path / "bad.py").write_text(
+        "def f(atoms, center):\n    return 1 / 0\n"
+        "def g(atoms):\n    import numpy\n    return numpy.zeros((2, 2, 3))\n"
+    )
+    outcome = atomplete(*arguments)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith("atomplete: ")
+    assert says in outcome.err
+
+
+def test_the_table_holds_every_family_of_a_level(atomplete):
+    outcome = atomplete("audit", "N0nu1", "-n", "1", "--quiet")
+    for family in ("b8", "coplanar", "crystal_3d", "chains", "structure_controls"):
+        assert family in outcome.out
+    assert outcome.out.count("equal") >= 3
+    assert "broken" not in outcome.out
