@@ -12,6 +12,7 @@ from atomplete.errors import InputError
 from atomplete.files import atomic_write
 from atomplete.paper.table import TableRow
 
+_COLUMNS = 5
 _POINTS = "#1f5fa8"
 _PUBLISHED = "#f2a33a"
 
@@ -19,8 +20,9 @@ _PUBLISHED = "#f2a33a"
 def plot_pairs(table: Sequence[TableRow], folder: Path) -> tuple[Path, Path]:
     """Draw ``parity.png`` (pair means) and ``difference.png`` (pair differences).
 
-    One panel for each row, test pairs only. The band around the diagonal is one published
-    root mean square error wide to either side; a model blind to the pairs lies flat on zero.
+    One panel for each row, test pairs only, five beside each other. The band around the diagonal
+    is one published root mean square error wide to either side; a model blind to the pairs lies
+    flat on zero.
 
     Parameters
     ----------
@@ -79,8 +81,14 @@ def _draw(
     errors: Sequence[tuple[float, float]],
     quantity: str,
 ) -> Figure:
-    figure = Figure(figsize=(max(3.3 * len(table), 5.5), 3.9), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(table), sharex=True, sharey=True))
+    n_columns = min(len(table), _COLUMNS)
+    n_lines = -(-len(table) // n_columns)
+    size = (max(3.3 * n_columns, 5.5), 0.6 + 3.3 * n_lines)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(n_lines, n_columns, sharex=True, sharey=True, squeeze=False)
+    panels = grid.ravel()[: len(table)]
+    for unused in grid.ravel()[len(table) :]:
+        unused.remove()
     # means are drawn around their average, differences around zero; all panels alike
     center = data[0][0].mean() if quantity == "pair mean" else 0.0
     drawn = np.concatenate([np.concatenate(pair) - center for pair in data])
@@ -92,7 +100,8 @@ def _draw(
             f"{row.row}\nrelative error {error[0]:#.3g}  (published {error[1]:#.3g})", fontsize=9
         )
         axes.set_xlabel(f"{Path(row.labels).stem} {quantity}, eV")
-    panels[0].set_ylabel(f"predicted {quantity}, eV")
+    for first in grid[:, 0]:
+        first.set_ylabel(f"predicted {quantity}, eV")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     n_test = table[0].n_test_pairs
