@@ -14,8 +14,22 @@ SMALL = {
         "components": [40, 16],
     },
     "density_correlations": {"expansion": {"max_radial": 3, "max_angular": 2}},
+    "nice": {
+        "expansion": {"max_radial": 3, "max_angular": 2},
+        "max_nu": 4,
+        "components": 0.999,
+        "candidates": 60,
+    },
+    "autoencoder": {
+        "encoder": {"hidden": [32, 16], "latent": [12, 4]},
+        "decoder": [16, 16],
+        "targets": [20, 10],
+    },
     "deep_set": {"hidden": [32, 16], "head": [16]},
+    "head": {"hidden": [16]},
+    "train_autoencoder": {"epochs": 8, "batch_structures": 8},
     "train": {"epochs": 8, "batch_structures": 8},
+    "train_head": {"epochs": 8, "batch_structures": 8},
 }
 
 

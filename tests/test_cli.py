@@ -1,7 +1,10 @@
 """The command line, verb by verb: what it writes, and how it refuses."""
 
 import json
+import re
+import signal
 import sys
+import time
 from collections import namedtuple
 
 import h5py
@@ -16,10 +19,15 @@ from atomplete.cli import main
 from atomplete.data import read_structures, write_structures
 from atomplete.degenerate.families import generate
 from atomplete.models import load
+from atomplete.paper import ROWS
 from atomplete.representations import NAMED, ExpansionSpec, ThreeCenterSpec, build, split
 from atomplete.system import System
 
 Outcome = namedtuple("Outcome", "code out err")
+
+
+def words(text):
+    return set(re.findall(r"\w+", text))
 
 
 @pytest.fixture
@@ -96,6 +104,12 @@ def test_every_verb_has_an_example_in_its_help(atomplete, verb):
     assert f"atomplete {verb}" in " ".join(outcome.out.split())
 
 
+def test_help_names_every_representation(atomplete):
+    """Written out there: to derive it would load torch."""
+    help_of_featurize = atomplete("featurize", "--help").out
+    assert {*NAMED, "nice"} <= words(help_of_featurize)
+
+
 def test_generate(atomplete, tmp_path):
     outcome = atomplete("generate", "b8", "-n", 4, "-o", "new/b8.xyz")
     assert outcome == (0, "4 pairs of family b8 in new/b8.xyz\n", "")
@@ -146,7 +160,7 @@ def test_evaluate_without_labels(atomplete, table_folder, pairs):
 def test_reproduce(table_folder):
     run = table_folder / "run"
     table = json.loads((run / "table.json").read_text())
-    assert [row["row"] for row in table] == ["B_L", "B_NL", "D_L", "D_NL"]
+    assert [row["row"] for row in table] == list(ROWS)
     assert sum(table[0][f"n_{part}_pairs"] for part in ("train", "validation", "test")) == 24
     for name in ("parity.png", "difference.png", "run.json"):
         assert (run / name).stat().st_size > 0
@@ -154,16 +168,26 @@ def test_reproduce(table_folder):
 
 
 def test_reproduce_prints_the_table(atomplete, table_folder):
-    command = f"reproduce --labels {table_folder}/labels.xyz --rows D_L,B_L --seed 3 --pairs 24"
+    command = f"reproduce --labels {table_folder}/labels.xyz --rows D_L,B_L --seeds 3,4 --pairs 24"
     outcome = atomplete(
         *command.split(), "--config", table_folder / "run.yaml", "-o", "run", "--quiet"
     )
     assert outcome.code == 0
     assert outcome.err == ""
     lines = outcome.out.splitlines()
-    assert "seed 3" in lines[0]
+    assert "seeds 3, 4" in lines[0]
     assert [line.split()[:2] for line in lines[5:7]] == [["B_L", "TEL"], ["D_L", "-"]]
     assert lines[-1] == "table.json, parity.png, difference.png and run.json in run"
+
+
+def test_study(atomplete, table_folder):
+    command = f"study latent-size --labels {table_folder}/labels.xyz --pairs 24 --quiet -o run"
+    outcome = atomplete(*command.split(), "--config", table_folder / "run.yaml")
+    assert outcome.code == 0
+    assert outcome.err == ""
+    lines = outcome.out.splitlines()
+    assert [line.split()[0] for line in lines[1:8]] == ["8", "16", "32", "64", "128", "256", "512"]
+    assert lines[-1] == "latent_size.json in run"
 
 
 # featurize
@@ -279,6 +303,29 @@ def test_memory_in_units(atomplete, pairs, memory):
     outcome = atomplete("featurize", pairs, "--memory", memory, "-o", "f")
     assert outcome.code == 0
     assert outcome.err.splitlines()[0].endswith("at most 120 MB in memory")
+
+
+def test_nice_keeps_to_the_memory_and_says_what_it_has_kept(atomplete, refuses, pairs, tmp_path):
+    basis = {"max_radial": 2, "max_angular": 1}
+    spec = {"type": "nice", "expansion": basis, "max_nu": 3, "candidates": 20}
+    (tmp_path / "o.yaml").write_text(yaml.safe_dump({"representation": spec}))
+    command = ("featurize", pairs, "--config", "o.yaml", "-o", "f")
+    refuses(*command, "--memory", "150MB", says=["NICE to 6 environments", "0.15 GB allowed"])
+    outcome = atomplete(*command, "--memory", "200MB")
+    assert outcome.code == 0, outcome.err
+    kept, attributes = outcome.out.splitlines()[:-1], features_of(tmp_path / "f" / "features.h5")[1]
+    assert [line.split(":")[0] for line in kept] == [
+        "ν=2 λ=0 σ=+1", "ν=2 λ=1 σ=+1", "ν=2 λ=1 σ=-1", "ν=3 λ=0 σ=+1", "ν=3 λ=0 σ=-1"
+    ]  # fmt: skip
+    for line, stored in zip(kept, json.loads(attributes["kept"]), strict=True):
+        assert f"{stored['lost']:.1e} lost" in line
+        assert f"{stored['kept']:4d} kept" in line
+
+
+@pytest.mark.parametrize("options", [(), ("--representation", "power_spectrum")])
+def test_nothing_is_said_of_what_was_kept_where_all_was(atomplete, pairs, options):
+    outcome = atomplete("featurize", pairs, *options, "-o", "f")
+    assert outcome.out == "features of 6 structures in f/features.h5\n"
 
 
 def test_isolated_atoms_have_no_rows(atomplete, tmp_path):
@@ -468,6 +515,11 @@ def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
         ),
         (["featurize", "pairs.xyz", "-o", "f", "--dtype", "int8"], ["dtype", "int8"]),
         (["featurize", "pairs.xyz", "-o", "f", "--cutoff", "-1"], ["cutoff", "-1"]),
+        (["featurize", "pairs.xyz", "-o", "f", "--cutoff", "inf"], ["expansion.cutoff = inf"]),
+        (
+            ["featurize", "pairs.xyz", "-o", "f", "--components", "-1", "0"],
+            ["three_center: option components.0 = -1"],
+        ),
         (["featurize", "pairs.xyz", "-o", "f", "--memory", "0"], ["memory = '0'"]),
         (["featurize", "pairs.xyz", "-o", "f", "--memory", "4 GBit"], ["'4 GBit'", "like 4GB"]),
         (["featurize", "pairs.xyz", "-o", "f", "--memory", "90MB"], ["pairs.xyz, structure 0"]),
@@ -492,9 +544,12 @@ def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
         (["featurize", "pairs.xyz", "-o", "pairs.xyz/f"], ["pairs.xyz"]),
         (["generate", "b8", "-o", "pairs.xyz/x.xyz"], ["pairs.xyz"]),
         (
-            ["reproduce", "-o", "run", "--rows", "A_NL"],
-            ["row A_NL", "B_L, B_NL, D_L, D_NL"],
+            ["reproduce", "-o", "run", "--rows", "E_NL"],
+            ["row E_NL", "B_L, B_NL, C_L, C_NL, D_L, D_NL"],
         ),
+        (["reproduce", "-o", "run", "--seeds", "1,1"], ["seeds"]),
+        (["reproduce", "-o", "run", "--seeds", "one"], ["seeds"]),
+        (["study", "colours", "-o", "run"], ["colours"]),
         (["reproduce", "-o", "run", "--rows", ""], ["unknown row"]),
         (["reproduce", "-o", "run", "--pairs", "3"], ["pairs = 3"]),
         (["reproduce", "-o", "run", "--budget", "huge"], ["budget", "huge"]),
@@ -580,8 +635,25 @@ def test_interruption_is_not_a_traceback(atomplete, pairs, monkeypatch):
     outcome = atomplete("generate", "b8", "-o", "x.xyz")
     assert outcome.code == 130
     assert outcome.err.splitlines() == [
-        "atomplete: interrupted; the same command goes on from here"
+        "atomplete: interrupted; give the same command again to finish"
     ]
+
+
+def test_no_interruption_is_lost(atomplete, monkeypatch):
+    """Not even one that comes where Python may only print it."""
+
+    class Interrupted:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    def generate_pairs(*_):
+        Interrupted()
+        time.sleep(10)
+
+    monkeypatch.setattr("atomplete.degenerate.families.generate", generate_pairs)
+    hook = sys.unraisablehook
+    assert atomplete("generate", "b8", "-o", "x.xyz").code == 130
+    assert sys.unraisablehook is hook
 
 
 def test_a_missing_extra_is_named(refuses, pairs, monkeypatch):

@@ -103,6 +103,19 @@ def test_loss_of_pairs_by_hand():
     assert plain.item() == pytest.approx((0.25 + 1 + 1 + 1) / 4)
 
 
+def test_loss_of_vectors_is_the_sum_of_those_of_their_entries():
+    targets, predicted = torch.arange(8.0).view(4, 2), torch.ones(2, 2, 2)
+    groups = torch.tensor([[0, 1], [3, 2]])
+    whole = Objective(targets, 0.1, difference_spread=2.0).loss(predicted, groups)
+    entries = (
+        Objective(targets[:, k], 0.1, difference_spread=2.0).loss(predicted[..., k], groups)
+        for k in range(2)
+    )
+    assert whole.item() == pytest.approx(sum(entry.item() for entry in entries))
+    plain = Objective(targets, None, difference_spread=2.0).loss(predicted, groups)
+    assert plain.item() == pytest.approx(float((targets - 1).square().sum()) / 4)
+
+
 def test_loss_of_singles_is_the_mean_square():
     objective = Objective(torch.tensor([1.0, 2.0]), 0.1, difference_spread=0.5)
     loss = objective.loss(torch.tensor([[2.0], [4.0]]), torch.tensor([[0], [1]]))

@@ -3,10 +3,11 @@
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf, isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -16,9 +17,10 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from atomplete.errors import InputError
 from atomplete.files import atomic_write
-from atomplete.models import EnergyModel, RowTable
+from atomplete.models import RowTable
 from atomplete.models.checkpoint import read_tensors, write_tensors
 from atomplete.progress import progress_of
+from atomplete.representations import Features
 from atomplete.versions import versions
 
 #: Seconds between checkpoints: what a kill costs at the most, beside the epoch at hand.
@@ -50,6 +52,24 @@ class TrainSpec(BaseModel):
     dtype: Literal["float32", "float64"] = "float32"
 
 
+class Trainable(Protocol):
+    """What can be trained: a network, in units of its own."""
+
+    @property
+    def spec(self) -> BaseModel:
+        """What names it in a checkpoint."""
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The network."""
+
+    def __call__(self, features: Features, n_structures: int) -> Float[Tensor, "structure *target"]:
+        """Predictions in these units, (structure,) or (structure, target)."""
+
+    def relative(self, targets: Tensor, features: Features) -> Float[Tensor, "structure *target"]:
+        """Targets in the same units."""
+
+
 @dataclass(frozen=True)
 class Objective:
     """Squared errors of groups of structures: pairs, or singles.
@@ -57,7 +77,8 @@ class Objective:
     Attributes
     ----------
     targets
-        (structure,) energies relative to the references, in units of the model's scale.
+        (structure,) or (structure, target), in the model's units; squares are summed over the
+        targets of a structure.
     difference_weight
         As in ``TrainSpec``; ignored for groups of one.
     difference_spread
@@ -70,25 +91,29 @@ class Objective:
     tensor(0.1000)
     """
 
-    targets: Float[Tensor, " structure"]
+    targets: Float[Tensor, "structure *target"]
     difference_weight: float | None
     difference_spread: float
 
     def loss(
-        self, predicted: Float[Tensor, "group member"], groups: Int[Tensor, "group member"]
+        self, predicted: Float[Tensor, "group member *target"], groups: Int[Tensor, "group member"]
     ) -> Float[Tensor, ""]:
         """Mean over groups of the squared errors."""
-        error = predicted - self.targets[groups]
+        error = (predicted - self.targets[groups]).reshape(*groups.shape, -1)
         if self.difference_weight is None or groups.shape[1] == 1:
-            return error.square().mean()
+            return _mean_square(error.flatten(0, 1))
         difference = (error[:, 0] - error[:, 1]) / self.difference_spread
-        return error.mean(1).square().mean() + self.difference_weight * difference.square().mean()
+        return _mean_square(error.mean(1)) + self.difference_weight * _mean_square(difference)
+
+
+def _mean_square(error: Float[Tensor, "row target"]) -> Float[Tensor, ""]:
+    return error.square().sum(1).mean()
 
 
 def train(
-    model: EnergyModel,
+    model: Trainable,
     table: RowTable,
-    energies: Float[Tensor, " structure"],
+    targets: Float[Tensor, "structure *target"],
     train_groups: Int[Tensor, "train member"],
     validation_groups: Int[Tensor, "validation member"],
     spec: TrainSpec,
@@ -97,7 +122,7 @@ def train(
     seed: int,
     progress: bool = True,
 ) -> None:
-    """Train the model of an ``EnergyModel`` on features computed before; it ends at its best.
+    """Train an energy model or an autoencoder on features computed before; it ends at its best.
 
     The state with the smallest validation loss is kept. A checkpoint in ``folder`` is resumed
     if options, seed, data and versions are the same; the result is that of a run without a break.
@@ -108,8 +133,8 @@ def train(
         The model, normalised on the training data.
     table
         Features of all structures, in the dtype to train in.
-    energies
-        (structure,), eV.
+    targets
+        (structure,) energies in eV, or (structure, target) features of one centre in each.
     train_groups, validation_groups
         Structures of each group: pairs, or singles.
     spec
@@ -124,39 +149,75 @@ def train(
     Raises
     ------
     InputError
-        For an energy that is not finite, and if the loss becomes so.
+        For a target that is not finite, and if the loss becomes so.
     """
-    _check_finite(energies, train_groups, validation_groups)
+    _check_finite(targets, train_groups, validation_groups)
     learner = model.model.to(table.features.values.dtype)
-    objective = _objective(model, table, energies, train_groups, spec)
-    batch_groups = max(1, spec.batch_structures // train_groups.shape[1])
-    optimizer = torch.optim.Adam(learner.parameters(), lr=spec.learning_rate, betas=(0.9, 0.99))
-    schedule = _schedule(optimizer, spec, ceil(len(train_groups) / batch_groups))
+    objective = _objective(model, table, targets, train_groups, spec)
 
-    def batch_loss(groups: Tensor) -> Tensor:
+    def loss(groups: Tensor) -> Tensor:
         structures, position = groups.unique(return_inverse=True)
         predicted = model(table.batch(structures), len(structures))
         return objective.loss(predicted[position], groups)
 
-    data = (table.features.values, energies, train_groups, validation_groups)
-    identity = _identity(model, spec, seed, data)
-    run = _Run.open(folder, identity)
+    minimise(
+        learner,
+        loss,
+        train_groups,
+        validation_groups,
+        spec,
+        folder,
+        depends_on=(model.spec, table.features.values, targets),
+        seed=seed,
+        progress=progress,
+    )
+
+
+def minimise(
+    learner: torch.nn.Module,
+    loss: Callable[[Int[Tensor, "group member"]], Float[Tensor, ""]],
+    train_groups: Int[Tensor, "train member"],
+    validation_groups: Int[Tensor, "validation member"],
+    spec: TrainSpec,
+    folder: Path,
+    *,
+    depends_on: tuple[BaseModel | Tensor, ...],
+    seed: int,
+    progress: bool = True,
+) -> None:
+    """The loop of ``train`` for any loss of a batch of groups, a mean over them.
+
+    Parameters
+    ----------
+    learner
+        What is trained, in the dtype to train in; it ends at its best, in double precision.
+    loss
+        From the groups of a batch.
+    train_groups, validation_groups, spec, folder, seed, progress
+        As in ``train``.
+    depends_on
+        What the loss depends on beside these: a checkpoint is resumed only if all is the same.
+    """
+    batch_groups = max(1, spec.batch_structures // train_groups.shape[1])
+    optimizer = torch.optim.Adam(learner.parameters(), lr=spec.learning_rate, betas=(0.9, 0.99))
+    schedule = _schedule(optimizer, spec, ceil(len(train_groups) / batch_groups))
+    run = _Run.open(folder, _identity(spec, seed, (*depends_on, train_groups, validation_groups)))
     run.restore(learner=learner, optimizer=optimizer, schedule=schedule)
     with progress_of(f"{folder.name} epochs", spec.epochs - run.epoch, progress) as step:
         for epoch in range(run.epoch, spec.epochs):
             shuffle = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
             total = 0.0
             for batch in torch.randperm(len(train_groups), generator=shuffle).split(batch_groups):
-                loss = batch_loss(train_groups[batch])
+                batch_loss = loss(train_groups[batch])
                 optimizer.zero_grad()
-                loss.backward()
+                batch_loss.backward()
                 optimizer.step()
                 if isinstance(schedule, OneCycleLR):
                     schedule.step()
-                total += loss.item() * len(batch)
+                total += batch_loss.item() * len(batch)
             with torch.no_grad():
                 parts = validation_groups.split(4 * batch_groups)
-                validation = sum(batch_loss(part).item() * len(part) for part in parts)
+                validation = sum(loss(part).item() * len(part) for part in parts)
             losses = total / len(train_groups), validation / len(validation_groups)
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(losses[1])
@@ -228,22 +289,26 @@ class _Run:
         self._saved = time.monotonic()
 
 
-def _check_finite(energies: Tensor, *groups: Tensor) -> None:
+def _check_finite(targets: Tensor, *groups: Tensor) -> None:
+    finite = targets.reshape(len(targets), -1).isfinite().all(1)
     for structures in groups:
-        bad = structures[~energies[structures].isfinite()]
+        bad = structures[~finite[structures]]
         if len(bad):
-            raise InputError(f"the energy of structure {bad[0]} is {energies[bad[0]]}")
+            what = f"energy of structure {bad[0]} is {targets[bad[0]]}"
+            if targets.ndim > 1:
+                what = f"features of structure {bad[0]} are not finite"
+            raise InputError(f"the {what}")
 
 
 def _objective(
-    model: EnergyModel, table: RowTable, energies: Tensor, groups: Tensor, spec: TrainSpec
+    model: Trainable, table: RowTable, targets: Tensor, groups: Tensor, spec: TrainSpec
 ) -> Objective:
-    reference = model.composition(table.features, table.n_structures) @ model.reference
-    targets = (energies - reference) / model.scale
+    relative = model.relative(targets, table.features)
     spread = 1.0
     if groups.shape[1] == 2:
-        spread = max((targets[groups[:, 0]] - targets[groups[:, 1]]).std().item(), 1e-12)
-    return Objective(targets.to(table.features.values.dtype), spec.difference_weight, spread)
+        difference = (relative[groups[:, 0]] - relative[groups[:, 1]]).reshape(len(groups), -1)
+        spread = max(difference.var(0).sum().sqrt().item(), 1e-12)
+    return Objective(relative.to(table.features.values.dtype), spec.difference_weight, spread)
 
 
 def _schedule(
@@ -258,9 +323,10 @@ def _schedule(
     )  # fmt: skip
 
 
-def _identity(model: EnergyModel, spec: TrainSpec, seed: int, data: tuple[Tensor, ...]) -> str:
+def _identity(spec: TrainSpec, seed: int, depends_on: tuple[BaseModel | Tensor, ...]) -> str:
     """What a checkpoint must share with a run to be resumed by it."""
-    digest = hashlib.sha256(f"{model.spec!r} {spec!r} {seed} {versions()}".encode())
-    for tensor in data:
-        digest.update(tensor.contiguous().numpy().data)
+    digest = hashlib.sha256(f"{spec!r} {seed} {versions()}".encode())
+    for part in depends_on:
+        data = part.contiguous().numpy().data if isinstance(part, Tensor) else repr(part).encode()
+        digest.update(data)
     return digest.hexdigest()

@@ -87,6 +87,32 @@ def test_energies_outside_training_and_validation_are_not_used(structures, featu
         assert torch.equal(value, same.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("weight", [0.01, 1.0, 100.0])
+def test_differences_of_pairs_are_weighed(structures, features, weight):
+    """The fit of references comes first; no perturbation of the weights lowers the loss then."""
+    energies, _ = linear_target(structures, features)
+    energies = energies + torch.from_numpy(np.random.default_rng(1).normal(size=50))
+    pairs = TRAIN.view(-1, 2)
+    model = EnergyModel(spec_of(FEW))
+    model.fit_linear(features, energies, pairs, pairs, weight)
+    inputs = per_structure(features, features.values).numpy()
+    counts = composition(structures).numpy()
+
+    def without_composition(values):
+        fitted = TRAIN.numpy()
+        return values - counts @ np.linalg.lstsq(counts[fitted], values[fitted], rcond=None)[0]
+
+    x, y = without_composition(inputs), without_composition(energies.numpy())
+    plus, minus = pairs.numpy().T
+    # the scale of energies is their standard deviation, that of differences their own
+    ratio = np.sqrt(weight) * y[TRAIN].std(ddof=1) / (y[plus] - y[minus]).std(ddof=1)
+    a = np.vstack([(x[plus] + x[minus]) / 2, ratio * (x[plus] - x[minus])])
+    b = np.hstack([(y[plus] + y[minus]) / 2, ratio * (y[plus] - y[minus])])
+    expected = x @ np.linalg.lstsq(a, b, rcond=None)[0]
+    predicted = model.energies(features, 50).numpy()
+    np.testing.assert_allclose(without_composition(predicted), expected, rtol=0, atol=1e-6)
+
+
 def test_pseudoscalars_enter_under_so3_only(structures):
     mirrored = [atoms.copy() for atoms in structures[:25]]
     for atoms in mirrored:

@@ -53,6 +53,21 @@ def kill_when(process, reached):
         process.wait()
 
 
+def test_killed_while_it_trains_an_encoder(script, tmp_path):
+    labels = write_labelled(tmp_path / "labels.xyz", 32)
+    epochs = 60
+    settings = SMALL | {"train_autoencoder": {"epochs": epochs, "batch_structures": 8}}
+    options = {"pairs": 32, "labels": str(labels), "rows": ["A_NL"], "settings": settings}
+    undisturbed = finish(options, tmp_path / "undisturbed")
+    folder = tmp_path / "killed"
+    log = folder / "A_NL_rho" / "log.jsonl"
+    kill_when(start(script, options, folder), lambda: lines_of(log) >= 5)
+    before = log.read_text()
+    assert 5 <= lines_of(log) < epochs
+    assert finish(options, folder) == undisturbed
+    assert log.read_text().startswith(before)
+
+
 def lines_of(path):
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
@@ -89,18 +104,18 @@ def test_killed_while_it_trains(script, tmp_path):
     options = {
         "pairs": 32,
         "labels": str(labels),
-        "rows": ["B_L", "B_NL", "D_NL"],
+        "rows": ["A_NL_rho", "B_L", "B_NL", "D_NL"],
         "settings": settings,
     }
     undisturbed = finish(options, tmp_path / "undisturbed")
 
     folder = tmp_path / "killed"
-    # the linear row is done, one trained row is done, the other is on its way
+    # the linear row is done, two trained rows are done, the third is on its way
     log = folder / "D_NL" / "log.jsonl"
     kill_when(start(script, options, folder), lambda: lines_of(log) >= 5)
     epochs_before = log.read_text()
     assert 5 <= lines_of(log) < epochs
-    done = [folder / row / "result.json" for row in ("B_L", "B_NL")]
+    done = [folder / row / "result.json" for row in ("A_NL_rho", "B_L", "B_NL")]
     finished = [path.stat().st_mtime_ns for path in done]
     assert not (folder / "D_NL" / "result.json").exists()
     assert not (folder / "table.json").exists()

@@ -10,9 +10,10 @@ from labelled_pairs import SMALL, embedding_energy, labelled, write_labelled
 
 from atomplete.data import write_structures
 from atomplete.errors import InputError
-from atomplete.models import load
+from atomplete.models import load, load_latent
 from atomplete.paper import ROWS, ReproduceOptions, reproduce
 from atomplete.paper.data import LabelledPairs
+from atomplete.system import System
 
 N_PAIRS = 32
 FIELDS = {
@@ -25,9 +26,13 @@ FIELDS = {
     "n_train_pairs",
     "n_test_pairs",
     "labels",
-    "seed",
+    "seeds",
+    "mean_error_spread",
+    "difference_error_spread",
+    "target",
     "seconds",
 }
+ENERGIES = [name for name, row in ROWS.items() if row.target == "energy"]
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,11 @@ def predictions(folder, row):
     return *numbers, np.array([line["part"] for line in lines])
 
 
+def read(path):
+    """A row's model, or the latent of one that predicts features."""
+    return (load_latent if path.parent.name.endswith("rho") else load)(path)
+
+
 def files_of(folder):
     return {
         path.relative_to(folder): path.stat().st_mtime_ns
@@ -92,8 +102,8 @@ def files_of(folder):
 def test_table_json(finished, labels):
     _, folder, rows = finished
     table = table_of(folder)
-    assert [row["row"] for row in table] == ["B_L", "B_NL", "D_L", "D_NL"]
-    assert table == [row.model_dump() for row in rows]
+    assert [row["row"] for row in table] == list(ROWS)
+    assert table == [row.model_dump(mode="json") for row in rows]
     for row in table:
         assert row.keys() >= FIELDS
         published = ROWS[row["row"]]
@@ -102,7 +112,9 @@ def test_table_json(finished, labels):
         assert row["published_difference_error"] == published.published_difference_error
         assert (row["n_train_pairs"], row["n_validation_pairs"], row["n_test_pairs"]) == (25, 3, 4)
         assert row["labels"] == str(labels)
-        assert row["seed"] == 0
+        assert row["seeds"] == [0]
+        assert row["mean_error_spread"] is row["difference_error_spread"] is None
+        assert row["target"] == published.target
         assert row["seconds"] >= 0
         assert 0 < row["mean_error"] < 10
 
@@ -123,7 +135,7 @@ def test_no_temporary_file_is_left(finished):
     assert not [path for path in files_of(folder) if ".tmp" in path.name]
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", ENERGIES)
 def test_errors_in_the_table_follow_from_the_predictions(finished, row):
     _, folder, _ = finished
     reference, predicted, part = predictions(folder, row)
@@ -137,7 +149,7 @@ def test_errors_in_the_table_follow_from_the_predictions(finished, row):
         assert entry[f"{prefix}difference_error"] == pytest.approx(difference, rel=1e-6)
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", ENERGIES)
 def test_the_saved_model_makes_the_predictions(finished, labels, row):
     _, folder, _ = finished
     data = LabelledPairs.read(labels, 32, seed=0)
@@ -150,7 +162,7 @@ def test_the_saved_model_makes_the_predictions(finished, labels, row):
 # blindness
 
 
-@pytest.mark.parametrize("row", ["B_L", "D_L", "D_NL"])
+@pytest.mark.parametrize("row", ["A_L", "B_L", "D_L", "D_NL"])
 def test_these_rows_cannot_tell_the_members_of_any_pair_apart(finished, labels, row):
     _, folder, _ = finished
     data = LabelledPairs.read(labels, 32, seed=0)
@@ -161,11 +173,36 @@ def test_these_rows_cannot_tell_the_members_of_any_pair_apart(finished, labels, 
     assert np.abs(predicted[:, 0] - predicted[:, 1]).max() < 1e-5
 
 
-def test_this_row_can(finished):
+@pytest.mark.parametrize("row", ["A_NL", "B_NL", "C_L"])
+def test_these_rows_can(finished, row):
     _, folder, _ = finished
-    _, predicted, _ = predictions(folder, "B_NL")
+    _, predicted, _ = predictions(folder, row)
     difference = np.abs(predicted[:, 0] - predicted[:, 1])
     assert np.median(difference) > 1e-4  # the blind rows: below 1e-6
+
+
+def test_a_linear_latent_is_blind_and_one_of_a_deep_set_is_not(finished, labels):
+    _, folder, _ = finished
+    system = System.from_atoms(LabelledPairs.read(labels, 32, seed=0).structures, 2.0)
+    differences = {
+        row: load_latent(folder / row / "model.pt")(system).values.view(32, 2, -1).diff(dim=1).abs()
+        for row in ("A_L_rho", "A_NL_rho")
+    }
+    assert differences["A_L_rho"].max() < 1e-10
+    assert differences["A_NL_rho"].amax((1, 2)).median() > 1e-4
+
+
+@pytest.mark.parametrize("row", ENERGIES)
+def test_no_energy_changes_in_a_mirror(finished, labels, row):
+    _, folder, _ = finished
+    structures = LabelledPairs.read(labels, 32, seed=0).structures
+    normal = np.array([0.36, 0.48, 0.8])
+    mirrored = [atoms.copy() for atoms in structures]
+    for atoms in mirrored:
+        atoms.positions -= 2 * np.outer(atoms.positions @ normal, normal)
+    model = load(folder / row / "model.pt")
+    change = model.predict(mirrored) - model.predict(structures)
+    assert change.abs().max() < 1e-10
 
 
 # what the numbers depend on
@@ -179,10 +216,36 @@ def test_the_same_seed_gives_the_same_table_in_another_folder(finished, options_
 
 def test_another_seed_gives_another_table(finished, options_of, tmp_path):
     _, folder, _ = finished
-    reproduce(options_of(seed=1), tmp_path, progress=False)
+    reproduce(options_of(seeds=(1,)), tmp_path, progress=False)
     for other, row in zip(table_of(tmp_path), table_of(folder), strict=True):
-        assert other["seed"] == 1
+        assert other["seeds"] == [1]
         assert other["validation_mean_error"] != row["validation_mean_error"]
+
+
+def test_several_seeds_make_means_and_spreads(finished, options_of, tmp_path):
+    rows = ("A_NL", "D_L")
+    first, other = tmp_path / "0, 1", tmp_path / "1"
+    table = reproduce(options_of(seeds=(0, 1), rows=rows), first, progress=False)
+    alone = reproduce(options_of(seeds=(1,), rows=rows), other, progress=False)
+    for row, with_one in zip(table, alone, strict=True):
+        with_zero = next(found for found in finished[2] if found.row == row.row)
+        assert row.seeds == (0, 1)
+        for name in ("mean_error", "difference_error"):
+            errors = [getattr(found, name) for found in (with_zero, with_one)]
+            assert getattr(row, name) == pytest.approx(np.mean(errors))
+            assert getattr(row, f"{name}_spread") == pytest.approx(np.std(errors, ddof=1))
+        assert (first / row.row / "predictions.csv").read_text() == (
+            finished[1] / row.row / "predictions.csv"
+        ).read_text()
+        assert (first / row.row / "seed-1" / "predictions.csv").read_text() == (
+            other / row.row / "predictions.csv"
+        ).read_text()
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 1), (-1,)])
+def test_seeds_that_make_no_sense(options_of, seeds):
+    with pytest.raises(ValueError, match="seeds"):
+        options_of(seeds=seeds)
 
 
 def test_test_pairs_enter_no_weight(finished, options_of, tmp_path):
@@ -196,10 +259,11 @@ def test_test_pairs_enter_no_weight(finished, options_of, tmp_path):
     options = options_of(labels=str(tmp_path / "spoiled.xyz"))
     reproduce(options, tmp_path / "run", progress=False)
     for row, spoiled in zip(table_of(folder), table_of(tmp_path / "run"), strict=True):
-        assert spoiled["mean_error"] != row["mean_error"]  # the energies are others
+        changed = spoiled["mean_error"] != row["mean_error"]
+        assert changed == (row["target"] == "energy")  # the energies are others
         assert spoiled["validation_mean_error"] == row["validation_mean_error"]
-        state = load(folder / row["row"] / "model.pt").state_dict()
-        for name, value in load(tmp_path / "run" / row["row"] / "model.pt").state_dict().items():
+        state = read(folder / row["row"] / "model.pt").state_dict()
+        for name, value in read(tmp_path / "run" / row["row"] / "model.pt").state_dict().items():
             assert torch.equal(value, state[name]), f"{row['row']}: {name}"
 
 
@@ -215,8 +279,8 @@ def test_test_structures_enter_no_weight(finished, options_of, tmp_path):
     options = options_of(labels=str(tmp_path / "moved.xyz"))
     reproduce(options, tmp_path / "run", progress=False)
     for row in ROWS:
-        state = load(folder / row / "model.pt").state_dict()
-        for name, value in load(tmp_path / "run" / row / "model.pt").state_dict().items():
+        state = read(folder / row / "model.pt").state_dict()
+        for name, value in read(tmp_path / "run" / row / "model.pt").state_dict().items():
             torch.testing.assert_close(value, state[name], rtol=1e-9, atol=1e-9)
 
 
@@ -226,10 +290,8 @@ def test_test_structures_enter_no_weight(finished, options_of, tmp_path):
 def test_a_second_call_does_nothing_again(options_of, tmp_path, monkeypatch):
     first = reproduce(options_of(), tmp_path, progress=False)
     before = files_of(tmp_path)
-    for work in ("train", "build"):
-        monkeypatch.setattr(
-            f"atomplete.paper.experiment.{work}", lambda *_, **__: pytest.fail("done again")
-        )
+    for work in ("seed_run.train", "inputs.build"):
+        monkeypatch.setattr(f"atomplete.paper.{work}", lambda *_, **__: pytest.fail("done again"))
     assert reproduce(options_of(), tmp_path, progress=False) == first  # `seconds` as well
     after = files_of(tmp_path)
     changed = {path.name for path in before if after[path] != before[path]}
@@ -244,7 +306,7 @@ def test_changed_options_fill_the_row_anew(options_of, tmp_path):
     assert reproduce(options, tmp_path, progress=False) != first
     assert len((tmp_path / "D_NL" / "log.jsonl").read_text().splitlines()) == 9
     fresh = reproduce(options, tmp_path / "fresh", progress=False)
-    assert_same_table(table_of(tmp_path), [row.model_dump() for row in fresh])
+    assert_same_table(table_of(tmp_path), [row.model_dump(mode="json") for row in fresh])
 
 
 def test_an_unreadable_result_is_computed_again(options_of, tmp_path):
@@ -302,7 +364,7 @@ def assert_refused(options, folder, message):
 
 
 def test_an_unknown_row(options_of, tmp_path):
-    assert_refused(options_of(rows=("B_L", "A_NL")), tmp_path / "run", "unknown row A_NL; known")
+    assert_refused(options_of(rows=("B_L", "E_NL")), tmp_path / "run", "unknown row E_NL; known")
 
 
 def test_a_setting_that_does_not_exist(options_of, tmp_path):

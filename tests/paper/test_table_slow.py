@@ -12,16 +12,15 @@ from atomplete.paper.data import LabelledPairs
 pytestmark = pytest.mark.slow
 
 N_PAIRS = 600
-BLIND = ("B_L", "D_L", "D_NL")
+EPOCHS = {name: {"epochs": 8} for name in ("train", "train_autoencoder", "train_head")}
+BLIND = ("A_L", "B_L", "D_L", "D_NL")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     pytest.importorskip("tblite")
     folder = tmp_path_factory.mktemp("run")
-    options = ReproduceOptions(
-        pairs=N_PAIRS, budget="standard", settings={"train": {"epochs": 8}}, workers=2
-    )
+    options = ReproduceOptions(pairs=N_PAIRS, budget="standard", settings=EPOCHS, workers=2)
     table = reproduce(options, folder, progress=False)
     return folder, {row.row: row for row in table}
 
@@ -42,6 +41,15 @@ def test_a_blind_row_makes_the_error_of_predicting_no_difference(run, test_diffe
     exact = np.sqrt(np.mean(test_differences**2)) / np.std(test_differences)
     assert error == pytest.approx(exact, abs=1e-4)
     assert error == pytest.approx(1.0, abs=0.03)
+
+
+def test_a_linear_latent_cannot_tell_the_features_of_a_pair_apart(run):
+    assert run[1]["A_L_rho"].difference_error == pytest.approx(1.0, abs=0.03)
+
+
+def test_a_latent_of_a_deep_set_holds_part_of_the_difference(run):
+    assert run[1]["A_NL_rho"].difference_error < 0.8
+    assert run[1]["A_NL_rho"].validation_difference_error < 0.8
 
 
 def test_the_three_center_deep_set_sees_the_difference(run):

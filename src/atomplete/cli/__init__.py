@@ -9,14 +9,26 @@ from typing import Any
 
 import typer
 
-from atomplete.cli import label, models, structures
+from atomplete.cli import audit, label, models, report, search, structures
 from atomplete.cli.app import app, heeding_interrupts
 from atomplete.errors import InputError, MissingExtraError
 
-__all__ = ["app", "label", "models", "structures"]  # importing them registers their verbs
+__all__ = [
+    "app",
+    "audit",
+    "label",
+    "models",
+    "report",
+    "search",
+    "structures",
+]  # importing them registers their verbs
 
 # in the order of use, which is that of --help
-_VERBS = ("generate", "label", "featurize", "evaluate", "reproduce")
+_VERBS = (
+    *("generate", "label", "featurize", "evaluate"),
+    *("audit", "resolve", "search", "subsets"),
+    *("reproduce", "study", "report"),
+)
 app.registered_commands.sort(key=lambda verb: _VERBS.index(getattr(verb.callback, "__name__", "")))
 
 #: What typer raises for a wrong command line: the parent of its public exception.

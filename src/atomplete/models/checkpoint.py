@@ -3,20 +3,25 @@
 import json
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from atomplete.errors import InputError
 from atomplete.files import atomic_write
-from atomplete.models.energy import EnergyModel, EnergyModelSpec
+from atomplete.models.energy import EnergyModel, EnergyModelSpec, describe
+from atomplete.models.latent import Latent, LatentSpec
 
-_FORMAT = "atomplete model 1"
+_MODEL, _LATENT = "atomplete model 1", "atomplete latent 1"
+
+Saved = TypeVar("Saved", EnergyModel, Latent)
 
 
-def save(path: Path | str, model: EnergyModel) -> None:
-    """Write a model to one file, which takes the place of an older one only when complete.
+def save(path: Path | str, model: EnergyModel | Latent) -> None:
+    """Write a model, or a trained latent, to one file; an older one stays until it is complete.
 
     Examples
     --------
@@ -31,8 +36,8 @@ def save(path: Path | str, model: EnergyModel) -> None:
     ...     load(f"{folder}/model.pt").spec == spec
     True
     """
-    spec = model.spec.model_dump_json()
-    write_tensors(path, {"format": _FORMAT, "spec": spec, "state": model.state_dict()})
+    kind, spec = _LATENT if isinstance(model, Latent) else _MODEL, model.spec.model_dump_json()
+    write_tensors(path, {"format": kind, "spec": spec, "state": model.state_dict()})
 
 
 def load(path: Path | str) -> EnergyModel:
@@ -49,17 +54,48 @@ def load(path: Path | str) -> EnergyModel:
     Traceback (most recent call last):
     atomplete.errors.InputError: absent.pt: no such file
     """
+    return _read(path, _MODEL, _energy_model)
+
+
+def load_latent(path: Path | str) -> Latent:
+    """Read a latent that ``save`` wrote, as ``load`` reads a model.
+
+    Examples
+    --------
+    >>> load_latent("absent.pt")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: absent.pt: no such file
+    """
+    return _read(path, _LATENT, _latent)
+
+
+def _energy_model(plain: Any, state: dict[str, Tensor]) -> EnergyModel:
+    spec, prefix = EnergyModelSpec.model_validate(plain), "representation."
+    representation = describe(spec.representation)
+    # first, because the number of features may be what a fit has found
+    representation.load_state_dict(
+        {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+    )
+    model = EnergyModel(spec, representation=representation)
+    model.load_state_dict(state)
+    return model
+
+
+def _latent(plain: Any, state: dict[str, Tensor]) -> Latent:
+    latent = Latent(LatentSpec.model_validate(plain))
+    latent.load_state_dict(state)
+    return latent
+
+
+def _read(path: Path | str, kind: str, restore: Callable[[Any, dict[str, Tensor]], Saved]) -> Saved:
     content = read_tensors(path)
-    if content.get("format") != _FORMAT:
-        raise InputError(f"{path}: not an atomplete model")
+    if content.get("format") != kind:
+        raise InputError(f"{path}: not an {kind[:-2]}")
     try:
-        spec = EnergyModelSpec.model_validate(json.loads(content["spec"]))
-        model = EnergyModel(spec)
-        model.load_state_dict(content["state"])
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        return restore(json.loads(content["spec"]), content["state"])
+    except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"{path}: a model that this version cannot read ({first})") from error
-    return model
 
 
 def write_tensors(path: Path | str, content: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from atomplete.models.row_sum import RowSum, initialise
 from atomplete.representations import Features
 
 
@@ -33,7 +34,7 @@ class DeepSetSpec(BaseModel):
     )
 
 
-class DeepSet(nn.Module):
+class DeepSet(RowSum):
     """xi~_i = Σ_rows w psi(x) / n, E_i = head(xi~_i): an energy of each centre.
 
     The rows' weights w vanish with a tagged neighbour at the cutoff; n is a constant. Under
@@ -62,27 +63,13 @@ class DeepSet(nn.Module):
     def __init__(
         self, spec: DeepSetSpec, n_even: int, n_odd: int, generator: torch.Generator
     ) -> None:
-        super().__init__()
+        super().__init__(spec.hidden, spec.group_norm, n_even, n_odd, generator)
         self.spec = spec
-        self.n_even, self.n_odd = n_even, n_odd
-        first = spec.hidden[0]
-        self.even = nn.Linear(n_even, first)
-        self.odd = nn.Linear(n_odd, first, bias=False) if n_odd else None
-        self.psi = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(spec.hidden))
-        self.norms = nn.ModuleList(
-            nn.GroupNorm(spec.group_norm, width) if spec.group_norm else nn.Identity()
-            for width in spec.hidden
-        )
         widths = (spec.hidden[-1], *spec.head, 1)
-        self.head = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        #: Average number of rows of a centre: keeps xi~ of order one at any coordination.
-        self.rows_per_center: Tensor
-        self.register_buffer("rows_per_center", torch.ones(()))
-        layers = (self.even, self.odd, *self.psi, *self.head)
-        for layer in filter(None, layers):
-            bound = max(layer.in_features, 1) ** -0.5
-            for parameter in layer.parameters():
-                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        head = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        for layer in head:
+            initialise(layer, generator)
+        self.head = nn.ModuleList(head)
 
     def __repr__(self) -> str:
         arrow = " → ".join
@@ -101,28 +88,21 @@ class DeepSet(nn.Module):
     def latent(self, features: Features) -> Float[Tensor, "center latent"]:
         """xi~_i, (center, latent): zero for a centre without rows."""
         features = features.to(self.even.weight.dtype)
-        odd = None if self.odd is None else self.odd(features.odd)
-        return self._sum(self.even(features.even), odd, features)
+        return self._latent(*self.first(features), features)
 
-    def _sum(
+    def _latent(
         self,
         even: Float[Tensor, "row hidden"],
         odd: Float[Tensor, "row hidden"] | None,
         rows: Features,
     ) -> Float[Tensor, "center latent"]:
         """xi~_i, from what the first layer makes of the features of both parities."""
-        branches = [even]
-        if odd is not None:
-            branches = [even + odd, even - odd] if self.spec.group == "O3" else [even + odd]
-        total: Tensor | float = 0.0
-        for hidden in branches:
-            row = nn.functional.silu(self.norms[0](hidden))
-            for layer, norm in zip(self.psi, self.norms[1:], strict=True):
-                row = nn.functional.silu(norm(layer(row)))
-            total = total + row
-        weighted = total * (rows.weight / (len(branches) * self.rows_per_center))[:, None]
-        zero = weighted.new_zeros(len(rows.center_structure), weighted.shape[1])
-        return zero.index_add(0, rows.center_of_row, weighted)
+        if odd is None:
+            return self.one(even, rows)
+        if self.spec.group == "SO3":
+            return self.one(even + odd, rows)
+        plain, mirrored = self.both(even, odd, rows)
+        return (plain + mirrored) / 2
 
     def forward(self, features: Features) -> Float[Tensor, " center"]:
         """E_i of each centre, in the model's own scale."""
@@ -132,7 +112,7 @@ class DeepSet(nn.Module):
         """E_i of each centre, where ``rows`` are the features times ``first_layer``."""
         rows = rows.to(self.even.weight.dtype)
         odd = None if self.odd is None else rows.odd
-        return self._energy(self._sum(rows.even + self.even.bias, odd, rows))
+        return self._energy(self._latent(rows.even + self.even.bias, odd, rows))
 
     def _energy(self, hidden: Float[Tensor, "center latent"]) -> Float[Tensor, " center"]:
         for layer in self.head[:-1]:

@@ -1,7 +1,6 @@
 """The energy of a structure: a representation, a model of its rows, and reference energies."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import ase
@@ -11,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from atomplete.errors import InputError
+from atomplete.models.autoencoder import scaled
 from atomplete.models.deep_set import DeepSet, DeepSetSpec
+from atomplete.models.latent import Latent, LatentSpec
 from atomplete.models.linear import Linear, LinearSpec, fit_ridge
 from atomplete.representations import (
     Features,
@@ -39,7 +40,7 @@ class EnergyModelSpec(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    representation: RepresentationSpec
+    representation: RepresentationSpec | LatentSpec = Field(discriminator="type")
     model: ModelSpec
     species: tuple[int, ...] = Field(min_length=1, description="atomic numbers of centres")
     centers: Centers = Field(default="auto", description="which atoms carry the energy")
@@ -54,6 +55,8 @@ class EnergyModel(nn.Module):
         Representation, model and species.
     seed
         Of the initial weights.
+    representation
+        A fitted one of that spec; a fit may find fewer features than the spec allows.
 
     Examples
     --------
@@ -66,10 +69,15 @@ class EnergyModel(nn.Module):
     torch.Size([1])
     """
 
-    def __init__(self, spec: EnergyModelSpec, seed: int = 0) -> None:
+    def __init__(
+        self,
+        spec: EnergyModelSpec,
+        seed: int = 0,
+        representation: Representation | Latent | None = None,
+    ) -> None:
         super().__init__()
         self.spec = spec
-        self.representation = build(spec.representation)
+        self.representation = representation or describe(spec.representation)
         n_odd = int((self.representation.parity < 0).sum())
         n_even = len(self.representation.parity) - n_odd
         self.model: DeepSet | Linear
@@ -88,11 +96,14 @@ class EnergyModel(nn.Module):
 
     def forward(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:
         """Energies in units of ``scale`` and relative to the references, (structure,)."""
-        return _summed(self.model(self._scaled(features)), features, n_structures)
+        return _summed(self.model(scaled(features, self.feature_scale)), features, n_structures)
 
-    def _scaled(self, features: Features) -> Features:
-        scale = self.feature_scale.to(features.values)
-        return replace(features, values=features.values * scale)
+    def relative(
+        self, energies: Float[Tensor, " structure"], features: Features
+    ) -> Float[Tensor, " structure"]:
+        """Energies relative to the references, in units of ``scale``."""
+        references = self.composition(features, len(energies)) @ self.reference
+        return (energies - references) / self.scale
 
     def normalise(
         self,
@@ -113,7 +124,7 @@ class EnergyModel(nn.Module):
         norms = norms[torch.isin(features.center_structure[features.center_of_row], train)]
         if isinstance(self.model, DeepSet):
             n_centers = int(torch.isin(features.center_structure, train).sum())
-            self.model.rows_per_center.fill_(max(len(norms) / max(n_centers, 1), 1e-3))
+            self.model.count_rows(len(norms), n_centers)
         if norms.any():
             self.feature_scale = features.values.shape[1] ** 0.5 / norms.square().mean().sqrt()
 
@@ -121,8 +132,9 @@ class EnergyModel(nn.Module):
         self,
         features: Features,
         energies: Float[Tensor, " structure"],
-        train: Int[Tensor, " train"],
-        validation: Int[Tensor, " validation"],
+        train: Int[Tensor, "train *member"],
+        validation: Int[Tensor, "validation *member"],
+        difference_weight: float | None = None,
     ) -> float:
         """Fit a linear model in closed form; returns the strength of the penalty.
 
@@ -135,25 +147,37 @@ class EnergyModel(nn.Module):
         energies
             (structure,), eV.
         train, validation
-            Structures to fit, and to choose the strength of the penalty on.
+            Structures to fit, and to choose the strength of the penalty on: (structure,), or
+            (pair, 2).
+        difference_weight
+            Of the squared difference of a pair against its squared mean, each over its own
+            variance; None for the plain squared error of structures.
         """
         if not isinstance(self.model, Linear):
             raise TypeError("only a linear model can be fitted in closed form")
-        composition = self.composition(features, len(energies))
-        self.normalise(features, energies, train)
-        per_center = self.model.inputs(self._scaled(features))
+        composition, fitted = self.composition(features, len(energies)), train.flatten()
+        self.normalise(features, energies, fitted)
+        per_center = self.model.inputs(scaled(features, self.feature_scale))
         inputs = per_center.new_zeros(len(energies), per_center.shape[1])
         inputs = inputs.index_add(0, features.center_structure, per_center)
 
         def explained_by_composition(values: Tensor) -> Tensor:
-            return _least_squares(composition[train], values[train])
+            return _least_squares(composition[fitted], values[fitted])
 
         inputs_part = explained_by_composition(inputs)
         targets_part = explained_by_composition(energies[:, None])
         residual = (energies - (composition @ targets_part)[:, 0]) / self.scale
-        weights, strength = fit_ridge(
-            inputs - composition @ inputs_part, residual, train, validation
-        )
+        inputs = inputs - composition @ inputs_part
+        if train.ndim == 1 or difference_weight is None:
+            weights, strength = fit_ridge(inputs, residual, fitted, validation.flatten())
+        else:
+            ratio = difference_weight**0.5 / max(_differences(residual, train).std().item(), 1e-12)
+            x, y = (
+                torch.cat([_means_and_differences(v, g, ratio) for g in (train, validation)])
+                for v in (inputs, residual)
+            )
+            first, second = torch.arange(len(x)).split([2 * len(train), 2 * len(validation)])
+            weights, strength = fit_ridge(x, y, first, second)
         self.model.weights = weights
         self.reference = targets_part[:, 0] - self.scale * (inputs_part @ weights)
         return strength
@@ -205,7 +229,7 @@ class EnergyModel(nn.Module):
         """
         return self._evaluate(self._source(), system)
 
-    def _source(self) -> Representation | FusedRows:
+    def _source(self) -> Representation | Latent | FusedRows:
         """The representation, with the first layer of the model where that is a shorter way."""
         if not isinstance(self.model, DeepSet) or not isinstance(self.representation, ThreeCenter):
             return self.representation
@@ -213,7 +237,7 @@ class EnergyModel(nn.Module):
         return FusedRows(self.representation, even, odd)
 
     def _evaluate(
-        self, source: Representation | FusedRows, system: System
+        self, source: Representation | Latent | FusedRows, system: System
     ) -> Float[Tensor, " structure"]:
         rows, n_structures = source(system), len(system.cell)
         if not isinstance(source, FusedRows) or not isinstance(self.model, DeepSet):
@@ -249,6 +273,20 @@ class EnergyModel(nn.Module):
         for part in split(source, system):
             energies += self._evaluate(source, part)
         return energies
+
+
+def describe(spec: RepresentationSpec | LatentSpec) -> Representation | Latent:
+    """The representation that a model's spec names, not fitted."""
+    return Latent(spec) if isinstance(spec, LatentSpec) else build(spec)
+
+
+def _differences(values: Tensor, pairs: Int[Tensor, "pair 2"]) -> Tensor:
+    return values[pairs[:, 0]] - values[pairs[:, 1]]
+
+
+def _means_and_differences(values: Tensor, pairs: Int[Tensor, "pair 2"], ratio: float) -> Tensor:
+    """Of each pair its mean, then of each pair its difference times ``ratio``."""
+    return torch.cat([values[pairs].mean(1), ratio * _differences(values, pairs)])
 
 
 def _summed(

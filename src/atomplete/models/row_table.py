@@ -82,12 +82,22 @@ class RowTable:
         )
         return cls(rows, n_structures), cls(concatenate(sums), n_structures)
 
+    def to(self, dtype: torch.dtype) -> "RowTable":
+        """The same features in another floating-point type."""
+        return RowTable(self.features.to(dtype), self.n_structures)
+
     def batch(self, structures: Int[Tensor, " batch"]) -> Features:
         """The features of some structures, renumbered 0, 1, … in the order given."""
+        return self.batch_with_rows(structures)[0]
+
+    def batch_with_rows(
+        self, structures: Int[Tensor, " batch"]
+    ) -> tuple[Features, Int[Tensor, " row"]]:
+        """The same, and which rows of the table they are."""
         centers, center_structure = _expand(self._centers, structures)
         rows, center_of_row = _expand(self._rows, centers)
         features = self.features
-        return replace(
+        batch = replace(
             features,
             values=features.values[rows],
             rows={name: column[rows] for name, column in features.rows.items()},
@@ -97,6 +107,7 @@ class RowTable:
             center_species=features.center_species[centers],
             weight=features.weight[rows],
         )
+        return batch, rows
 
 
 def _without_values(features: Features) -> Features:

@@ -1,16 +1,22 @@
 """The table of models of arXiv:2302.14770 as data, and the run that fills it."""
 
 from atomplete.paper.errors import PairErrors, pair_errors
-from atomplete.paper.experiment import ReproduceOptions, reproduce
+from atomplete.paper.experiment import reproduce
+from atomplete.paper.latent_size import LatentSize, latent_sizes
+from atomplete.paper.objectives import objectives
+from atomplete.paper.options import ReproduceOptions
 from atomplete.paper.table import ROWS, Row, TableRow, format_table
 
 __all__ = [
     "ROWS",
+    "LatentSize",
     "PairErrors",
     "ReproduceOptions",
     "Row",
     "TableRow",
     "format_table",
+    "latent_sizes",
+    "objectives",
     "pair_errors",
     "reproduce",
 ]

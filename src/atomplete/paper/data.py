@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +85,17 @@ class LabelledPairs:
                     f"representation knows {', '.join(map(str, known))}"
                 )
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of structures and energies."""
         digest = hashlib.sha256(content_hash(self.structures).encode())
         digest.update(self.energies.numpy().tobytes())
         return digest.hexdigest()
+
+    @property
+    def train_structures(self) -> list[Atoms]:
+        """The structures of the training pairs."""
+        return [self.structures[index] for index in self.groups(self.split.train).flatten()]
 
     def groups(self, pairs: np.ndarray) -> torch.Tensor:
         """(pair, 2): the structures of some pairs."""

@@ -30,7 +30,8 @@ def pair_errors(predicted: np.ndarray, reference: np.ndarray) -> PairErrors:
     Parameters
     ----------
     predicted, reference
-        (pair, 2), energies of the plus and the minus structure.
+        (pair, 2), energies of the plus and the minus structure; or (pair, 2, feature), their
+        features: squared errors and variances are summed over these.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def pair_errors(predicted: np.ndarray, reference: np.ndarray) -> PairErrors:
 
 
 def _relative_rmse(predicted: np.ndarray, reference: np.ndarray) -> float:
-    spread = np.std(reference)
-    if spread == 0:
-        raise InputError(f"the energies of {len(reference)} pairs have no spread to compare with")
-    return float(np.sqrt(np.mean((predicted - reference) ** 2)) / spread)
+    variance = np.sum(np.var(reference, axis=0))
+    if variance == 0:
+        raise InputError(f"the {len(reference)} pairs have no spread to compare with")
+    return float(np.sqrt(np.sum(np.mean((predicted - reference) ** 2, axis=0)) / variance))

@@ -1,0 +1,209 @@
+"""What tags and correlations buy: representations ranked on B8 and on families of degenerate pairs.
+
+All have the same basis, see one centre, and go through the same network: a deep set of the rows
+of N tagged neighbours, or the one row of a centre that holds its correlations up to the order ν.
+B8 has labels of a method, and models that are invariant under O(3). The families have the
+energies of ``paper.tight_binding``, which differ for mirror images; their models are invariant
+under SO(3).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from atomplete.models import DeepSetSpec, EnergyModel, EnergyModelSpec
+from atomplete.paper.data import labelled_file
+from atomplete.paper.errors import pair_errors
+from atomplete.paper.inputs import Inputs
+from atomplete.paper.options import MINIMUM_PAIRS
+from atomplete.paper.results import write_json
+from atomplete.paper.studies import Study, b8_study, family_study
+from atomplete.progress import progress_of
+from atomplete.representations import (
+    ExpansionSpec,
+    NiceSpec,
+    RepresentationSpec,
+    TaggedCorrelationsSpec,
+    ThreeCenterSpec,
+)
+from atomplete.train import TrainSpec, train
+
+#: N tagged neighbours with ν densities; or no tags, and all orders up to ν.
+Name = Literal["N1nu1", "N1nu2", "N2nu1", "nu3", "nu4", "nu5", "nu6", "nu7"]
+
+
+class AblationSpec(BaseModel):
+    """What the ablation spends: the same pairs, network and training for all representations.
+
+    Examples
+    --------
+    >>> AblationSpec(family_pairs=100).representation("N1nu2", species=5).nu
+    2
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    representations: tuple[Name, ...] = Field(default=get_args(Name), min_length=1)
+    b8_pairs: int = Field(default=800, ge=MINIMUM_PAIRS, description="B8 pairs, for all purposes")
+    family_pairs: int = Field(default=300, ge=MINIMUM_PAIRS, description="pairs of each family")
+    max_radial: int = Field(default=4, ge=1, description="radial functions; l goes to 3")
+    three_center_components: tuple[int, int] = (300, 150)
+    deep_set: DeepSetSpec = DeepSetSpec(hidden=(128, 64), head=(64,))
+    train: TrainSpec = TrainSpec(epochs=25)
+
+    def representation(self, name: Name, species: int) -> RepresentationSpec:
+        """The representation that a name stands for."""
+        basis = ExpansionSpec(species=(species,), max_radial=self.max_radial)
+        if name == "N2nu1":
+            return ThreeCenterSpec(expansion=basis, components=self.three_center_components)
+        if name == "N1nu1" or name == "N1nu2":
+            return TaggedCorrelationsSpec(
+                n_tagged=1, nu=1 if name == "N1nu1" else 2, expansion=basis
+            )
+        return NiceSpec(
+            expansion=basis, max_nu=int(name[-1]), components=0.9999, candidates=400,
+            fit_environments=600,
+        )  # fmt: skip
+
+
+class AblationRow(BaseModel):
+    """Errors of one representation on the test pairs of one set: mean and spread over seeds.
+
+    The spread is the standard deviation with n − 1 in the denominator, null for a single seed.
+
+    Examples
+    --------
+    >>> list(AblationRow.model_fields)[:4]
+    ['representation', 'set', 'mean_error', 'difference_error']
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    representation: str
+    set: str
+    mean_error: float
+    difference_error: float
+    mean_error_spread: float | None
+    difference_error_spread: float | None
+    seeds: int
+
+
+def ablation(
+    folder: Path,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    labels: str = "xtb",
+    spec: AblationSpec | None = None,
+    progress: bool = True,
+) -> list[AblationRow]:
+    """Rank representations on B8, and on each and all of the families; write ``ablation.json``.
+
+    For each seed one model is trained on B8, and one on the union of the families, which is then
+    tested on each. The split is the same for all seeds, and nothing is chosen on test pairs. Each
+    test pair counts in both orders, as which of its members is the plus one means nothing: a
+    model that cannot tell them apart has a difference error of 1. A rerun takes up finished
+    trainings.
+
+    Parameters
+    ----------
+    folder
+        Holds labels, training logs and ``ablation.json``.
+    seeds
+        Of initial weights and of the order of batches.
+    labels
+        Of B8, as in ``ReproduceOptions``.
+    spec
+        Sizes and training options.
+    progress
+        Whether to show how far it is.
+
+    Returns
+    -------
+    list of AblationRow
+        Rows of ``b8``, of each family and of their ``union``, for each representation.
+
+    Raises
+    ------
+    InputError
+        If the labels cannot be used.
+
+    Examples
+    --------
+    >>> ablation(Path("runs"), labels="absent.xyz")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: labels absent.xyz: neither one of xtb, pbe nor a file
+    """
+    spec = spec or AblationSpec()
+    path = labelled_file(labels, spec.b8_pairs, folder, workers=1, progress=progress)
+    studies = {"b8": b8_study(path, spec.b8_pairs), "families": family_study(spec.family_pairs)}
+    rows: list[AblationRow] = []
+    with progress_of("ablation", len(spec.representations) * len(studies), progress) as step:
+        for name in spec.representations:
+            for which, study in studies.items():
+                rows += _rank(name, study, spec, seeds, folder / "ablation" / which / name)
+                step()
+    write_json(folder / "ablation.json", [row.model_dump() for row in rows])
+    return rows
+
+
+def _rank(
+    name: Name, study: Study, spec: AblationSpec, seeds: Sequence[int], folder: Path
+) -> list[AblationRow]:
+    """Features once, a model for each seed, errors on each test set."""
+    species = int(study.data.structures[0].numbers[0])
+    dtype = getattr(torch, spec.train.dtype)
+    inputs = Inputs.compute(spec.representation(name, species), study.data, dtype, progress=False)
+    errors = []
+    for seed in seeds:
+        model = _trained(inputs, study, spec, seed, folder / f"seed-{seed}")
+        errors.append([_errors(model, inputs, study, pairs) for pairs in study.test_sets.values()])
+    mean = np.mean(errors, axis=0)
+    spread = np.std(errors, axis=0, ddof=1) if len(seeds) > 1 else np.full(mean.shape, None)
+    return [
+        AblationRow(
+            representation=name,
+            set=which,
+            mean_error=mean[k, 0],
+            difference_error=mean[k, 1],
+            mean_error_spread=spread[k, 0],
+            difference_error_spread=spread[k, 1],
+            seeds=len(seeds),
+        )
+        for k, which in enumerate(study.test_sets)
+    ]
+
+
+def _trained(
+    inputs: Inputs, study: Study, spec: AblationSpec, seed: int, folder: Path
+) -> EnergyModel:
+    data, table = study.data, inputs.rows
+    model_spec = EnergyModelSpec(
+        representation=inputs.representation.spec,
+        model=spec.deep_set.model_copy(update={"group": study.group}),
+        species=tuple(set(table.features.center_species.tolist())),
+    )
+    model = EnergyModel(model_spec, seed, inputs.representation)
+    groups = data.groups(data.split.train), data.groups(data.split.validation)
+    model.normalise(table.features, data.energies, groups[0].flatten())
+    train(model, table, data.energies, *groups, spec.train, folder, seed=seed, progress=False)
+    return model
+
+
+@torch.no_grad()
+def _errors(
+    model: EnergyModel, inputs: Inputs, study: Study, pairs: np.ndarray
+) -> tuple[float, float]:
+    """Mean and difference error, with each pair in both orders."""
+    structures = study.data.groups(pairs)
+    features = inputs.rows.batch(structures.flatten()).to(torch.float64)
+    predicted = model.energies(features, structures.numel()).view(-1, 2)
+    errors = pair_errors(_both_orders(predicted), _both_orders(study.data.energies[structures]))
+    return errors.mean, errors.difference
+
+
+def _both_orders(values: Float[Tensor, "pair member"]) -> np.ndarray:
+    return torch.cat([values, values.flip(1)]).numpy()

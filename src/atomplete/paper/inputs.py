@@ -1,0 +1,85 @@
+"""Features of all structures: fitted to training pairs, computed once, used by several rows."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from atomplete.errors import InputError
+from atomplete.models import AutoEncoder, EncoderSpec, Latent, RowTable
+from atomplete.models.autoencoder import of_centers
+from atomplete.paper.data import LabelledPairs
+from atomplete.representations import (
+    Nice,
+    Representation,
+    RepresentationSpec,
+    ThreeCenter,
+    build,
+)
+from atomplete.system import System
+
+#: Structures that are encoded at a time.
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What models are trained on, and what it took.
+
+    Attributes
+    ----------
+    representation
+        As it was fitted.
+    rows, sums
+        The rows of each centre in the dtype to train in, and their sums in float64.
+    seconds
+        Spent on fit and features.
+    """
+
+    representation: Representation | Latent
+    rows: RowTable
+    sums: RowTable
+    seconds: float
+
+    @classmethod
+    def compute(
+        cls, spec: RepresentationSpec, data: LabelledPairs, dtype: torch.dtype, progress: bool
+    ) -> "Inputs":
+        """Fit a representation to the training pairs, and describe all structures."""
+        started = time.monotonic()
+        representation, cutoff = build(spec), spec.expansion.cutoff
+        if isinstance(representation, ThreeCenter | Nice):
+            training = System.from_atoms(data.train_structures, cutoff)
+            representation.fit([training], progress=progress)
+        system = System.from_atoms(data.structures, cutoff)
+        rows, sums = RowTable.compute(representation, system, dtype, progress=progress)
+        return cls(representation, rows, sums, time.monotonic() - started)
+
+    @classmethod
+    def encode(cls, trained: AutoEncoder, inputs: "Inputs", dtype: torch.dtype) -> "Inputs":
+        """xi~ of all structures from the inputs that the encoder was trained on."""
+        assert isinstance(inputs.representation, ThreeCenter)
+        started = time.monotonic()
+        latent = Latent.of(inputs.representation, trained)
+        table = inputs.table_of(trained.spec.encoder)
+        parts = [
+            latent.of_rows(table.batch(structures).to(torch.float64)).values
+            for structures in torch.arange(table.n_structures).split(BATCH)
+        ]
+        features = of_centers(table.features, torch.cat(parts), latent.parity)
+        exact = RowTable(features, table.n_structures)
+        return cls(latent, exact.to(dtype), exact, time.monotonic() - started)
+
+    def table_of(self, encoder: EncoderSpec) -> RowTable:
+        """Sums of the rows, in float64, for a linear encoder, else the rows."""
+        return self.rows if encoder.hidden else self.sums
+
+    def of_environments(self) -> torch.Tensor:
+        """(structure, feature), float64: the features of the one centre of each structure."""
+        structure = self.sums.features.center_structure
+        if not torch.equal(structure, torch.arange(self.sums.n_structures)):
+            raise InputError(
+                "a row that predicts features needs one center in each structure, named by its "
+                "info entry center"
+            )
+        return self.sums.features.values

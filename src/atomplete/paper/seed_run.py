@@ -1,0 +1,182 @@
+"""All rows for one seed: what is trained on what."""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atomplete.models import (
+    AutoEncoder,
+    AutoEncoderSpec,
+    DeepSetSpec,
+    EnergyModel,
+    EnergyModelSpec,
+    Latent,
+    LinearSpec,
+    RowTable,
+    save,
+)
+from atomplete.paper.budgets import Budget
+from atomplete.paper.data import LabelledPairs
+from atomplete.paper.errors import PairErrors, pair_errors
+from atomplete.paper.inputs import BATCH, Inputs
+from atomplete.paper.results import RowResult, write_predictions
+from atomplete.paper.table import ROWS, Row
+from atomplete.representations import Features
+from atomplete.train import TrainSpec, train
+
+#: Errors on test and on validation pairs.
+Errors = tuple[PairErrors, PairErrors]
+
+
+class SeedRun:
+    """One split of the pairs, and what is fitted to it.
+
+    Parameters
+    ----------
+    budget
+        What to spend.
+    data
+        Pairs, split with the seed.
+    folder_of
+        Where to keep what belongs to a row, by its name.
+    seed
+        Of initial weights and batches.
+    progress
+        Whether to show how far it is.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        data: LabelledPairs,
+        folder_of: Callable[[str], Path],
+        seed: int,
+        progress: bool,
+    ) -> None:
+        self.budget, self.data, self.folder_of = budget, data, folder_of
+        self.seed, self.progress = seed, progress
+        self.dtype = getattr(torch, budget.train.dtype)
+        self.groups = data.groups(data.split.train), data.groups(data.split.validation)
+        # computed for the first row that asks for them
+        self.inputs = cache(self._inputs)
+        self.autoencoder = cache(self._autoencoder)
+
+    def fill(self, row: Row) -> RowResult:
+        """Fit what a row names, write it to the row's folder, and find its errors."""
+        names = [row.inputs, "nice"] if row.target == "features" else [row.inputs]
+        feature_seconds = sum(self.inputs(name).seconds for name in names)
+        started, folder = time.monotonic(), self.folder_of(row.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        if row.target == "features":
+            latent = self.inputs(row.name).representation
+            assert isinstance(latent, Latent)
+            save(folder / "model.pt", latent)
+            errors = self.reconstruction_errors(self.autoencoder(row.name))
+        else:
+            on_latent = row.inputs in ROWS
+            form = self.budget.head if on_latent else self.budget.deep_set
+            spec = self.budget.train_head if on_latent else self.budget.train
+            linear = row.form == "linear"
+            errors = self.energy_errors(
+                self.inputs(row.inputs), LinearSpec() if linear else form, spec, folder
+            )
+        return RowResult.of(*errors, feature_seconds + time.monotonic() - started)
+
+    def forget(self) -> None:
+        """Let go of features and models."""
+        self.inputs.cache_clear()
+        self.autoencoder.cache_clear()
+
+    def _inputs(self, name: str) -> Inputs:
+        if name in ROWS:
+            trained = self.autoencoder(name)
+            return Inputs.encode(trained, self.inputs(ROWS[name].inputs), self.dtype)
+        return Inputs.compute(getattr(self.budget, name), self.data, self.dtype, self.progress)
+
+    def _autoencoder(self, name: str) -> AutoEncoder:
+        spec = self.budget.autoencoder
+        if ROWS[name].form == "linear":
+            linear = spec.encoder.model_copy(update={"hidden": ()})
+            spec = spec.model_copy(update={"encoder": linear})
+        return self.train_autoencoder(spec, self.folder_of(name))
+
+    def train_autoencoder(self, spec: AutoEncoderSpec, folder: Path) -> AutoEncoder:
+        """An encoder–decoder; an earlier run's is taken up where it stopped."""
+        inputs, nice = self.inputs("three_center"), self.inputs("nice")
+        targets = nice.of_environments()
+        model = AutoEncoder(spec, inputs.representation.parity, self.seed)
+        table = inputs.table_of(spec.encoder).to(self.dtype)
+        model.normalise(table.features, nice.sums.features, self.groups[0].flatten())
+        self._train(model, table, targets, self.budget.train_autoencoder, folder)
+        return model.requires_grad_(False)
+
+    def _train(
+        self,
+        model: AutoEncoder | EnergyModel,
+        table: RowTable,
+        targets: Tensor,
+        spec: TrainSpec,
+        folder: Path,
+    ) -> None:
+        seed, progress = self.seed, self.progress
+        train(model, table, targets, *self.groups, spec, folder, seed=seed, progress=progress)
+
+    def reconstruction_errors(self, model: AutoEncoder) -> Errors:
+        """Over all features, and not only the principal components that are predicted."""
+        reference = self.inputs("nice").of_environments()
+        table = self.inputs("three_center").table_of(model.spec.encoder)
+
+        def errors(pairs: np.ndarray) -> PairErrors:
+            groups = self.data.groups(pairs)
+            predicted = _predict(lambda rows, _: model.predict(rows), table, groups.flatten())
+            shape = (*groups.shape, -1)
+            return pair_errors(predicted.view(shape).numpy(), reference[groups].numpy())
+
+        return errors(self.data.split.test), errors(self.data.split.validation)
+
+    def energy_errors(
+        self, inputs: Inputs, form: LinearSpec | DeepSetSpec, spec: TrainSpec, folder: Path
+    ) -> Errors:
+        """Of a model of the energy; writes it and its predictions."""
+        energies = self.data.energies
+        model = self._energy_model(inputs, form)
+        if isinstance(form, LinearSpec):
+            exact = inputs.sums.features
+            model.fit_linear(exact, energies, *self.groups, spec.difference_weight)
+            predicted = model.energies(exact, len(energies))
+        else:
+            model.normalise(inputs.rows.features, energies, self.groups[0].flatten())
+            self._train(model, inputs.rows, energies, spec, folder)
+            predicted = _predict(model.energies, inputs.rows, torch.arange(len(energies)))
+        save(folder / "model.pt", model)
+        pairs, reference = predicted.view(-1, 2).numpy(), energies.view(-1, 2).numpy()
+        write_predictions(folder / "predictions.csv", self.data, pairs)
+        test, validation = self.data.split.test, self.data.split.validation
+        return (
+            pair_errors(pairs[test], reference[test]),
+            pair_errors(pairs[validation], reference[validation]),
+        )
+
+    def _energy_model(self, inputs: Inputs, form: LinearSpec | DeepSetSpec) -> EnergyModel:
+        spec = EnergyModelSpec(
+            representation=inputs.representation.spec,
+            model=form,
+            species=tuple(sorted(set(inputs.rows.features.center_species.tolist()))),
+        )
+        return EnergyModel(spec, self.seed, inputs.representation)
+
+
+@torch.no_grad()
+def _predict(
+    function: Callable[[Features, int], Tensor], table: RowTable, structures: Tensor
+) -> Tensor:
+    """A function of the features of some structures, in float64."""
+    parts = []
+    for batch in structures.split(BATCH):
+        parts.append(function(table.batch(batch).to(torch.float64), len(batch)))
+    return torch.cat(parts)
