@@ -30,6 +30,11 @@ SMALL = {
     "train_autoencoder": {"epochs": 8, "batch_structures": 8},
     "train": {"epochs": 8, "batch_structures": 8},
     "train_head": {"epochs": 8, "batch_structures": 8},
+    "best": {
+        "representation": {"expansion": {"max_radial": 3, "max_angular": 2}},
+        "deep_set": {"hidden": [16]},
+        "train": {"epochs": 2, "batch_structures": 8},
+    },
 }
 
 
@@ -41,11 +46,23 @@ def embedding_energy(atoms):
 
 
 def labelled(n_pairs, energy=embedding_energy):
-    """The first pairs of the paper's draw with energies."""
+    """The first pairs of the paper's draw with energies and forces."""
     structures = generate("b8", n_pairs)
     for atoms in structures:
-        atoms.calc = SinglePointCalculator(atoms, energy=energy(atoms))
+        forces = -numerical_gradient(energy, atoms)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy(atoms), forces=forces)
     return structures
+
+
+def numerical_gradient(energy, atoms, step=1e-4):
+    """Central differences, eV/Å."""
+    gradient = np.empty_like(atoms.positions)
+    for place in np.ndindex(*atoms.positions.shape):
+        moved = [atoms.copy(), atoms.copy()]
+        moved[0].positions[place] += step
+        moved[1].positions[place] -= step
+        gradient[place] = (energy(moved[0]) - energy(moved[1])) / (2 * step)
+    return gradient
 
 
 def write_labelled(path, n_pairs, energy=embedding_energy):

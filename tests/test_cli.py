@@ -63,6 +63,13 @@ def refuses(atomplete, tmp_path):
     return run
 
 
+VERBS = (
+    *("generate", "label", "featurize", "evaluate"),
+    *("audit", "resolve", "search", "subsets"),
+    *("reproduce", "study", "report"),
+)
+
+
 @pytest.fixture
 def pairs(tmp_path):
     path = tmp_path / "pairs.xyz"
@@ -93,11 +100,10 @@ def test_without_arguments_help_is_shown(atomplete):
     for arguments in ((), ("--help",)):
         outcome = atomplete(*arguments)
         assert outcome.code == 0
-        verbs = "generate", "label", "featurize", "evaluate", "reproduce"
-        assert all(verb in outcome.out for verb in verbs)
+        assert all(verb in outcome.out for verb in VERBS)
 
 
-@pytest.mark.parametrize("verb", ["generate", "label", "featurize", "evaluate", "reproduce"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_an_example_in_its_help(atomplete, verb):
     outcome = atomplete(verb, "--help")
     assert outcome.code == 0
@@ -164,10 +170,14 @@ def test_reproduce(table_folder):
     assert sum(table[0][f"n_{part}_pairs"] for part in ("train", "validation", "test")) == 24
     for name in ("parity.png", "difference.png", "run.json"):
         assert (run / name).stat().st_size > 0
+    page = (run / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert all(f"<b>{name}</b>" in page for name in ROWS)
     assert not list(run.rglob("*.tmp*"))
 
 
-def test_reproduce_prints_the_table(atomplete, table_folder):
+def test_reproduce_prints_the_table(atomplete, table_folder, monkeypatch):
+    monkeypatch.setattr("atomplete.report.write_report", lambda folder, progress: folder / "page")
     command = f"reproduce --labels {table_folder}/labels.xyz --rows D_L,B_L --seeds 3,4 --pairs 24"
     outcome = atomplete(
         *command.split(), "--config", table_folder / "run.yaml", "-o", "run", "--quiet"
@@ -177,10 +187,11 @@ def test_reproduce_prints_the_table(atomplete, table_folder):
     lines = outcome.out.splitlines()
     assert "seeds 3, 4" in lines[0]
     assert [line.split()[:2] for line in lines[5:7]] == [["B_L", "TEL"], ["D_L", "-"]]
-    assert lines[-1] == "table.json, parity.png, difference.png and run.json in run"
+    assert lines[-2] == "table.json, parity.png, difference.png and run.json in run"
+    assert lines[-1] == "report in run/page"
 
 
-def test_study(atomplete, table_folder):
+def test_study_of_latent_sizes(atomplete, table_folder):
     command = f"study latent-size --labels {table_folder}/labels.xyz --pairs 24 --quiet -o run"
     outcome = atomplete(*command.split(), "--config", table_folder / "run.yaml")
     assert outcome.code == 0
@@ -188,6 +199,55 @@ def test_study(atomplete, table_folder):
     lines = outcome.out.splitlines()
     assert [line.split()[0] for line in lines[1:8]] == ["8", "16", "32", "64", "128", "256", "512"]
     assert lines[-1] == "latent_size.json in run"
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_study_of_objectives(atomplete, table_folder):
+    command = f"study objectives --labels {table_folder}/labels.xyz --pairs 24 --quiet -o run"
+    outcome = atomplete(*command.split(), "--config", table_folder / "run.yaml")
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["features", "distances", "jacobian"]
+    assert lines[-1] == "objectives.json in run"
+
+
+def test_study_of_tags_and_correlations(atomplete, table_folder, tmp_path):
+    options = {
+        "family_pairs": 17,
+        "representations": ["N1nu1", "nu3"],
+        "max_radial": 2,
+        "deep_set": {"hidden": [8], "head": []},
+        "train": {"epochs": 1},
+    }
+    (tmp_path / "ablation.yaml").write_text(yaml.safe_dump(options))
+    command = f"study ablation --labels {table_folder}/labels.xyz --pairs 24 --seeds 3,4 --quiet"
+    outcome = atomplete(*command.split(), "--config", "ablation.yaml", "-o", "run")
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    rows = json.loads((tmp_path / "run" / "ablation.json").read_text())
+    assert [line.split()[:2] for line in lines[1:-2]] == [
+        [row["representation"], row["set"]] for row in rows
+    ]
+    assert {row["seeds"] for row in rows} == {2}
+    blind = next(line for line in lines if line.split()[:2] == ["nu3", "b8"])
+    assert blind.split()[3:] == ["1.0000", "±", "0.0000"]
+    assert lines[-1] == "ablation.json in run"
+
+
+def test_study_of_learning_curves(atomplete, table_folder, tmp_path):
+    structures = labelled(139)
+    for atoms in structures[-6:]:
+        atoms.info["pair_id"] += 3500
+    write_structures(tmp_path / "labels.xyz", structures)
+    command = "study learning-curve --labels labels.xyz --rows D_L --seeds 0 --quiet -o run"
+    outcome = atomplete(*command.split(), "--config", table_folder / "run.yaml")
+    assert (outcome.code, outcome.err) == (0, "")
+    points = [line.split() for line in outcome.out.splitlines()[1:6]]
+    assert [point[:2] for point in points] == [
+        ["D_L", n] for n in ("15", "31", "61", "122", "3500")
+    ]
+    assert points[-1][-1] == "extrapolated"
+    assert outcome.out.splitlines()[-1] == "learning_curve.json in run"
 
 
 # featurize
@@ -550,6 +610,9 @@ def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
         (["reproduce", "-o", "run", "--seeds", "1,1"], ["seeds"]),
         (["reproduce", "-o", "run", "--seeds", "one"], ["seeds"]),
         (["study", "colours", "-o", "run"], ["colours"]),
+        (["study", "ablation", "--rows", "B_NL", "-o", "run"], ["neither rows nor a budget"]),
+        (["study", "ablation", "--labels", "mp2", "-o", "run"], ["labels mp2"]),
+        (["study", "learning-curve", "--rows", "E_NL", "-o", "run"], ["unknown row E_NL"]),
         (["reproduce", "-o", "run", "--rows", ""], ["unknown row"]),
         (["reproduce", "-o", "run", "--pairs", "3"], ["pairs = 3"]),
         (["reproduce", "-o", "run", "--budget", "huge"], ["budget", "huge"]),

@@ -21,6 +21,7 @@ LINES = (
     ("data", "labels"),
     ("train", "featurize"),
     ("force_matching",),
+    ("tight_binding_fit",),
     ("config", "transformer"),
     ("audit",),
     ("paper",),

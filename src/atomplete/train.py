@@ -201,7 +201,7 @@ def minimise(
     batch_groups = max(1, spec.batch_structures // train_groups.shape[1])
     optimizer = torch.optim.Adam(learner.parameters(), lr=spec.learning_rate, betas=(0.9, 0.99))
     schedule = _schedule(optimizer, spec, ceil(len(train_groups) / batch_groups))
-    run = _Run.open(folder, _identity(spec, seed, (*depends_on, train_groups, validation_groups)))
+    run = TrainingRun.open(folder, identity_of(spec, seed, (*depends_on, train_groups, validation_groups)))
     run.restore(learner=learner, optimizer=optimizer, schedule=schedule)
     with progress_of(f"{folder.name} epochs", spec.epochs - run.epoch, progress) as step:
         for epoch in range(run.epoch, spec.epochs):
@@ -229,7 +229,7 @@ def minimise(
     learner.double()
 
 
-class _Run:
+class TrainingRun:
     """What a training run has reached, in memory and in its folder."""
 
     def __init__(self, folder: Path, state: dict[str, Any]) -> None:
@@ -237,7 +237,7 @@ class _Run:
         self._saved = self._clock = time.monotonic()
 
     @classmethod
-    def open(cls, folder: Path, identity: str) -> "_Run":
+    def open(cls, folder: Path, identity: str) -> "TrainingRun":
         folder.mkdir(parents=True, exist_ok=True)
         state: dict[str, Any] = {"identity": identity, "log": [], "best_loss": inf, "best": {}}
         if (folder / "training.pt").exists():
@@ -249,6 +249,11 @@ class _Run:
     @property
     def epoch(self) -> int:
         return len(self._state["log"])
+
+    @property
+    def rate(self) -> float | None:
+        """The last learning rate, or damping; None at the start."""
+        return self._state["log"][-1]["learning_rate"] if self._state["log"] else None
 
     @property
     def best(self) -> dict[str, Tensor]:
@@ -323,7 +328,7 @@ def _schedule(
     )  # fmt: skip
 
 
-def _identity(spec: TrainSpec, seed: int, depends_on: tuple[BaseModel | Tensor, ...]) -> str:
+def identity_of(spec: BaseModel, seed: int, depends_on: tuple[BaseModel | Tensor, ...]) -> str:
     """What a checkpoint must share with a run to be resumed by it."""
     digest = hashlib.sha256(f"{spec!r} {seed} {versions()}".encode())
     for part in depends_on:

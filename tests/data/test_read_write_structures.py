@@ -73,7 +73,7 @@ def test_other_formats_go_through_ase(tmp_path):
         ("2\nx\nH 0 0 0\nH 0 0 nan\n", "structure 0: the z coordinate of atom 1 is nan"),
         ("2\nx\nH 0 0 0\nH -inf 0 1\n", "the x coordinate of atom 1 is -inf"),
         ("2\nx\nH 0 0 0\nH 0 0 0.0005\n", "atoms 0 and 1 are 0.0005 Å apart"),
-        ("1\nx\nQq 0 0 0\n", "structure 0: not understood"),
+        ("1\nx\nQq 0 0 0\n", "structure 0: not understood as extended XYZ ('Qq' is no element)"),
         ("1\nx\nH 0 zero 0\n", "structure 0: not understood"),
         (WATER + "12\nx\nH 0 0 0\n", "structure 1: it announces 12 atoms but has 1"),
         (WATER + "3", "structure 1: it announces 3 atoms but has 0"),

@@ -7,10 +7,11 @@ import pytest
 from ase import Atoms
 
 from atomplete.degenerate.congruence import congruence_distance, congruent
+from atomplete.degenerate.correlation_keys import CorrelationKeys
 from atomplete.degenerate.correlation_order import correlation_order
 from atomplete.degenerate.families import get
 from atomplete.degenerate.point_group import point_group
-from atomplete.degenerate.subsets import CorrelationKeys, degenerate_subsets
+from atomplete.degenerate.subsets import degenerate_subsets
 from atomplete.degenerate.vertices import vertices
 from atomplete.errors import InputError
 from atomplete.representations import DensityCorrelationsSpec, ExpansionSpec, build

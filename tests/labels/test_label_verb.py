@@ -106,3 +106,24 @@ def test_the_job_script_is_printed_without_slurm(copper, tmp_path):
     assert "#SBATCH -p long" in done.stdout
     assert "#SBATCH --cpus-per-task=8" in done.stdout
     assert not (tmp_path / "out.xyz").exists()
+
+
+def test_a_bad_journal_to_merge_leaves_nothing_behind(copper, tmp_path, atomplete):
+    (tmp_path / "bad.jsonl").write_text("no label\n")
+    output = tmp_path / "out.xyz"
+    arguments = ["label", copper, "-o", output, "--method", "ase:emt"]
+    code, _, err = atomplete(*arguments, "--merge", tmp_path / "bad.jsonl")
+    assert code == 2
+    assert "bad.jsonl, line 1: this is no label" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.jsonl", "in.xyz"]
+
+
+def test_the_input_is_not_written_over(copper, tmp_path, atomplete):
+    before = copper.read_text()
+    (tmp_path / "link.xyz").symlink_to(copper)
+    for output in (copper, tmp_path / "link.xyz"):
+        code, _, err = atomplete("label", copper, "-o", output, "--method", "ase:emt")
+        assert code == 2
+        assert "it is the input" in err
+    assert copper.read_text() == before
+    assert not list(tmp_path.glob("*.jsonl"))

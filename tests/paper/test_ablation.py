@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from labelled_pairs import write_labelled
 
-from atomplete.paper.ablation import AblationSpec, Name, ablation
+from atomplete.paper import AblationOptions, ablation
+from atomplete.paper.ablation import Name
 from atomplete.paper.studies import FAMILIES, family_study
 from atomplete.representations import build
 from atomplete.system import System
 
-SMALL = AblationSpec(
+SMALL = AblationOptions(
     representations=("N1nu1", "N1nu2", "nu3"),
     b8_pairs=24,
     family_pairs=24,
@@ -24,9 +25,9 @@ SMALL = AblationSpec(
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ablation")
-    labels = str(write_labelled(folder / "b8.xyz", 24))
+    options = SMALL.model_copy(update={"labels": str(write_labelled(folder / "b8.xyz", 24))})
     rows = {
-        seeds: ablation(folder, seeds=seeds, labels=labels, spec=SMALL, progress=False)
+        seeds: ablation(options.model_copy(update={"seeds": seeds}), folder, progress=False)
         for seeds in ((0,), (1,), (0, 1))
     }
     return folder, rows
@@ -86,7 +87,7 @@ def test_finished_trainings_are_taken_up(runs):
     logs = sorted(folder.glob("ablation/*/*/seed-*/log.jsonl"))
     assert len(logs) == 2 * 3 * 2  # studies, representations, seeds
     times = [log.stat().st_mtime_ns for log in logs]
-    spec = SMALL.model_copy(update={"representations": ("nu3",)})
-    again = ablation(folder, labels=str(folder / "b8.xyz"), seeds=(0, 1), spec=spec, progress=False)
+    changes = {"labels": str(folder / "b8.xyz"), "seeds": (0, 1), "representations": ("nu3",)}
+    again = ablation(SMALL.model_copy(update=changes), folder, progress=False)
     assert again == [row for row in rows[0, 1] if row.representation == "nu3"]
     assert [log.stat().st_mtime_ns for log in logs] == times

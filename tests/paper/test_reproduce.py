@@ -290,7 +290,7 @@ def test_test_structures_enter_no_weight(finished, options_of, tmp_path):
 def test_a_second_call_does_nothing_again(options_of, tmp_path, monkeypatch):
     first = reproduce(options_of(), tmp_path, progress=False)
     before = files_of(tmp_path)
-    for work in ("seed_run.train", "inputs.build"):
+    for work in ("seed_run.train", "inputs.build", "best.match_forces"):
         monkeypatch.setattr(f"atomplete.paper.{work}", lambda *_, **__: pytest.fail("done again"))
     assert reproduce(options_of(), tmp_path, progress=False) == first  # `seconds` as well
     after = files_of(tmp_path)
@@ -390,6 +390,38 @@ def test_a_file_without_energies(options_of, tmp_path):
     write_structures(path, structures)
     options = options_of(labels=str(path))
     assert_refused(options, tmp_path / "run", rf"{path}, structure 5")
+
+
+def test_a_file_without_forces_fills_all_rows_but_best(options_of, tmp_path):
+    structures = labelled(32)
+    del structures[5].calc.results["forces"]
+    path = tmp_path / "labels.xyz"
+    write_structures(path, structures)
+    options = options_of(labels=str(path), rows=("D_L", "best"))
+    assert_refused(options, tmp_path / "run", rf"{path}, pair 2 -: no forces")
+    reproduce(options.model_copy(update={"rows": ("D_L",)}), tmp_path / "run", progress=False)
+
+
+def test_what_best_spends_fills_no_other_row_anew(options_of, tmp_path):
+    rows = ("D_L", "best")
+    reproduce(options_of(rows=rows), tmp_path, progress=False)
+    before = files_of(tmp_path)
+    best = SMALL["best"] | {"deep_set": {"hidden": [8]}}
+    reproduce(options_of(rows=rows, settings=SMALL | {"best": best}), tmp_path, progress=False)
+    changed = {path.parts[0] for path, time in files_of(tmp_path).items() if before[path] != time}
+    assert changed == {"best", "table.json", "run.json"}
+
+
+def test_other_forces_fill_best_anew(options_of, tmp_path):
+    structures = labelled(32)
+    rows = {"rows": ("best",)}
+    first = reproduce(options_of(**rows), tmp_path / "run", progress=False)
+    for atoms in structures:
+        atoms.calc.results["forces"] = -atoms.calc.results["forces"]
+    path = tmp_path / "labels.xyz"
+    write_structures(path, structures)
+    again = reproduce(options_of(labels=str(path), **rows), tmp_path / "run", progress=False)
+    assert again[0].mean_error != first[0].mean_error
 
 
 def test_a_file_without_pairs(options_of, tmp_path):

@@ -14,10 +14,11 @@ PUBLISHED = [
     ("C_NL", "AENL", "nice", False, "energy", 0.100, 0.431),
     ("D_L", None, "density_correlations", True, "energy", 0.389, 1.00),
     ("D_NL", None, "density_correlations", False, "energy", 0.169, 1.00),
+    ("best", None, "structures", False, "energy", None, None),
 ]
 
 
-def test_rows_are_those_of_the_published_table():
+def test_rows_are_those_of_the_published_table_and_our_own():
     found = [
         (
             row.name,
@@ -52,6 +53,11 @@ def test_the_table_for_people_shows_measured_beside_published():
     }
     last = format_table([TableRow.model_validate(values)]).splitlines()[-1]
     assert last.split() == ["B_NL", "TENL", "0.0456", "0.0177", "0.3217", "0.2", "61", "s"]
+    ours = {"row": "best", "v1_name": None, "published_mean_error": None}
+    ours = TableRow.model_validate(values | ours | {"published_difference_error": None})
+    both = format_table([TableRow.model_validate(values), ours]).splitlines()[-2:]
+    assert len(both[0]) == len(both[1])
+    assert both[1].split() == ["best", "-", "0.0456", "-", "0.3217", "-", "61", "s"]
     several = {"seeds": [3, 5], "mean_error_spread": 0.002, "difference_error_spread": 0.0304}
     first, *_, last = format_table([TableRow.model_validate(values | several)]).splitlines()
     assert "seeds 3, 5:" in first

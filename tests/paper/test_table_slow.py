@@ -1,6 +1,6 @@
 """The table on 600 of the paper's pairs: who is blind to the difference within a pair, who is not.
 
-Labels are GFN2-xTB, the budget is the standard one with fewer epochs. Half a minute on one core.
+Labels are GFN2-xTB, the budget is the standard one with fewer epochs. A minute or two on one core.
 """
 
 import numpy as np
@@ -12,7 +12,12 @@ from atomplete.paper.data import LabelledPairs
 pytestmark = pytest.mark.slow
 
 N_PAIRS = 600
-EPOCHS = {name: {"epochs": 8} for name in ("train", "train_autoencoder", "train_head")}
+SETTINGS = {
+    "train": {"epochs": 8},
+    "train_autoencoder": {"epochs": 16},
+    "train_head": {"epochs": 8},
+    "best": {"train": {"epochs": 8}},
+}
 BLIND = ("A_L", "B_L", "D_L", "D_NL")
 
 
@@ -20,7 +25,7 @@ BLIND = ("A_L", "B_L", "D_L", "D_NL")
 def run(tmp_path_factory):
     pytest.importorskip("tblite")
     folder = tmp_path_factory.mktemp("run")
-    options = ReproduceOptions(pairs=N_PAIRS, budget="standard", settings=EPOCHS, workers=2)
+    options = ReproduceOptions(pairs=N_PAIRS, budget="standard", settings=SETTINGS, workers=2)
     table = reproduce(options, folder, progress=False)
     return folder, {row.row: row for row in table}
 
@@ -48,6 +53,7 @@ def test_a_linear_latent_cannot_tell_the_features_of_a_pair_apart(run):
 
 
 def test_a_latent_of_a_deep_set_holds_part_of_the_difference(run):
+    # measured: 0.56 and 0.55 with seeds 0 and 1 (on validation pairs 0.59 and 0.55)
     assert run[1]["A_NL_rho"].difference_error < 0.8
     assert run[1]["A_NL_rho"].validation_difference_error < 0.8
 
@@ -58,7 +64,13 @@ def test_the_three_center_deep_set_sees_the_difference(run):
     assert run[1]["B_NL"].validation_difference_error < 0.8
 
 
-@pytest.mark.parametrize("row", [*BLIND, "B_NL"])
+def test_all_atoms_and_forces_see_more_of_it(run):
+    # measured: 0.39 on validation pairs with seed 0
+    assert run[1]["best"].validation_difference_error < 0.6
+    assert run[1]["best"].difference_error < 0.6
+
+
+@pytest.mark.parametrize("row", [*BLIND, "B_NL", "best"])
 def test_every_row_learns_the_mean(run, row):
     # a constant has an error of 1; published, with the whole data set: 0.39 at the most
     assert run[1][row].mean_error < 0.6

@@ -14,12 +14,12 @@ from atomplete.audit.subjects import subject_of
 from atomplete.config import representation_spec
 from atomplete.degenerate.congruence import Level
 from atomplete.degenerate.feature_map import (
-    N_FUNCTIONS,
     CallableMap,
     Describe,
     FeatureMap,
     RepresentationMap,
 )
+from atomplete.degenerate.random_functions import N_FUNCTIONS
 from atomplete.errors import InputError
 from atomplete.representations import NAMED, Nice, RepresentationSpec, ThreeCenter, build
 

@@ -11,7 +11,7 @@ from atomplete.audit.null_direction import follow_softest
 from atomplete.audit.resolution import larger_bases, local_resolution
 from atomplete.audit.smoothness import Event, smoothness
 from atomplete.degenerate.congruence import Level
-from atomplete.degenerate.feature_map import environment
+from atomplete.degenerate.environment import environment
 from atomplete.degenerate.starts import Limits
 from atomplete.errors import InputError
 

@@ -11,10 +11,11 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float
 
-from atomplete.audit.resolution import movable, rigid_motions
+from atomplete.audit.rigid_motions import movable, rigid_motions
 from atomplete.degenerate.alignment import Floats
 from atomplete.degenerate.congruence import congruence_distance
-from atomplete.degenerate.feature_map import FeatureMap, with_positions
+from atomplete.degenerate.environment import with_positions
+from atomplete.degenerate.feature_map import FeatureMap
 from atomplete.degenerate.starts import Limits
 
 # Directions are stiff, and used to come back, if they are more than this part of the stiffest and

@@ -9,7 +9,17 @@ from typing import Any
 
 import typer
 
-from atomplete.cli import audit, label, models, report, search, structures
+from atomplete.cli import (
+    audit,
+    label,
+    models,
+    report,
+    resolve,
+    search,
+    structures,
+    study,
+    subsets,
+)
 from atomplete.cli.app import app, heeding_interrupts
 from atomplete.errors import InputError, MissingExtraError
 
@@ -19,8 +29,11 @@ __all__ = [
     "label",
     "models",
     "report",
+    "resolve",
     "search",
     "structures",
+    "study",
+    "subsets",
 ]  # importing them registers their verbs
 
 # in the order of use, which is that of --help

@@ -65,7 +65,7 @@ def audit(
 
     Writes audit.json, a verdict for each subject and pair, and run.json with what the subjects
     are invariant to, options and versions. A function takes ASE atoms and, if it has such
-    parameters, center, cutoff (Å) and species.
+    parameters, center, cutoff (Å) and species. An interrupted audit starts over.
 
     Example: atomplete audit power_spectrum dscribe:SOAP three_center -o audits
     """

@@ -1,6 +1,5 @@
 """Verbs of models: ``evaluate`` and ``reproduce``."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,16 +19,20 @@ Labels = Annotated[
 BudgetName = Annotated[
     str | None, typer.Option(help="smoke, standard or paper (default: standard).")
 ]
+Rows = Annotated[
+    str | None, typer.Option(help="Rows to fill, such as B_NL,D_NL,best (default: all).")
+]
+Seeds = Annotated[
+    str | None, typer.Option(help="Of validation pairs and training, such as 0,1,2 (default: 0).")
+]
 Workers = Annotated[
     int | None, typer.Option(help="Processes for labels (default: one for each core).")
 ]
 
 
-class Study(StrEnum):
-    """What ``study`` can find out."""
-
-    LATENT_SIZE = "latent-size"
-    OBJECTIVES = "objectives"
+def listed(text: str | None) -> list[str] | None:
+    """Values separated by commas."""
+    return None if text is None else [value.strip() for value in text.split(",")]
 
 
 @app.command()
@@ -66,14 +69,9 @@ def reproduce(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
     pairs: Pairs = None,
     labels: Labels = None,
-    rows: Annotated[
-        str | None, typer.Option(help="Rows to fill, such as B_NL,D_NL (default: all).")
-    ] = None,
+    rows: Rows = None,
     budget: BudgetName = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(help="Of validation pairs and training, such as 0,1,2 (default: 0)."),
-    ] = None,
+    seeds: Seeds = None,
     workers: Workers = None,
     config: ConfigFile = None,
     quiet: Quiet = False,
@@ -82,20 +80,21 @@ def reproduce(
 
     Pairs, labels, trained rows and epochs that an earlier run finished in OUTPUT are used
     again. With several seeds, errors are means over them, with their spread. Writes table.json,
-    parity.png, difference.png, and run.json with options, versions and the hash of the data.
+    parity.png, difference.png, run.json with options, versions and the hash of the data, and
+    report.html, a page on all that OUTPUT holds.
 
     Example: atomplete reproduce --pairs 60 --budget smoke -o runs/smoke
     """
     from atomplete.paper import ReproduceOptions, format_table
     from atomplete.paper import reproduce as fill_table
-    from atomplete.report import plot_pairs
+    from atomplete.report import plot_pairs, write_report
 
     given = {
         "pairs": pairs,
         "labels": labels,
-        "rows": None if rows is None else [name.strip() for name in rows.split(",")],
+        "rows": listed(rows),
         "budget": budget,
-        "seeds": None if seeds is None else [seed.strip() for seed in seeds.split(",")],
+        "seeds": listed(seeds),
         "workers": workers,
     }
     defaults = {"workers": cores()}
@@ -104,53 +103,6 @@ def reproduce(
     energies = [row for row in table if row.target == "energy"]
     plots = plot_pairs(energies, output) if energies else ()
     print(format_table(table))
+    page = write_report(output, progress=not quiet)
     print(f"\n{', '.join(['table.json', *(plot.name for plot in plots)])} and run.json in {output}")
-
-
-@app.command()
-def study(
-    name: Annotated[Study, typer.Argument(help="What to find out.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
-    pairs: Pairs = None,
-    labels: Labels = None,
-    budget: BudgetName = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of validation pairs and training (default: 0).")
-    ] = None,
-    workers: Workers = None,
-    config: ConfigFile = None,
-    quiet: Quiet = False,
-) -> None:
-    """Ask more of the encoder–decoder than the table does.
-
-    latent-size: the error of the row A_NL_rho against the size of its latent, from 8 to 512
-    numbers; writes latent_size.json. objectives: latents trained to contain ν = 7 features, to
-    match distances between environments, and to have a Jacobian of full rank, with what each
-    resolves; writes objectives.json. OUTPUT may be the folder of a table: labels found there
-    are used, and what an earlier run finished is not done again.
-
-    Example: atomplete study latent-size --pairs 60 --budget smoke -o runs/smoke
-    """
-    from atomplete.paper import ReproduceOptions, latent_sizes, objectives
-
-    given = {
-        "pairs": pairs,
-        "labels": labels,
-        "budget": budget,
-        "seeds": None if seed is None else [seed],
-        "workers": workers,
-    }
-    options = resolve(ReproduceOptions, config, given, {"workers": cores()})
-    if name is Study.LATENT_SIZE:
-        print("numbers in xi~   pair mean   pair difference")
-        for size in latent_sizes(options, output, progress=not quiet):
-            print(f"{size.latent:14d} {size.mean_error:11.4f} {size.difference_error:17.4f}")
-        print(f"\nlatent_size.json in {output}")
-        return
-    print("objective   separation   rank of 3n-6   pair mean   pair difference")
-    for entry in objectives(options, output, progress=not quiet):
-        print(
-            f"{entry.objective:10} {entry.separation:11.4f} {entry.jacobian_rank:8.1f} "
-            f"{entry.full_rank:5d} {entry.mean_error:11.4f} {entry.difference_error:17.4f}"
-        )
-    print(f"\nobjectives.json in {output}")
+    print(f"report in {page}")

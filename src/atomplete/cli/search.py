@@ -1,103 +1,23 @@
-"""Verbs that look for what a representation cannot see: ``resolve``, ``search``, ``subsets``."""
+"""The verb ``search``: structures that a representation cannot tell apart, by optimisation."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import ConfigFile, Quiet, app, in_new_folder, naming
+from atomplete.cli.app import ConfigFile, Quiet, app, in_new_folder
+from atomplete.cli.blindness import (
+    Center,
+    Cutoff,
+    Group,
+    Level,
+    MaxAngular,
+    MaxRadial,
+    Representation,
+)
 from atomplete.config import resolve as resolve_options
 from atomplete.errors import InputError
-
-Representation = Annotated[
-    str,
-    typer.Argument(
-        help="three_center, power_spectrum, bispectrum, ..., a YAML file with a spec, or any "
-        "subject of an audit: file.py:function, dscribe:SOAP?n_max=6, ..."
-    ),
-]
-Level = Annotated[
-    str | None,
-    typer.Option(help="environment, of one centre, or structure (default: environment)."),
-]
-Group = Annotated[
-    str | None, typer.Option(help="O3, or SO3: enantiomers are different (default: O3).")
-]
-MaxRadial = Annotated[int | None, typer.Option(help="Radial functions of our own bases.")]
-MaxAngular = Annotated[int | None, typer.Option(help="Largest l of our own bases.")]
-Cutoff = Annotated[
-    float | None,
-    typer.Option(help="Radius of an environment in Å (default: 1.25 times the farthest atom)."),
-]
-
-
-class ResolveOptions(BaseModel):
-    """Options of ``resolve``."""
-
-    model_config = ConfigDict(extra="forbid")
-    level: Literal["environment", "structure"] = "environment"
-    center: int | None = Field(default=None, ge=0)
-    cutoff: float | None = Field(default=None, gt=0)
-    max_radial: int | None = Field(default=None, ge=1)
-    max_angular: int | None = Field(default=None, ge=0)
-    sweep: int = Field(default=3, ge=0)
-    follow: int = Field(default=0, ge=0)
-    shortest: float = Field(default=0.8, gt=0)
-
-
-@app.command()
-def resolve(
-    representation: Representation,
-    input: Annotated[Path, typer.Argument(help="File of structures.")],
-    level: Level = None,
-    center: Annotated[
-        int | None, typer.Option(help="Centre atom (default: that of the info, else 0).")
-    ] = None,
-    cutoff: Cutoff = None,
-    max_radial: MaxRadial = None,
-    max_angular: MaxAngular = None,
-    sweep: Annotated[
-        int | None, typer.Option(help="Larger bases to try where there are zeros (default: 3).")
-    ] = None,
-    follow: Annotated[
-        int | None,
-        typer.Option(help="Steps of 0.02 Å along the softest direction (default: 0)."),
-    ] = None,
-    shortest: Annotated[
-        float | None, typer.Option(help="Distance in Å at which that path ends (default: 0.8).")
-    ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON to write.")] = None,
-    config: ConfigFile = None,
-) -> None:
-    """Count the directions that a representation resolves around each structure.
-
-    Zeros that symmetry requires are told from those of a degenerate representation and of a basis
-    too small.
-
-    Example: atomplete resolve power_spectrum b8.xyz -o resolution.json
-    """
-    from atomplete.audit.local_table import format_table, resolution_rows
-    from atomplete.data import read_structures
-
-    given = {
-        "level": level,
-        "center": center,
-        "cutoff": cutoff,
-        "max_radial": max_radial,
-        "max_angular": max_angular,
-        "sweep": sweep,
-        "follow": follow,
-        "shortest": shortest,
-    }
-    options = resolve_options(ResolveOptions, config, given)
-    structures = read_structures(input)
-    with naming(input):
-        rows = resolution_rows(representation, structures, **options.model_dump())
-    print(format_table(rows))
-    if output is not None:
-        _write_json(output, rows)
 
 
 class SearchOptions(BaseModel):
@@ -134,9 +54,7 @@ def search(
     ] = None,
     level: Level = None,
     group: Group = None,
-    center: Annotated[
-        int | None, typer.Option(help="Centre atom (default: that of the info, else 0).")
-    ] = None,
+    center: Center = None,
     cutoff: Cutoff = None,
     max_radial: MaxRadial = None,
     max_angular: MaxAngular = None,
@@ -189,7 +107,8 @@ def search(
     from atomplete.data import read_structures, write_structures
     from atomplete.data.xyz import check_output
     from atomplete.degenerate.found import labelled
-    from atomplete.degenerate.search import Budget, Target
+    from atomplete.degenerate.near_pair import Target
+    from atomplete.degenerate.search import Budget
     from atomplete.degenerate.search import search as search_pairs
     from atomplete.degenerate.starts import Limits
 
@@ -214,7 +133,7 @@ def search(
         "seed": seed,
     }
     options = resolve_options(SearchOptions, config, given)
-    check_output(output)
+    check_output(output, source=input)
     structures = read_structures(input)
     if options.index >= len(structures):
         raise InputError(f"{input}: no structure {options.index}, it holds {len(structures)}")
@@ -250,101 +169,3 @@ def search(
         print(f"{len(result.finds)} pairs in {output}")
     elif result.nearest is not None:
         print(f"nearest: {result.nearest}")
-
-
-class SubsetsOptions(BaseModel):
-    """Options of ``subsets``."""
-
-    model_config = ConfigDict(extra="forbid")
-    nu: int = Field(default=2, ge=1, le=3)
-    level: Literal["environment", "structure"] = "environment"
-    group: Literal["O3", "SO3"] = "O3"
-    center: bool = True
-    spacing: float = Field(default=1.5, gt=0)
-    symbols: tuple[str, str] = ("C", "C")
-
-
-@app.command()
-def subsets(
-    vertices: Annotated[
-        str,
-        typer.Argument(
-            help="ring:N, prism:N, antiprism:N, tetrahedron, cube, octahedron, icosahedron, "
-            "dodecahedron, poles; *S scales, + joins: prism:7+poles*1.3"
-        ),
-    ],
-    size: Annotated[int, typer.Argument(help="Vertices in a subset.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
-    nu: Annotated[
-        int | None, typer.Option(help="Order up to which correlations agree, 1 to 3 (default: 2).")
-    ] = None,
-    level: Level = None,
-    group: Group = None,
-    center: Annotated[
-        bool | None,
-        typer.Option(
-            "--center/--no-center", help="Whether a structure has an atom in the middle too."
-        ),
-    ] = None,
-    spacing: Annotated[
-        float | None, typer.Option(help="Shortest distance of the vertices in Å (default: 1.5).")
-    ] = None,
-    symbols: Annotated[
-        tuple[str, str] | None,
-        typer.Option(help="Species of the centre and of the vertices (default: C C)."),
-    ] = None,
-    config: ConfigFile = None,
-) -> None:
-    """Find all degenerate pairs among the subsets of the vertices of rings and polyhedra.
-
-    Congruent subsets are left out. Of m subsets that agree, m - 1 pairs are written.
-
-    Example: atomplete subsets prism:7+poles*1.3 7 --nu 3 -o pairs.xyz
-    """
-    from ase.data import atomic_numbers
-
-    from atomplete.data import write_structures
-    from atomplete.data.xyz import check_output
-    from atomplete.degenerate.found import labelled
-    from atomplete.degenerate.subsets import degenerate_subsets
-    from atomplete.degenerate.vertices import vertices as vertices_of
-
-    given = {
-        "nu": nu,
-        "level": level,
-        "group": group,
-        "center": center,
-        "spacing": spacing,
-        "symbols": symbols,
-    }
-    options = resolve_options(SubsetsOptions, config, given)
-    for symbol in options.symbols:
-        if symbol not in atomic_numbers:
-            raise InputError(f"symbols: {symbol!r} is no element")
-    check_output(output)
-    pairs = degenerate_subsets(
-        vertices_of(vertices),
-        size,
-        options.nu,
-        level=options.level,
-        with_center=options.center,
-        group=options.group,
-        spacing=options.spacing,
-        symbols=options.symbols,
-    )
-    for order in sorted({pair.degenerate_nu for pair in pairs}):
-        count = sum(pair.degenerate_nu == order for pair in pairs)
-        print(f"{count} pairs that agree up to nu = {order}")
-    if not pairs:
-        print("no pairs")
-        return
-    found = ((pair.plus, pair.minus, {"vertices": vertices, **pair.measured()}) for pair in pairs)
-    write_structures(in_new_folder(output), labelled(found, "subsets", options.level))
-    print(f"{len(pairs)} pairs in {output}")
-
-
-def _write_json(path: Path, content: Any) -> None:
-    from atomplete.files import atomic_write
-
-    with atomic_write(in_new_folder(path)) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -55,6 +55,8 @@ def parse_file(path: Path) -> list[Atoms]:
             structures.append(next(read_xyz(StringIO(frame), index=0)))
         except Exception as error:  # ASE raises many types for text that it cannot take
             reason = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, KeyError) and error.args[0] in frame.split():
+                reason = f"{reason} is no element"
             raise InputError(
                 f"{path}, structure {index}: not understood as extended XYZ ({reason})"
             ) from None

@@ -108,18 +108,20 @@ def write_structures(path: str | os.PathLike[str], structures: Sequence[Atoms]) 
             file.write(text)
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, source: str | os.PathLike[str] | None = None) -> None:
     """Refuse a path that :func:`write_structures` could not write to, before the work begins.
 
     Parameters
     ----------
     path
         The file to be written.
+    source
+        A file that is read, and must not be written over.
 
     Raises
     ------
     InputError
-        For a suffix that is not extended XYZ's, or a folder that does not exist.
+        For a suffix that is not extended XYZ's, a folder that does not exist, or the source.
 
     Examples
     --------
@@ -131,6 +133,8 @@ def check_output(path: Path) -> None:
         raise InputError(f"{path}: the name must end in {' or '.join(XYZ_SUFFIXES)}")
     if path.is_dir() or not path.parent.is_dir():
         raise InputError(f"{path}: it is a folder, or lies in one that does not exist")
+    if source is not None and path.exists() and path.samefile(source):
+        raise InputError(f"{path}: it is the input, which would be written over")
 
 
 def energies(structures: Sequence[Atoms], path: str | os.PathLike[str]) -> np.ndarray:

@@ -1,9 +1,7 @@
 """Features of one environment or structure as functions of positions, with their Jacobian.
 
 Searches and local analyses see every representation in this way: one row of numbers for each set
-of positions, species fixed. Where a representation has a row for each centre or for tagged
-neighbours, what is compared is a sum over the rows of random non-linear functions,
-Σ w cos(a·x_even + b) cos(c·x_odd), O(3)-invariant and, for almost all a, b and c, as good as any.
+of positions, species fixed.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,21 +16,14 @@ from torch import Tensor
 
 from atomplete.degenerate.alignment import Floats
 from atomplete.degenerate.congruence import Level
+from atomplete.degenerate.environment import with_positions
+from atomplete.degenerate.random_functions import RandomFunctions
 from atomplete.errors import InputError
-from atomplete.representations import (
-    DensityCorrelations,
-    FusedRows,
-    Nice,
-    Representation,
-    ThreeCenter,
-)
+from atomplete.representations import DensityCorrelations, Nice, Representation
 from atomplete.system import System
 
 #: Anything that maps structures to numbers, (structure, feature).
 Describe = Callable[[list[Atoms]], np.ndarray]
-
-#: Outputs of the random functions; a structure of n atoms needs no more than 3n.
-N_FUNCTIONS = 128
 
 #: Step of central differences, Å: errors of the order of its square, or 1e-16 over it.
 STEP = 2e-5
@@ -63,53 +54,6 @@ class FeatureMap(Protocol):
         """(structure, feature) and (structure, feature, coordinate), 1/Å."""
 
 
-def environment(atoms: Atoms, cutoff: float, center: int | None = None) -> Atoms:
-    """Cut an environment out of a structure, periodic or not.
-
-    Parameters
-    ----------
-    atoms
-        The structure.
-    cutoff
-        Neighbours nearer than this are kept, Å; images of an atom become atoms of their own.
-    center
-        Index of the centre; by default ``info["center"]``, else 0.
-
-    Returns
-    -------
-    Atoms
-        Not periodic, the centre first and at the origin.
-
-    Raises
-    ------
-    InputError
-        If there is no such centre.
-
-    Examples
-    --------
-    >>> environment(Atoms("B", cell=[0, 0, 1.5], pbc=(0, 0, 1)), cutoff=2.0).positions[:, 2]
-    array([ 0. , -1.5,  1.5])
-    """
-    index = atoms.info.get("center", 0) if center is None else center
-    system = System.from_atoms(atoms, cutoff, centers=[int(index)])
-    numbers = np.concatenate([[atoms.numbers[index]], atoms.numbers[system.j.numpy()]])
-    positions = np.concatenate([np.zeros((1, 3)), system.r_ij.numpy()])
-    return Atoms(numbers, positions, info={"center": 0})
-
-
-def with_positions(template: Atoms, level: Level, positions: Floats) -> Atoms:
-    """The template with other positions: of the neighbours, or of all atoms.
-
-    Examples
-    --------
-    >>> with_positions(Atoms("BH"), "environment", np.array([[0.0, 0.0, 1.2]])).info
-    {'center': 0}
-    """
-    if level == "structure":
-        return Atoms(template.numbers, positions)
-    return Atoms(template.numbers, np.vstack([np.zeros((1, 3)), positions]), info={"center": 0})
-
-
 class RepresentationMap:
     """A representation of this package, differentiated by torch.
 
@@ -120,7 +64,13 @@ class RepresentationMap:
     template, level
         As in `FeatureMap`.
     seed
-        Of the random functions, where there are rows to be summed.
+        Of the random functions, where there are rows to be summed; their scale is that of the
+        features of the template.
+
+    Raises
+    ------
+    InputError
+        If there are rows to be summed, and the template has no positions that give them a scale.
 
     Examples
     --------
@@ -155,7 +105,7 @@ class RepresentationMap:
         )
         self._functions = None
         if not one_row or level == "structure":
-            self._functions = _RandomFunctions(representation, self._at(template.positions), seed)
+            self._functions = RandomFunctions(representation, self._at(template.positions), seed)
 
     def __call__(self, positions: Floats) -> Floats:
         """(structure, feature) of (structure, atom, xyz)."""
@@ -211,43 +161,6 @@ class RepresentationMap:
             j=(atom[:, None] + one.j).flatten(),
             shift=one.shift.repeat(n, 1),
         )
-
-
-class _RandomFunctions:
-    """Σ over rows of w cos(a·x_even + b) cos(c·x_odd), b of the species of the centre."""
-
-    def __init__(self, representation: Representation, reference: System, seed: int) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            rows = representation(reference)
-        # arguments of order one in the reference
-        even, odd = (
-            torch.linalg.vector_norm(block, dim=1).max().item() if block.numel() else 0.0
-            for block in (rows.even, rows.odd)
-        )
-        weights = torch.randn(
-            rows.values.shape[1], N_FUNCTIONS, generator=generator, dtype=torch.float64
-        )
-        self._even = weights[rows.parity > 0] / (even or 1.0)
-        self._odd = weights[rows.parity < 0] / (max(odd, 0.1 * even) or 1.0)
-        phases = torch.rand(120, N_FUNCTIONS, generator=generator, dtype=torch.float64)
-        self._phase = 2 * torch.pi * phases  # of every atomic number
-        self._representation = representation
-        self._fused = (
-            FusedRows(representation, self._even, self._odd)
-            if isinstance(representation, ThreeCenter)
-            else None
-        )
-
-    def __call__(self, system: System) -> Float[Tensor, "structure function"]:
-        if self._fused is not None:
-            rows = self._fused(system)
-        else:
-            rows = self._representation(system).project(self._even, self._odd)
-        phase = self._phase[rows.center_species][rows.center_of_row]
-        values = torch.cos(rows.even + phase) * torch.cos(rows.odd) * rows.weight[:, None]
-        total = values.new_zeros(len(system.cell), N_FUNCTIONS)
-        return total.index_add(0, rows.center_structure[rows.center_of_row], values)
 
 
 class CallableMap:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from atomplete.degenerate.alignment import Floats, Integers
 
@@ -23,7 +23,11 @@ def least_squares(
     iterations: int = 60,
     converged: float = 1e-14,
     keep_going: Callable[[], bool] = lambda: True,
-) -> tuple[Float[np.ndarray, "problem variable"], Float[np.ndarray, " problem"]]:
+) -> tuple[
+    Float[np.ndarray, "problem variable"],
+    Float[np.ndarray, " problem"],
+    Bool[np.ndarray, " problem"],
+]:
     """Minimise |residuals|² of independent problems; solutions need not be isolated.
 
     The damping follows the success of each step (Marquardt, J. SIAM 11, 431 (1963)), and is what
@@ -46,27 +50,32 @@ def least_squares(
 
     Returns
     -------
-    x, norm
-        The best variables and the norm of their residuals.
+    x, norm, finished
+        The best variables, the norm of their residuals, and whether they were left for a reason
+        of their own, not because `keep_going` said no.
 
     Examples
     --------
     >>> def circle_and_line(x, problems):
     ...     r = np.stack([x[:, 0] ** 2 + x[:, 1] ** 2 - 2, x[:, 0] - x[:, 1]], 1)
     ...     return r, np.stack([2 * x, np.broadcast_to([1.0, -1.0], x.shape)], 1)
-    >>> x, norm = least_squares(circle_and_line, np.array([[3.0, 0.5]]), largest_step=1.0)
+    >>> x, norm, _ = least_squares(circle_and_line, np.array([[3.0, 0.5]]), largest_step=1.0)
     >>> x.round(12), bool(norm[0] < 1e-14)
     (array([[1., 1.]]), True)
     """
     x = x.copy()
     active = np.arange(len(x))
+    finished = np.ones(len(x), dtype=bool)
     residual, jacobian = residuals(x, active)
     cost = np.square(residual).sum(axis=1)
     damping = np.full(len(x), _FIRST_DAMPING)
     for _ in range(iterations):
         going = (cost[active] > converged**2) & (damping[active] < _LARGEST_DAMPING)
         active, residual, jacobian = active[going], residual[going], jacobian[going]
-        if not len(active) or not keep_going():
+        if not len(active):
+            break
+        if not keep_going():
+            finished[active] = False
             break
         step = _damped_step(residual, jacobian, damping[active])
         step /= np.maximum(np.abs(step).max(axis=1, keepdims=True) / largest_step, 1.0)
@@ -78,7 +87,7 @@ def least_squares(
         residual[better], jacobian[better] = new_residual[better], new_jacobian[better]
         damping[active] *= np.where(better, 0.2, 6.0)
         np.maximum(damping, _LEAST_DAMPING, out=damping)
-    return x, np.sqrt(cost)
+    return x, np.sqrt(cost), finished
 
 
 def _damped_step(residual: Floats, jacobian: Floats, damping: Floats) -> Floats:

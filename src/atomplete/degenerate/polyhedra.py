@@ -7,18 +7,10 @@ from numpy.random import Generator
 
 from atomplete.degenerate.alignment import Floats
 from atomplete.degenerate.family import Construction, literature_then_random
+from atomplete.degenerate.vertices import vertices
 
-_S = (1 + np.sqrt(5)) / 2
-_DODECAHEDRON = np.array(
-    [(0, a * _S, b / _S) for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
-    + [(a / _S, 0, b * _S) for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
-    + [(a * _S, b / _S, 0) for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
-    + [(1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, 1, 1)]
-    + [(-1, 1, -1), (-1, -1, 1), (1, -1, -1), (-1, -1, -1)]
-)
-_CUBE = [(1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, 1, 1)]
-_CUBE += [(-1, 1, -1), (-1, -1, 1), (1, -1, -1), (-1, -1, -1)]
-_CUBE_OCTAHEDRON = np.vstack([_CUBE, 0.5 * np.kron(np.eye(3), [[1], [-1]])])
+_DODECAHEDRON = vertices("dodecahedron")
+_CUBE_OCTAHEDRON = vertices("cube+octahedron*0.5")
 
 
 def _complement(places: tuple[int, ...]) -> tuple[int, ...]:
@@ -26,9 +18,9 @@ def _complement(places: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(range(20)) - set(places)))
 
 
-_TEN = (5, 7, 8, 9, 10, 11, 13, 15, 17, 18), (4, 5, 6, 7, 9, 11, 14, 15, 16, 18)
-_SIX = (0, 1, 2, 3, 8, 10), (0, 1, 2, 3, 4, 6)
-_EIGHT = (0, 1, 2, 3, 4, 6, 12, 19), (0, 1, 2, 3, 8, 10, 12, 19)
+_TEN = (13, 14, 16, 18, 19, 17, 1, 4, 6, 3), (12, 13, 15, 14, 18, 17, 2, 4, 5, 3)
+_SIX = (8, 10, 11, 9, 16, 19), (8, 10, 11, 9, 12, 15)
+_EIGHT = (8, 10, 11, 9, 12, 15, 0, 7), (8, 10, 11, 9, 16, 19, 0, 7)
 
 #: Pairs of vertex subsets, by name, with the vertices that they belong to.
 SUBSETS: dict[str, tuple[Floats, tuple[int, ...], tuple[int, ...]]] = {
@@ -37,28 +29,28 @@ SUBSETS: dict[str, tuple[Floats, tuple[int, ...], tuple[int, ...]]] = {
     "dodecahedron_10": (_DODECAHEDRON, *_TEN),
     "dodecahedron_10_other": (
         _DODECAHEDRON,
-        (0, 1, 2, 3, 4, 6, 8, 10, 13, 17),
-        (0, 1, 2, 3, 4, 6, 8, 10, 14, 16),
+        (8, 10, 11, 9, 12, 15, 16, 19, 1, 6),
+        (8, 10, 11, 9, 12, 15, 16, 19, 2, 5),
     ),
     "dodecahedron_14": (_DODECAHEDRON, _complement(_SIX[0]), _complement(_SIX[1])),
     "dodecahedron_12": (_DODECAHEDRON, _complement(_EIGHT[0]), _complement(_EIGHT[1])),
-    "cube_octahedron_6": (_CUBE_OCTAHEDRON, (1, 3, 5, 6, 10, 11), (1, 3, 5, 6, 12, 13)),
+    "cube_octahedron_6": (_CUBE_OCTAHEDRON, (1, 4, 6, 3, 12, 13), (1, 4, 6, 3, 8, 9)),
     "cube_octahedron_8": (
         _CUBE_OCTAHEDRON,
-        (0, 2, 4, 7, 8, 9, 12, 13),
-        (0, 2, 4, 7, 8, 9, 10, 11),
+        (0, 2, 5, 7, 10, 11, 8, 9),
+        (0, 2, 5, 7, 10, 11, 12, 13),
     ),
 }
 
 
 def _pair(name: str, scale: float, mixed: bool) -> Construction:
     """Two subsets of the vertices, around an oxygen atom if `mixed`."""
-    vertices, *subsets = SUBSETS[name]
-    plus, minus = (scale * vertices[list(places)] for places in subsets)
+    points, *subsets = SUBSETS[name]
+    plus, minus = (scale * points[list(places)] for places in subsets)
     symbols = tuple(repeat("C", len(plus)))
     if mixed:
         symbols += ("O",)
-        plus, minus = (np.vstack([points, np.zeros(3)]) for points in (plus, minus))
+        plus, minus = (np.vstack([member, np.zeros(3)]) for member in (plus, minus))
     return Construction(symbols, plus, minus, {"subset": name, "scale": scale})
 
 

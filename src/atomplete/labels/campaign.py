@@ -14,7 +14,7 @@ from atomplete.data import content_hash, write_structures
 from atomplete.data.xyz import check_output
 from atomplete.errors import InputError
 from atomplete.labels.card import LabelSummary, write_card
-from atomplete.labels.journal import Journal, reporting_disk
+from atomplete.labels.journal import Journal, check_journal, reporting_disk
 from atomplete.labels.label import Label, LabelMethod
 from atomplete.labels.selection import Selection
 from atomplete.labels.workers import LocalWorkers, Workers
@@ -120,8 +120,8 @@ def label_file(
     Raises
     ------
     InputError
-        For input that cannot be used, a disk that is full, and if not one structure could be
-        labelled.
+        For input that cannot be used or would be written over, a disk that is full, and if not
+        one structure could be labelled.
 
     Examples
     --------
@@ -143,7 +143,9 @@ def label_file(
     structures, failures = selection.read(input, method)
     with reporting_disk(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-    check_output(output)
+    check_output(output, source=input)
+    for other in merge:
+        check_journal(other)  # before there is a journal of our own
     journal = Path(f"{output}.journal.jsonl" if journal is None else journal)
     with Journal(journal) as opened:
         conflicts = tuple(conflict for other in merge for conflict in opened.merge(other))

@@ -201,6 +201,29 @@ class Journal:
         self.close()
 
 
+def check_journal(path: str | os.PathLike[str]) -> None:
+    """Refuse a journal that could not be merged, before the work begins.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read as a journal.
+
+    Examples
+    --------
+    >>> check_journal("absent.jsonl")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: absent.jsonl: the journal cannot be read (No such file or \
+directory)
+    """
+    _read(Path(path))
+
+
 @contextmanager
 def reporting_disk(path: Path) -> Iterator[None]:
     """Say in one sentence that a file cannot be written, as on a full disk.

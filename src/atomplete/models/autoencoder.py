@@ -122,7 +122,7 @@ class AutoEncoder(nn.Module):
 
     Examples
     --------
-    >>> AutoEncoder(AutoEncoderSpec(), torch.ones(400)).model.decoder
+    >>> AutoEncoder(AutoEncoderSpec(), torch.ones(400, dtype=torch.long)).model.decoder
     SetMap(96 even, 32 odd → 512 → 512 → Σ → 300 even, 150 odd)
     """
 

@@ -7,7 +7,6 @@ energies of ``paper.tight_binding``, which differ for mirror images; their model
 under SO(3).
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -21,7 +20,7 @@ from atomplete.models import DeepSetSpec, EnergyModel, EnergyModelSpec
 from atomplete.paper.data import labelled_file
 from atomplete.paper.errors import pair_errors
 from atomplete.paper.inputs import Inputs
-from atomplete.paper.options import MINIMUM_PAIRS
+from atomplete.paper.options import MINIMUM_PAIRS, Seeds
 from atomplete.paper.results import write_json
 from atomplete.paper.studies import Study, b8_study, family_study
 from atomplete.progress import progress_of
@@ -38,16 +37,19 @@ from atomplete.train import TrainSpec, train
 Name = Literal["N1nu1", "N1nu2", "N2nu1", "nu3", "nu4", "nu5", "nu6", "nu7"]
 
 
-class AblationSpec(BaseModel):
-    """What the ablation spends: the same pairs, network and training for all representations.
+class AblationOptions(BaseModel):
+    """Options of ``atomplete study ablation``: pairs, and a network, the same for all.
 
     Examples
     --------
-    >>> AblationSpec(family_pairs=100).representation("N1nu2", species=5).nu
+    >>> AblationOptions(family_pairs=100).representation("N1nu2", species=5).nu
     2
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    labels: str = Field(default="xtb", description="of B8, as in ``ReproduceOptions``")
+    seeds: Seeds = Field(default=(0, 1, 2), description="of weights and the order of batches")
+    workers: int = Field(default=1, ge=1, description="processes for labelling")
     representations: tuple[Name, ...] = Field(default=get_args(Name), min_length=1)
     b8_pairs: int = Field(default=800, ge=MINIMUM_PAIRS, description="B8 pairs, for all purposes")
     family_pairs: int = Field(default=300, ge=MINIMUM_PAIRS, description="pairs of each family")
@@ -92,14 +94,7 @@ class AblationRow(BaseModel):
     seeds: int
 
 
-def ablation(
-    folder: Path,
-    *,
-    seeds: Sequence[int] = (0, 1, 2),
-    labels: str = "xtb",
-    spec: AblationSpec | None = None,
-    progress: bool = True,
-) -> list[AblationRow]:
+def ablation(options: AblationOptions, folder: Path, *, progress: bool = True) -> list[AblationRow]:
     """Rank representations on B8, and on each and all of the families; write ``ablation.json``.
 
     For each seed one model is trained on B8, and one on the union of the families, which is then
@@ -110,14 +105,10 @@ def ablation(
 
     Parameters
     ----------
+    options
+        Labels, seeds, sizes and training options.
     folder
         Holds labels, training logs and ``ablation.json``.
-    seeds
-        Of initial weights and of the order of batches.
-    labels
-        Of B8, as in ``ReproduceOptions``.
-    spec
-        Sizes and training options.
     progress
         Whether to show how far it is.
 
@@ -133,33 +124,32 @@ def ablation(
 
     Examples
     --------
-    >>> ablation(Path("runs"), labels="absent.xyz")
+    >>> ablation(AblationOptions(labels="absent.xyz"), Path("runs"))
     Traceback (most recent call last):
     atomplete.errors.InputError: labels absent.xyz: neither one of xtb, pbe nor a file
     """
-    spec = spec or AblationSpec()
-    path = labelled_file(labels, spec.b8_pairs, folder, workers=1, progress=progress)
-    studies = {"b8": b8_study(path, spec.b8_pairs), "families": family_study(spec.family_pairs)}
+    n_pairs, workers = options.b8_pairs, options.workers
+    path = labelled_file(options.labels, n_pairs, folder, workers=workers, progress=progress)
+    studies = {"b8": b8_study(path, n_pairs), "families": family_study(options.family_pairs)}
     rows: list[AblationRow] = []
-    with progress_of("ablation", len(spec.representations) * len(studies), progress) as step:
-        for name in spec.representations:
+    with progress_of("ablation", len(options.representations) * len(studies), progress) as step:
+        for name in options.representations:
             for which, study in studies.items():
-                rows += _rank(name, study, spec, seeds, folder / "ablation" / which / name)
+                rows += _rank(name, study, options, folder / "ablation" / which / name)
                 step()
     write_json(folder / "ablation.json", [row.model_dump() for row in rows])
     return rows
 
 
-def _rank(
-    name: Name, study: Study, spec: AblationSpec, seeds: Sequence[int], folder: Path
-) -> list[AblationRow]:
+def _rank(name: Name, study: Study, options: AblationOptions, folder: Path) -> list[AblationRow]:
     """Features once, a model for each seed, errors on each test set."""
     species = int(study.data.structures[0].numbers[0])
-    dtype = getattr(torch, spec.train.dtype)
-    inputs = Inputs.compute(spec.representation(name, species), study.data, dtype, progress=False)
+    dtype, seeds = getattr(torch, options.train.dtype), options.seeds
+    spec = options.representation(name, species)
+    inputs = Inputs.compute(spec, study.data, dtype, progress=False)
     errors = []
     for seed in seeds:
-        model = _trained(inputs, study, spec, seed, folder / f"seed-{seed}")
+        model = _trained(inputs, study, options, seed, folder / f"seed-{seed}")
         errors.append([_errors(model, inputs, study, pairs) for pairs in study.test_sets.values()])
     mean = np.mean(errors, axis=0)
     spread = np.std(errors, axis=0, ddof=1) if len(seeds) > 1 else np.full(mean.shape, None)
@@ -178,18 +168,18 @@ def _rank(
 
 
 def _trained(
-    inputs: Inputs, study: Study, spec: AblationSpec, seed: int, folder: Path
+    inputs: Inputs, study: Study, options: AblationOptions, seed: int, folder: Path
 ) -> EnergyModel:
     data, table = study.data, inputs.rows
     model_spec = EnergyModelSpec(
         representation=inputs.representation.spec,
-        model=spec.deep_set.model_copy(update={"group": study.group}),
+        model=options.deep_set.model_copy(update={"group": study.group}),
         species=tuple(set(table.features.center_species.tolist())),
     )
     model = EnergyModel(model_spec, seed, inputs.representation)
     groups = data.groups(data.split.train), data.groups(data.split.validation)
     model.normalise(table.features, data.energies, groups[0].flatten())
-    train(model, table, data.energies, *groups, spec.train, folder, seed=seed, progress=False)
+    train(model, table, data.energies, *groups, options.train, folder, seed=seed, progress=False)
     return model
 
 

@@ -2,10 +2,14 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from atomplete.basis import LaplacianEigenstates
+from atomplete.force_matching import ForceMatchingSpec
 from atomplete.models import AutoEncoderSpec, DeepSetSpec, EncoderSpec
+from atomplete.paper.best import BestSpec
 from atomplete.representations import (
     NICE_COMPONENTS,
     DensityCorrelationsSpec,
+    ExpansionSpec,
     NiceSpec,
     ThreeCenterSpec,
 )
@@ -16,7 +20,7 @@ class Budget(BaseModel):
     """Specs of everything that is fitted or trained.
 
     ``head`` is the network on latents, ``deep_set`` that on all other inputs; the linear
-    encoder has the latent and the decoder of ``autoencoder``.
+    encoder has the latent and the decoder of ``autoencoder``. ``best`` has all that its row needs.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,6 +33,14 @@ class Budget(BaseModel):
     train_autoencoder: TrainSpec = TrainSpec()
     train: TrainSpec = TrainSpec()
     train_head: TrainSpec = TrainSpec()
+    best: BestSpec = BestSpec()
+
+    def expansion(self, name: str) -> ExpansionSpec:
+        """The basis of a representation; ``best`` is that of the row of this name."""
+        spec = getattr(self, name)
+        expansion = spec.representation.expansion if name == "best" else spec.expansion
+        assert isinstance(expansion, ExpansionSpec)
+        return expansion
 
 
 def nice_spec(fraction: float, candidates: int, fit_environments: int) -> NiceSpec:
@@ -68,6 +80,16 @@ BUDGETS = {
         train_autoencoder=TrainSpec(epochs=20, batch_structures=16),
         train=TrainSpec(epochs=20, batch_structures=16),
         train_head=TrainSpec(epochs=20, batch_structures=16),
+        best=BestSpec(
+            representation=DensityCorrelationsSpec(
+                nu=(2,),
+                expansion=ExpansionSpec(
+                    cutoff=5.0, max_radial=5, max_angular=3, radial=LaplacianEigenstates()
+                ),
+            ),
+            deep_set=DeepSetSpec(hidden=(32, 32), head=()),
+            train=ForceMatchingSpec(epochs=5, batch_structures=16),
+        ),
     ),
     "standard": Budget(
         three_center=ThreeCenterSpec(radial_components=4, components=(400, 250)),
@@ -87,5 +109,6 @@ BUDGETS = {
         train_autoencoder=_PUBLISHED_TRAINING,
         train=_PUBLISHED_TRAINING,
         train_head=_PUBLISHED_TRAINING,
+        best=BestSpec(train=ForceMatchingSpec(epochs=200)),
     ),
 }

@@ -85,11 +85,29 @@ class LabelledPairs:
                     f"representation knows {', '.join(map(str, known))}"
                 )
 
+    def check_forces(self, path: Path) -> None:
+        """Refuse training pairs without forces, before anything is computed."""
+        for atoms in self.train_structures:
+            if _forces(atoms) is None:
+                member = f"pair {atoms.info['pair_id']} {atoms.info['sign']}"
+                raise InputError(
+                    f"{path}, {member}: no forces, on which the row best is trained; "
+                    "choose rows without it"
+                )
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 of structures and energies."""
         digest = hashlib.sha256(content_hash(self.structures).encode())
         digest.update(self.energies.numpy().tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def forces_hash(self) -> str:
+        """SHA-256 of the forces that there are."""
+        digest = hashlib.sha256()
+        for atoms in self.structures:
+            digest.update(np.asarray(_forces(atoms), dtype=float).tobytes())
         return digest.hexdigest()
 
     @property
@@ -100,6 +118,11 @@ class LabelledPairs:
     def groups(self, pairs: np.ndarray) -> torch.Tensor:
         """(pair, 2): the structures of some pairs."""
         return torch.from_numpy(2 * pairs[:, None] + np.arange(2))
+
+
+def _forces(atoms: Atoms) -> np.ndarray | None:
+    """Labelled forces, eV/Å, as ``force_matching`` finds them."""
+    return getattr(atoms.calc, "results", {}).get("forces", atoms.arrays.get("forces"))
 
 
 def labelled_file(labels: str, n_pairs: int, folder: Path, *, workers: int, progress: bool) -> Path:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,7 @@ def reproduce(options: ReproduceOptions, folder: Path, *, progress: bool = True)
     Traceback (most recent call last):
     atomplete.errors.InputError: unknown row E_NL; known rows: A_L_rho, A_NL_rho, A_L, ...
     """
-    unknown = [name for name in options.rows if name not in ROWS]
-    if unknown:
-        raise InputError(f"unknown row {unknown[0]}; known rows: {', '.join(ROWS)}")
-    rows = [row for name, row in ROWS.items() if name in options.rows]
+    rows = rows_of(options)
     runs = open_runs(options, {name for row in rows for name in _needs(row)}, folder, progress)
     results: dict[str, list[RowResult]] = {row.name: [] for row in rows}
     for run in runs:
@@ -66,8 +63,16 @@ def reproduce(options: ReproduceOptions, folder: Path, *, progress: bool = True)
     return table
 
 
+def rows_of(options: ReproduceOptions) -> list[Row]:
+    """The rows to fill, in the order of the table; all of them must be known."""
+    unknown = [name for name in options.rows if name not in ROWS]
+    if unknown:
+        raise InputError(f"unknown row {unknown[0]}; known rows: {', '.join(ROWS)}")
+    return [row for name, row in ROWS.items() if name in options.rows]
+
+
 def open_runs(
-    options: ReproduceOptions, representations: Iterable[str], folder: Path, progress: bool
+    options: ReproduceOptions, representations: Collection[str], folder: Path, progress: bool
 ) -> list[SeedRun]:
     """A run for each seed, on labelled pairs that the representations can describe."""
     budget = options.resolved_budget()
@@ -76,8 +81,11 @@ def open_runs(
     )
     splits = {seed: LabelledPairs.read(path, options.pairs, seed) for seed in options.seeds}
     for name in representations:
-        known = getattr(budget, name).expansion.species
+        known = budget.expansion(name).species
         splits[options.seeds[0]].check_species(known, path)
+    if "best" in representations:
+        for data in splits.values():
+            data.check_forces(path)
     folder.mkdir(parents=True, exist_ok=True)
 
     def folder_of(name: str, seed: int) -> Path:
@@ -91,6 +99,8 @@ def open_runs(
 
 def _needs(row: Row) -> tuple[str, ...]:
     """The representations that a row needs, by their names in a budget."""
+    if row.inputs == "structures":
+        return (row.name,)
     if row.inputs in ROWS:
         return _needs(ROWS[row.inputs])
     return (row.inputs, "nice") if row.target == "features" else (row.inputs,)
@@ -101,15 +111,22 @@ def _filled(run: SeedRun, row: Row) -> RowResult:
     return found_or(
         RowResult,
         run.folder_of(row.name) / "result.json",
-        identity(run, row=row.model_dump()),
+        _row_identity(run, row),
         lambda: run.fill(row),
     )
 
 
+def _row_identity(run: SeedRun, row: Row) -> str:
+    if row.inputs != "structures":
+        return identity(run, row=row.model_dump())
+    best = run.budget.best.model_dump(mode="json")
+    return identity(run, row=row.model_dump(), best=best, forces=run.data.forces_hash)
+
+
 def identity(run: SeedRun, **what: Any) -> str:
-    """A hash of all that a result depends on."""
+    """A hash of all that a result depends on; but for one, none depends on the row ``best``."""
     parts = what | {
-        "budget": run.budget.model_dump(mode="json"),
+        "budget": run.budget.model_dump(mode="json", exclude={"best"}),
         "seed": run.seed,
         "data": run.data.hash,
         "versions": versions(),

@@ -15,7 +15,7 @@ from atomplete.data.pairs import FIRST_TEST_PAIR
 from atomplete.degenerate.alignment import Floats
 from atomplete.errors import InputError
 from atomplete.paper.data import labelled_file
-from atomplete.paper.experiment import reproduce
+from atomplete.paper.experiment import reproduce, rows_of
 from atomplete.paper.options import MINIMUM_PAIRS, ReproduceOptions
 from atomplete.paper.results import write_json
 from atomplete.progress import progress_of
@@ -105,7 +105,8 @@ def learning_curve(
     Raises
     ------
     InputError
-        If the file has no pairs of the test set (3500 and above), or fewer others than asked for.
+        For an unknown row, and if the file has no pairs of the test set (3500 and above), or
+        fewer others than asked for.
 
     Examples
     --------
@@ -113,6 +114,7 @@ def learning_curve(
     Traceback (most recent call last):
     atomplete.errors.InputError: labels absent.xyz: neither one of xtb, pbe nor a file
     """
+    rows_of(options)  # unknown ones are refused before anything is labelled
     path = labelled_file(
         options.labels, options.pairs, folder, workers=options.workers, progress=progress
     )
@@ -172,13 +174,13 @@ def extrapolate(points: Sequence[CurvePoint], n_train_pairs: int) -> Extrapolati
     rng = np.random.default_rng(0)
     draws = rng.integers(len(points), size=(RESAMPLES, len(points)))
     draws = draws[np.ptp(log_n[draws], axis=1) > 0]
-    found: dict[str, float] = {}
+    found: dict[str, str | float] = {"row": points[0].row, "n_train_pairs": n_train_pairs}
     for name in ("mean_error", "difference_error"):
         log_errors = np.log([getattr(point, name) for point in points])
         resampled = [_continued(log_n[d], log_errors[d], n_train_pairs) for d in draws]
         found[name] = _continued(log_n, log_errors, n_train_pairs)
         found[f"{name}_low"], found[f"{name}_high"] = np.percentile(resampled, PERCENTILES)
-    return Extrapolation(row=points[0].row, n_train_pairs=n_train_pairs, **found)
+    return Extrapolation.model_validate(found)
 
 
 def _continued(log_n: Floats, log_errors: Floats, n_train_pairs: int) -> float:

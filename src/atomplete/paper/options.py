@@ -1,8 +1,8 @@
 """Options of the run that fills the table."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from atomplete.config import checked
 from atomplete.paper.budgets import BUDGETS, Budget
@@ -10,6 +10,15 @@ from atomplete.paper.table import ROWS
 
 #: With fewer, the validation or the test part would be a single pair, which has no spread.
 MINIMUM_PAIRS = 17
+
+
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ValueError("must be different numbers from 0 on")
+    return seeds
+
+
+Seeds = Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class ReproduceOptions(BaseModel):
@@ -33,19 +42,11 @@ class ReproduceOptions(BaseModel):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="what to change in the budget's specs"
     )
-    seeds: tuple[int, ...] = Field(
+    seeds: Seeds = Field(
         default=(0,),
-        min_length=1,
         description="each fills all rows anew: of the validation pairs, weights and batches",
     )
     workers: int = Field(default=1, ge=1, description="processes for labelling")
-
-    @field_validator("seeds")
-    @classmethod
-    def _each_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-            raise ValueError("must be different numbers from 0 on")
-        return seeds
 
     def resolved_budget(self) -> Budget:
         """The preset with ``settings`` laid over it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from atomplete.models import (
@@ -20,6 +21,7 @@ from atomplete.models import (
     RowTable,
     save,
 )
+from atomplete.paper.best import fit_best
 from atomplete.paper.budgets import Budget
 from atomplete.paper.data import LabelledPairs
 from atomplete.paper.errors import PairErrors, pair_errors
@@ -68,11 +70,14 @@ class SeedRun:
 
     def fill(self, row: Row) -> RowResult:
         """Fit what a row names, write it to the row's folder, and find its errors."""
-        names = [row.inputs, "nice"] if row.target == "features" else [row.inputs]
-        feature_seconds = sum(self.inputs(name).seconds for name in names)
+        feature_seconds = sum(self.inputs(name).seconds for name in _inputs_of(row))
         started, folder = time.monotonic(), self.folder_of(row.name)
         folder.mkdir(parents=True, exist_ok=True)
-        if row.target == "features":
+        if row.inputs == "structures":
+            best, seed, progress = self.budget.best, self.seed, self.progress
+            predicted = fit_best(best, self.data, folder, seed=seed, progress=progress)
+            errors = self._written(predicted, folder)
+        elif row.target == "features":
             latent = self.inputs(row.name).representation
             assert isinstance(latent, Latent)
             save(folder / "model.pt", latent)
@@ -154,7 +159,12 @@ class SeedRun:
             self._train(model, inputs.rows, energies, spec, folder)
             predicted = _predict(model.energies, inputs.rows, torch.arange(len(energies)))
         save(folder / "model.pt", model)
-        pairs, reference = predicted.view(-1, 2).numpy(), energies.view(-1, 2).numpy()
+        return self._written(predicted, folder)
+
+    def _written(self, predicted: Float[Tensor, " structure"], folder: Path) -> Errors:
+        """Write the predictions of a row, and find their errors."""
+        pairs = predicted.view(-1, 2).numpy()
+        reference = self.data.energies.view(-1, 2).numpy()
         write_predictions(folder / "predictions.csv", self.data, pairs)
         test, validation = self.data.split.test, self.data.split.validation
         return (
@@ -169,6 +179,13 @@ class SeedRun:
             species=tuple(sorted(set(inputs.rows.features.center_species.tolist()))),
         )
         return EnergyModel(spec, self.seed, inputs.representation)
+
+
+def _inputs_of(row: Row) -> tuple[str, ...]:
+    """What has to be computed before a row can be filled."""
+    if row.inputs == "structures":
+        return ()
+    return (row.inputs, "nice") if row.target == "features" else (row.inputs,)
 
 
 @torch.no_grad()

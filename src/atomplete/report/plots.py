@@ -78,7 +78,7 @@ def _read_test_pairs(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def _draw(
     table: Sequence[TableRow],
     data: Sequence[tuple[np.ndarray, np.ndarray]],
-    errors: Sequence[tuple[float, float]],
+    errors: Sequence[tuple[float, float | None]],
     quantity: str,
 ) -> Figure:
     n_columns = min(len(table), _COLUMNS)
@@ -96,9 +96,8 @@ def _draw(
     limits = (drawn.min() - margin, drawn.max() + margin)
     for axes, row, (reference, predicted), error in zip(panels, table, data, errors, strict=True):
         _panel(axes, reference - center, predicted - center, limits, published=error[1])
-        axes.set_title(
-            f"{row.row}\nrelative error {error[0]:#.3g}  (published {error[1]:#.3g})", fontsize=9
-        )
+        beside = "" if error[1] is None else f"  (published {error[1]:#.3g})"
+        axes.set_title(f"{row.row}\nrelative error {error[0]:#.3g}{beside}", fontsize=9)
         axes.set_xlabel(f"{Path(row.labels).stem} {quantity}, eV")
     for first in grid[:, 0]:
         first.set_ylabel(f"predicted {quantity}, eV")
@@ -122,14 +121,15 @@ def _panel(
     predicted: np.ndarray,
     limits: tuple[float, float],
     *,
-    published: float,
+    published: float | None,
 ) -> None:
     diagonal = np.array(limits)
-    width = published * reference.std()
-    axes.fill_between(
-        diagonal, diagonal - width, diagonal + width, color=_PUBLISHED, alpha=0.35, lw=0,
-        label="± published error",
-    )  # fmt: skip
+    if published is not None:
+        width = published * reference.std()
+        axes.fill_between(
+            diagonal, diagonal - width, diagonal + width, color=_PUBLISHED, alpha=0.35, lw=0,
+            label="± published error",
+        )  # fmt: skip
     axes.plot(diagonal, diagonal, color="black", lw=0.8, label="perfect")
     axes.scatter(
         reference, predicted, s=9, color=_POINTS, alpha=0.6, lw=0, label="test pairs", zorder=3
