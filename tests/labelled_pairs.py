@@ -31,9 +31,8 @@ SMALL = {
     "train": {"epochs": 8, "batch_structures": 8},
     "train_head": {"epochs": 8, "batch_structures": 8},
     "best": {
-        "representation": {"expansion": {"max_radial": 3, "max_angular": 2}},
-        "deep_set": {"hidden": [16]},
-        "train": {"epochs": 2, "batch_structures": 8},
+        "model": {"basis": {"max_radial": 4, "max_radial_surroundings": 1, "widths": [1.5]}},
+        "fit": {"iterations": 3},
     },
 }
 

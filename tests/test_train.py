@@ -238,7 +238,7 @@ def test_an_interrupted_run_goes_on(problem, tmp_path, monkeypatch, schedule, st
     spec = SPEC.model_copy(update={"schedule": schedule})
     undisturbed = run(problem, tmp_path / "undisturbed", spec)
     monkeypatch.setattr(train_module, "CHECKPOINT_INTERVAL", -1.0)  # after every epoch
-    record = train_module._Run.record
+    record = train_module.TrainingRun.record
     recorded = []
 
     def interrupted(self, *args):
@@ -247,11 +247,11 @@ def test_an_interrupted_run_goes_on(problem, tmp_path, monkeypatch, schedule, st
         recorded.append(args)
         record(self, *args)
 
-    monkeypatch.setattr(train_module._Run, "record", interrupted)
+    monkeypatch.setattr(train_module.TrainingRun, "record", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(problem, tmp_path / "cut", spec)
     assert len(log_of(tmp_path / "cut")) == stop
-    monkeypatch.setattr(train_module._Run, "record", record)
+    monkeypatch.setattr(train_module.TrainingRun, "record", record)
     resumed = run(problem, tmp_path / "cut", spec)
     assert_same_weights(resumed, undisturbed)
     assert losses_of(tmp_path / "cut") == losses_of(tmp_path / "undisturbed")
@@ -259,7 +259,7 @@ def test_an_interrupted_run_goes_on(problem, tmp_path, monkeypatch, schedule, st
 
 def test_a_finished_run_is_not_trained_again(problem, tmp_path, monkeypatch):
     first = run(problem, tmp_path)
-    monkeypatch.setattr(train_module._Run, "record", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(train_module.TrainingRun, "record", lambda *_: pytest.fail("trained again"))
     assert_same_weights(run(problem, tmp_path), first)
 
 

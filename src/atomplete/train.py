@@ -201,7 +201,8 @@ def minimise(
     batch_groups = max(1, spec.batch_structures // train_groups.shape[1])
     optimizer = torch.optim.Adam(learner.parameters(), lr=spec.learning_rate, betas=(0.9, 0.99))
     schedule = _schedule(optimizer, spec, ceil(len(train_groups) / batch_groups))
-    run = TrainingRun.open(folder, identity_of(spec, seed, (*depends_on, train_groups, validation_groups)))
+    identity = identity_of(spec, seed, (*depends_on, train_groups, validation_groups))
+    run = TrainingRun.open(folder, identity)
     run.restore(learner=learner, optimizer=optimizer, schedule=schedule)
     with progress_of(f"{folder.name} epochs", spec.epochs - run.epoch, progress) as step:
         for epoch in range(run.epoch, spec.epochs):
@@ -238,6 +239,7 @@ class TrainingRun:
 
     @classmethod
     def open(cls, folder: Path, identity: str) -> "TrainingRun":
+        """Go on with the run of a folder if it is the same, or begin a new one."""
         folder.mkdir(parents=True, exist_ok=True)
         state: dict[str, Any] = {"identity": identity, "log": [], "best_loss": inf, "best": {}}
         if (folder / "training.pt").exists():
@@ -248,6 +250,7 @@ class TrainingRun:
 
     @property
     def epoch(self) -> int:
+        """How many epochs are done."""
         return len(self._state["log"])
 
     @property
@@ -257,14 +260,17 @@ class TrainingRun:
 
     @property
     def best(self) -> dict[str, Tensor]:
+        """The state with the smallest validation loss."""
         return self._state["best"]
 
     def restore(self, **parts: Any) -> None:
+        """Bring what is trained to where the run is."""
         for name, part in parts.items():
             if name in self._state:
                 part.load_state_dict(self._state[name])
 
     def record(self, losses: tuple[float, float], rate: float, learner: torch.nn.Module) -> None:
+        """Add an epoch with its training and validation loss."""
         now = time.monotonic()
         entry = {
             "epoch": self.epoch + 1,
@@ -284,9 +290,11 @@ class TrainingRun:
             self._state["best"] = {k: v.clone() for k, v in learner.state_dict().items()}
 
     def due(self) -> bool:
+        """Whether so much would be lost by now that it should be saved."""
         return time.monotonic() - self._saved > CHECKPOINT_INTERVAL
 
     def save(self, **parts: Any) -> None:
+        """Write the state of what is trained, and the log."""
         self._state.update({name: part.state_dict() for name, part in parts.items()})
         write_tensors(self._folder / "training.pt", self._state)
         with atomic_write(self._folder / "log.jsonl") as temporary:

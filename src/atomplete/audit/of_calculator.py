@@ -154,7 +154,8 @@ def model_subject(name: str) -> Subject:
 
         return describe
 
-    own = levels.get(str(model.spec.centers), ("environment", "structure"))
+    centers = getattr(model.spec, "centers", "all")  # tight binding knows only whole structures
+    own = levels.get(str(centers), ("environment", "structure"))
     return Subject(name, own, "O3", prepare, "atomplete")
 
 

@@ -1,4 +1,4 @@
-"""Models on any representation: linear, deep sets of feature rows, and encoder–decoders."""
+"""Models: linear, deep sets of feature rows, encoder–decoders, and tight binding."""
 
 from atomplete.models.autoencoder import AutoEncoder, AutoEncoderSpec, EncoderSpec
 from atomplete.models.checkpoint import load, load_latent, save
@@ -6,7 +6,9 @@ from atomplete.models.deep_set import DeepSet, DeepSetSpec
 from atomplete.models.energy import EnergyModel, EnergyModelSpec
 from atomplete.models.latent import Latent, LatentSpec
 from atomplete.models.linear import Linear, LinearSpec
+from atomplete.models.pair_surroundings import PairBasisSpec
 from atomplete.models.row_table import RowTable
+from atomplete.models.tight_binding import TightBinding, TightBindingSpec
 
 __all__ = [
     "AutoEncoder",
@@ -20,7 +22,10 @@ __all__ = [
     "LatentSpec",
     "Linear",
     "LinearSpec",
+    "PairBasisSpec",
     "RowTable",
+    "TightBinding",
+    "TightBindingSpec",
     "load",
     "load_latent",
     "save",

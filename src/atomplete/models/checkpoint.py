@@ -14,13 +14,17 @@ from atomplete.errors import InputError
 from atomplete.files import atomic_write
 from atomplete.models.energy import EnergyModel, EnergyModelSpec, describe
 from atomplete.models.latent import Latent, LatentSpec
+from atomplete.models.tight_binding import TightBinding, TightBindingSpec
 
 _MODEL, _LATENT = "atomplete model 1", "atomplete latent 1"
+_TIGHT_BINDING = "atomplete tight binding 1"
 
-Saved = TypeVar("Saved", EnergyModel, Latent)
+Model = EnergyModel | TightBinding
+Saved = TypeVar("Saved")
+Restore = Callable[[Any, dict[str, Tensor]], Saved]
 
 
-def save(path: Path | str, model: EnergyModel | Latent) -> None:
+def save(path: Path | str, model: Model | Latent) -> None:
     """Write a model, or a trained latent, to one file; an older one stays until it is complete.
 
     Examples
@@ -36,11 +40,12 @@ def save(path: Path | str, model: EnergyModel | Latent) -> None:
     ...     load(f"{folder}/model.pt").spec == spec
     True
     """
-    kind, spec = _LATENT if isinstance(model, Latent) else _MODEL, model.spec.model_dump_json()
-    write_tensors(path, {"format": kind, "spec": spec, "state": model.state_dict()})
+    kinds = {EnergyModel: _MODEL, Latent: _LATENT, TightBinding: _TIGHT_BINDING}
+    spec, state = model.spec.model_dump_json(), model.state_dict()
+    write_tensors(path, {"format": kinds[type(model)], "spec": spec, "state": state})
 
 
-def load(path: Path | str) -> EnergyModel:
+def load(path: Path | str) -> Model:
     """Read a model that ``save`` wrote; nothing that the file might hold is executed.
 
     Raises
@@ -54,7 +59,8 @@ def load(path: Path | str) -> EnergyModel:
     Traceback (most recent call last):
     atomplete.errors.InputError: absent.pt: no such file
     """
-    return _read(path, _MODEL, _energy_model)
+    kinds: dict[str, Restore[Model]] = {_MODEL: _energy_model, _TIGHT_BINDING: _tight_binding}
+    return _read(path, kinds)
 
 
 def load_latent(path: Path | str) -> Latent:
@@ -66,7 +72,7 @@ def load_latent(path: Path | str) -> Latent:
     Traceback (most recent call last):
     atomplete.errors.InputError: absent.pt: no such file
     """
-    return _read(path, _LATENT, _latent)
+    return _read(path, {_LATENT: _latent})
 
 
 def _energy_model(plain: Any, state: dict[str, Tensor]) -> EnergyModel:
@@ -81,16 +87,23 @@ def _energy_model(plain: Any, state: dict[str, Tensor]) -> EnergyModel:
     return model
 
 
+def _tight_binding(plain: Any, state: dict[str, Tensor]) -> TightBinding:
+    model = TightBinding(TightBindingSpec.model_validate(plain))
+    model.load_state_dict(state)
+    return model
+
+
 def _latent(plain: Any, state: dict[str, Tensor]) -> Latent:
     latent = Latent(LatentSpec.model_validate(plain))
     latent.load_state_dict(state)
     return latent
 
 
-def _read(path: Path | str, kind: str, restore: Callable[[Any, dict[str, Tensor]], Saved]) -> Saved:
+def _read(path: Path | str, kinds: dict[str, Restore[Saved]]) -> Saved:
     content = read_tensors(path)
-    if content.get("format") != kind:
-        raise InputError(f"{path}: not an {kind[:-2]}")
+    restore = kinds.get(str(content.get("format")))
+    if restore is None:
+        raise InputError(f"{path}: not an {next(iter(kinds))[:-2]}")
     try:
         return restore(json.loads(content["spec"]), content["state"])
     except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:

@@ -6,56 +6,35 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from atomplete.basis import LaplacianEigenstates, ShiftedCosine
-from atomplete.force_matching import ForceMatchingSpec, match_forces
-from atomplete.models import DeepSetSpec, EnergyModel, EnergyModelSpec, save
+from atomplete.models import PairBasisSpec, TightBinding, TightBindingSpec, save
 from atomplete.paper.data import LabelledPairs
-from atomplete.representations import DensityCorrelationsSpec, ExpansionSpec
+from atomplete.tight_binding_fit import TightBindingFitSpec, fit_tight_binding
 
 
 class BestSpec(BaseModel):
-    """Density correlations seen from every atom, a network of each, trained on forces as well.
-
-    The members of a pair have the same correlations around one centre, not around its neighbours.
+    """The levels of a Hamiltonian of tagged pairs in the density of the others.
 
     Examples
     --------
-    >>> BestSpec().representation.expansion.cutoff
-    5.0
+    >>> BestSpec().model.species
+    5
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    representation: DensityCorrelationsSpec = DensityCorrelationsSpec(
-        nu=(2,),
-        expansion=ExpansionSpec(
-            cutoff=5.0,
-            max_radial=8,
-            max_angular=6,
-            radial=LaplacianEigenstates(),
-            cutoff_function=ShiftedCosine(width=0.5),
-        ),
+    model: TightBindingSpec = TightBindingSpec(
+        basis=PairBasisSpec(widths=(1.1, 1.5, 2.0, 2.7), max_radial=10, max_radial_surroundings=7)
     )
-    deep_set: DeepSetSpec = DeepSetSpec(hidden=(128, 128), head=())
-    train: ForceMatchingSpec = ForceMatchingSpec()
+    fit: TightBindingFitSpec = TightBindingFitSpec()
 
 
 def fit_best(
     spec: BestSpec, data: LabelledPairs, folder: Path, *, seed: int, progress: bool
 ) -> Float[Tensor, " structure"]:
-    """Train on the training pairs, write ``model.pt``, and predict all energies, eV."""
-    species = sorted({int(number) for atoms in data.structures for number in atoms.numbers})
-    model = EnergyModel(
-        EnergyModelSpec(
-            representation=spec.representation,
-            model=spec.deep_set,
-            species=tuple(species),
-            centers="all",  # not only the one that the pairs name
-        ),
-        seed=seed,
-    )
+    """Fit to the training pairs, write ``model.pt``, and predict all energies, eV."""
+    model = TightBinding(spec.model)
     groups = data.groups(data.split.train), data.groups(data.split.validation)
-    match_forces(
-        model, data.structures, data.energies, *groups, spec.train, folder,
+    fit_tight_binding(
+        model, data.structures, data.energies, *groups, spec.fit, folder,
         seed=seed, progress=progress,
     )  # fmt: skip
     save(folder / "model.pt", model)

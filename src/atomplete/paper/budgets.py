@@ -2,9 +2,13 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from atomplete.basis import LaplacianEigenstates
-from atomplete.force_matching import ForceMatchingSpec
-from atomplete.models import AutoEncoderSpec, DeepSetSpec, EncoderSpec
+from atomplete.models import (
+    AutoEncoderSpec,
+    DeepSetSpec,
+    EncoderSpec,
+    PairBasisSpec,
+    TightBindingSpec,
+)
 from atomplete.paper.best import BestSpec
 from atomplete.representations import (
     NICE_COMPONENTS,
@@ -13,6 +17,7 @@ from atomplete.representations import (
     NiceSpec,
     ThreeCenterSpec,
 )
+from atomplete.tight_binding_fit import TightBindingFitSpec
 from atomplete.train import TrainSpec
 
 
@@ -35,12 +40,13 @@ class Budget(BaseModel):
     train_head: TrainSpec = TrainSpec()
     best: BestSpec = BestSpec()
 
-    def expansion(self, name: str) -> ExpansionSpec:
-        """The basis of a representation; ``best`` is that of the row of this name."""
-        spec = getattr(self, name)
-        expansion = spec.representation.expansion if name == "best" else spec.expansion
+    def species(self, name: str) -> tuple[int, ...]:
+        """What a representation describes; ``best`` is the row of this name."""
+        if name == "best":
+            return (self.best.model.species,)
+        expansion = getattr(self, name).expansion
         assert isinstance(expansion, ExpansionSpec)
-        return expansion
+        return expansion.species
 
 
 def nice_spec(fraction: float, candidates: int, fit_environments: int) -> NiceSpec:
@@ -81,14 +87,10 @@ BUDGETS = {
         train=TrainSpec(epochs=20, batch_structures=16),
         train_head=TrainSpec(epochs=20, batch_structures=16),
         best=BestSpec(
-            representation=DensityCorrelationsSpec(
-                nu=(2,),
-                expansion=ExpansionSpec(
-                    cutoff=5.0, max_radial=5, max_angular=3, radial=LaplacianEigenstates()
-                ),
+            model=TightBindingSpec(
+                basis=PairBasisSpec(max_radial=5, max_radial_surroundings=2, widths=(1.5,))
             ),
-            deep_set=DeepSetSpec(hidden=(32, 32), head=()),
-            train=ForceMatchingSpec(epochs=5, batch_structures=16),
+            fit=TightBindingFitSpec(iterations=12),
         ),
     ),
     "standard": Budget(
@@ -109,6 +111,5 @@ BUDGETS = {
         train_autoencoder=_PUBLISHED_TRAINING,
         train=_PUBLISHED_TRAINING,
         train_head=_PUBLISHED_TRAINING,
-        best=BestSpec(train=ForceMatchingSpec(epochs=200)),
     ),
 }

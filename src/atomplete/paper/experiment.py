@@ -81,8 +81,7 @@ def open_runs(
     )
     splits = {seed: LabelledPairs.read(path, options.pairs, seed) for seed in options.seeds}
     for name in representations:
-        known = budget.expansion(name).species
-        splits[options.seeds[0]].check_species(known, path)
+        splits[options.seeds[0]].check_species(budget.species(name), path)
     if "best" in representations:
         for data in splits.values():
             data.check_forces(path)
