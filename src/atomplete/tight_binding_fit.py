@@ -32,11 +32,11 @@ class TightBindingFitSpec(BaseModel):
     Examples
     --------
     >>> TightBindingFitSpec(iterations=5).force_weight
-    0.3
+    3.0
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    iterations: int = Field(default=25, ge=1)
+    iterations: int = Field(default=16, ge=1)
     difference_weight: float = Field(
         default=0.5,
         ge=0,
@@ -44,13 +44,13 @@ class TightBindingFitSpec(BaseModel):
         "own variance",
     )
     force_weight: float = Field(
-        default=0.3,
+        default=3.0,
         ge=0,
         description="of the squared force along one random direction in each structure, over its "
         "variance; 0 needs no forces",
     )
     ridge: float = Field(
-        default=1e-5,
+        default=1e-7,
         ge=0,
         description="of the squared contributions of surroundings to the Hamiltonian, eV²",
     )
@@ -178,8 +178,12 @@ class _LeastSquares:
         """Loss, and the matrix and the right-hand side of the normal equations."""
         parts = torch.arange(len(self.labels.energies)).split(CHUNK_GROUPS)
         with ThreadPoolExecutor(self.spec.threads) as pool:
-            found = list(pool.map(self._of_groups, parts))  # in order: sums are reproducible
-        loss, normal, slope = (torch.stack(list(part)).sum(0) for part in zip(*found, strict=True))
+            # summed up one by one, for they are large, and in order, so that they round the same
+            found = pool.map(self._of_groups, parts)
+            loss, normal, slope = next(found)
+            for more in found:
+                for total, part in zip((loss, normal, slope), more, strict=True):
+                    total += part
         coefficients = self.model.coefficients
         loss = loss + (self.penalty * coefficients.square()).sum()
         return loss.item(), normal + self.penalty.diag(), slope + self.penalty * coefficients

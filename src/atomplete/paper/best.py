@@ -22,7 +22,9 @@ class BestSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     model: TightBindingSpec = TightBindingSpec(
-        basis=PairBasisSpec(widths=(1.1, 1.5, 2.0, 2.7), max_radial=10, max_radial_surroundings=7)
+        basis=PairBasisSpec(
+            widths=(1.0, 1.35, 1.8, 2.4, 3.2), max_radial=12, max_radial_surroundings=9
+        )
     )
     fit: TightBindingFitSpec = TightBindingFitSpec()
 
