@@ -290,7 +290,7 @@ def test_test_structures_enter_no_weight(finished, options_of, tmp_path):
 def test_a_second_call_does_nothing_again(options_of, tmp_path, monkeypatch):
     first = reproduce(options_of(), tmp_path, progress=False)
     before = files_of(tmp_path)
-    for work in ("seed_run.train", "inputs.build", "best.match_forces"):
+    for work in ("seed_run.train", "inputs.build", "best.fit_tight_binding"):
         monkeypatch.setattr(f"atomplete.paper.{work}", lambda *_, **__: pytest.fail("done again"))
     assert reproduce(options_of(), tmp_path, progress=False) == first  # `seconds` as well
     after = files_of(tmp_path)
@@ -406,7 +406,7 @@ def test_what_best_spends_fills_no_other_row_anew(options_of, tmp_path):
     rows = ("D_L", "best")
     reproduce(options_of(rows=rows), tmp_path, progress=False)
     before = files_of(tmp_path)
-    best = SMALL["best"] | {"deep_set": {"hidden": [8]}}
+    best = SMALL["best"] | {"fit": {"iterations": 2}}
     reproduce(options_of(rows=rows, settings=SMALL | {"best": best}), tmp_path, progress=False)
     changed = {path.parts[0] for path, time in files_of(tmp_path).items() if before[path] != time}
     assert changed == {"best", "table.json", "run.json"}
