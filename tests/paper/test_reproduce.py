@@ -234,12 +234,16 @@ def test_several_seeds_make_means_and_spreads(finished, options_of, tmp_path):
             errors = [getattr(found, name) for found in (with_zero, with_one)]
             assert getattr(row, name) == pytest.approx(np.mean(errors))
             assert getattr(row, f"{name}_spread") == pytest.approx(np.std(errors, ddof=1))
-        assert (first / row.row / "predictions.csv").read_text() == (
-            finished[1] / row.row / "predictions.csv"
-        ).read_text()
-        assert (first / row.row / "seed-1" / "predictions.csv").read_text() == (
-            other / row.row / "predictions.csv"
-        ).read_text()
+        for found, expected in (
+            (first / row.row, finished[1] / row.row),
+            (first / row.row / "seed-1", other / row.row),
+        ):
+            np.testing.assert_allclose(numbers_in(found), numbers_in(expected), rtol=0, atol=1e-6)
+
+
+def numbers_in(folder):
+    """Energies of predictions.csv; matrix products may round differently from run to run."""
+    return np.loadtxt(folder / "predictions.csv", delimiter=",", skiprows=1, usecols=range(2, 6))
 
 
 @pytest.mark.parametrize("seeds", [(), (1, 1), (-1,)])
@@ -261,10 +265,12 @@ def test_test_pairs_enter_no_weight(finished, options_of, tmp_path):
     for row, spoiled in zip(table_of(folder), table_of(tmp_path / "run"), strict=True):
         changed = spoiled["mean_error"] != row["mean_error"]
         assert changed == (row["target"] == "energy")  # the energies are others
-        assert spoiled["validation_mean_error"] == row["validation_mean_error"]
+        assert spoiled["validation_mean_error"] == pytest.approx(
+            row["validation_mean_error"], rel=1e-6
+        )
         state = read(folder / row["row"] / "model.pt").state_dict()
         for name, value in read(tmp_path / "run" / row["row"] / "model.pt").state_dict().items():
-            assert torch.equal(value, state[name]), f"{row['row']}: {name}"
+            torch.testing.assert_close(value, state[name], rtol=1e-6, atol=1e-7)
 
 
 def test_test_structures_enter_no_weight(finished, options_of, tmp_path):
