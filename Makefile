@@ -15,6 +15,7 @@ reproduce: $(VENV)/.reproduce-ready
 	$(BIN)/atomplete reproduce -o $(OUT) $(ARGS)
 
 gallery: $(VENV)/.test-ready
+	$(INSTALL) --editable '.[mace]'
 	$(BIN)/atomplete audit --gallery -n 5 -o $(GALLERY) $(ARGS)
 
 test: lint

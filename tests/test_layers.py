@@ -40,7 +40,9 @@ OPTIONAL = (
     "chemiscope",
     "plotly",
     "mace",
+    "e3nn",
     "metatomic",
+    "metatomic_ase",
     "metatensor",
 )
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
-from atomplete.audit.run import Audit, Row
+from atomplete.audit.row import Row
+from atomplete.audit.run import Audit
 from atomplete.audit.subject import Subject
 from atomplete.audit.subjects import subject_of
 from atomplete.audit.table import cell
 from atomplete.degenerate.families import FAMILIES
 from atomplete.errors import MissingExtraError
 
-#: Descriptors of the gallery. Ours are also taken under SO(3), to see enantiomers.
+#: Descriptors of the gallery. Ours are also taken under SO(3), to see enantiomers, and MACE also
+#: with one layer, which is one of densities.
 GALLERY = (
     "dscribe:ACSF",
     "dscribe:MBTR",
@@ -18,6 +20,8 @@ GALLERY = (
     "power_spectrum",
     "bispectrum",
     "nu4",
+    "mace:untrained?layers=1",
+    "mace:untrained",
     "N1nu1",
     "N2nu1",
     "N1nu1?group=SO3",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from ase import Atoms
@@ -110,3 +111,20 @@ class Subject:
 
     def __repr__(self) -> str:
         return f"Subject({self.name!r}, levels={self.levels}, group={self.group!r})"
+
+
+def packages(subjects: Sequence[Subject]) -> dict[str, str]:
+    """Return the versions of the packages that subjects belong to.
+
+    Examples
+    --------
+    >>> packages([])
+    {}
+    """
+    found = {}
+    for package in {subject.package for subject in subjects}:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

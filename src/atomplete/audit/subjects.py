@@ -7,18 +7,15 @@ from typing import Any
 
 import yaml
 
-from atomplete.audit.of_calculator import (
-    calculator_subject,
-    mace_subject,
-    metatomic_subject,
-    model_subject,
-)
+from atomplete.audit.of_calculator import calculator_subject, model_subject
 from atomplete.audit.of_dscribe import dscribe_subject
 from atomplete.audit.of_featomic import featomic_subject
 from atomplete.audit.of_function import function_subject
+from atomplete.audit.of_mace import mace_subject
+from atomplete.audit.of_metatomic import metatomic_subject
 from atomplete.audit.of_representation import RepresentationChoices, representation_subject
 from atomplete.audit.subject import Subject
-from atomplete.config import checked
+from atomplete.config import checked, read_mapping
 from atomplete.errors import InputError
 from atomplete.representations import NAMED
 
@@ -42,8 +39,8 @@ def subject_of(name: str, options: Mapping[str, Any] | None = None) -> Subject:
         One of ours (``three_center``, ``power_spectrum``, ``bispectrum``, ``pair``, ``N1nu2``:
         N tagged and ν correlated neighbours, ``nu4``: densities up to ν = 4), a YAML file with a
         spec, a fitted ``model.pt``, ``file.py:function``, ``module:function``, ``dscribe:SOAP``,
-        ``featomic:SoapPowerSpectrum``, ``mace:FILE``, ``metatomic:FILE``, ``ase:NAME``. Options
-        may follow: ``three_center?max_angular=4,group=SO3``.
+        ``featomic:SoapPowerSpectrum``, ``mace:FILE``, ``mace:untrained``, ``metatomic:FILE``,
+        ``ase:NAME``. Options may follow: ``three_center?max_angular=4,group=SO3``.
     options
         More options, by name; those in the name win.
 
@@ -68,6 +65,25 @@ def subject_of(name: str, options: Mapping[str, Any] | None = None) -> Subject:
     return Subject(
         name, subject.levels, subject.group, subject.prepare, subject.package, subject.at
     )
+
+
+def read_spec(name: str) -> dict[str, Any] | None:
+    """Read a spec as plain data, if the name is that of a YAML file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is no YAML mapping.
+
+    Examples
+    --------
+    >>> read_spec("absent.yaml")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: absent.yaml: cannot be read ([Errno 2] No such file or directory...
+    """
+    if not name.endswith((".yaml", ".yml")):
+        return None
+    return read_mapping(Path(name), "a spec (type: ...)")
 
 
 def _subject(place: str, options: dict[str, Any]) -> Subject:
@@ -102,17 +118,7 @@ def _content(place: str) -> dict[str, Any] | None:
         if n_tagged == 0 and nu > 0:
             return {"type": "density_correlations", "nu": [nu]}
         return {"type": "tagged_correlations", "n_tagged": n_tagged, "nu": nu}
-    if not place.endswith((".yaml", ".yml")):
-        return None
-    try:
-        content = yaml.safe_load(Path(place).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{place}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{place}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{place}: not a spec (type: ...)")
-    return content
+    return read_spec(place)
 
 
 def _parsed(name: str, text: str) -> dict[str, Any]:
