@@ -5,7 +5,10 @@ a check of the annotations would pre-empt.
 """
 
 import os
+import sys
+from collections import namedtuple
 
+import pytest
 from jaxtyping import install_import_hook
 
 # Tensors in tests are tiny, and the tests run side by side: threads would wait for each other.
@@ -20,3 +23,21 @@ install_import_hook(
     ],
     "beartype.beartype",
 )
+
+Outcome = namedtuple("Outcome", "code out err")
+
+
+@pytest.fixture
+def atomplete(monkeypatch, capsys, tmp_path):
+    """Run a command in a temporary folder."""
+    from atomplete.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["atomplete", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return Outcome(stop.value.code or 0, *capsys.readouterr())
+
+    return run

@@ -23,25 +23,9 @@ from atomplete.paper import ROWS
 from atomplete.representations import NAMED, ExpansionSpec, ThreeCenterSpec, build, split
 from atomplete.system import System
 
-Outcome = namedtuple("Outcome", "code out err")
-
 
 def words(text):
     return set(re.findall(r"\w+", text))
-
-
-@pytest.fixture
-def atomplete(monkeypatch, capsys, tmp_path):
-    """Run a command in a temporary folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atomplete", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return Outcome(stop.value.code or 0, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
@@ -559,7 +543,7 @@ def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
     [
         (["generate", "b9", "-o", "x.xyz"], ["family 'b9' is unknown"]),
         (["generate", "b8", "-o", "x.txt"], ["x.txt", ".xyz"]),
-        (["generate", "b8", "-n", "0", "-o", "x.xyz"], ["option n = 0"]),
+        (["generate", "b8", "-n", "0", "-o", "x.xyz"], ["atomplete: option n = 0 should be"]),
         (["generate", "b8", "-n", "many", "-o", "x.xyz"], ["-n", "integer"]),
         (["generate", "b8", "--seed", "-1", "-o", "x.xyz"], ["option seed = -1"]),
         (["generate", "b8"], ["--output"]),
@@ -579,6 +563,10 @@ def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
         (
             ["featurize", "pairs.xyz", "-o", "f", "--components", "-1", "0"],
             ["three_center: option components.0 = -1"],
+        ),
+        (
+            ["featurize", "pairs.xyz", "-o", "f", "--components", "0", "0"],
+            ["components = (0, 0): no feature would be left"],
         ),
         (["featurize", "pairs.xyz", "-o", "f", "--memory", "0"], ["memory = '0'"]),
         (["featurize", "pairs.xyz", "-o", "f", "--memory", "4 GBit"], ["'4 GBit'", "like 4GB"]),
@@ -664,7 +652,11 @@ def test_yaml_that_is_not_text(refuses, tmp_path):
         ("reproduce", {"rows": "B_NL"}, ["rows"]),
         ("featurize", {"representation": {"type": "soap"}}, ["soap"]),
         ("featurize", {"representation": {"nu": [2]}}, ["type"]),
-        ("featurize", {"representation": {"type": "three_center", "nu": 2}}, ["unknown", "nu"]),
+        (
+            "featurize",
+            {"representation": {"type": "three_center", "nu": 2}},
+            ["atomplete: o.yaml: representation: unknown option nu"],
+        ),
         ("featurize", {"representation": {"type": "three_center", "expansion": 3}}, ["expansion"]),
         (
             "featurize",
@@ -711,11 +703,17 @@ def test_no_interruption_is_lost(atomplete, monkeypatch):
 
     def generate_pairs(*_):
         Interrupted()
-        time.sleep(10)
+        for _ in range(100):
+            time.sleep(0.1)
 
     monkeypatch.setattr("atomplete.degenerate.families.generate", generate_pairs)
     hook = sys.unraisablehook
-    assert atomplete("generate", "b8", "-o", "x.xyz").code == 130
+    # shells start what runs in the background with interrupts ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert atomplete("generate", "b8", "-o", "x.xyz").code == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sys.unraisablehook is hook
 
 
@@ -725,6 +723,15 @@ def test_a_missing_extra_is_named(refuses, pairs, monkeypatch):
     monkeypatch.setitem(sys.modules, "tblite", None)
     says = ["tblite is not installed", "atomplete[dft]"]
     refuses("label", pairs, "-o", "out/x.xyz", "--workers", 1, says=says)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 9 GB")])
+def test_too_little_memory(refuses, monkeypatch, error):
+    def greedy(*_):
+        raise error
+
+    monkeypatch.setattr("atomplete.degenerate.families.generate", greedy)
+    refuses("generate", "b8", "-o", "x.xyz", says=["out of memory"])
 
 
 def test_a_full_disk(refuses, monkeypatch):

@@ -59,14 +59,14 @@ def test_an_empty_file_gives_nothing(tmp_path):
     [
         ("sede: 3", "run.yaml: unknown option sede"),
         ("inner: {widht: 3}", "run.yaml: unknown option inner.widht"),
-        ("inner: {width: broad}", "run.yaml: option inner.width = 'broad': Input should be"),
-        ("seed: -1", "run.yaml: option seed = -1: Input should be greater than or equal to 0"),
+        ("inner: {width: broad}", "run.yaml: option inner.width = 'broad' should be"),
+        ("seed: -1", "run.yaml: option seed = -1 should be greater than or equal to 0"),
         ("seed: [1, 2]", r"run.yaml: option seed = \[1, 2\]"),
         # what a whole model refuses: not the model, and not that it was a ValueError
         ("even: {sizes: [2, 3]}", "run.yaml: option even: sizes must be even$"),
         # an error in one of several types: not the types
-        ("even: {sizes: [2, x]}", r"run.yaml: option even.sizes.1 = 'x': Input should be"),
-        ("even: {sizes: x}", "run.yaml: option even.sizes = 'x': Input should be"),
+        ("even: {sizes: [2, x]}", r"run.yaml: option even.sizes.1 = 'x' should be"),
+        ("even: {sizes: x}", "run.yaml: option even.sizes = 'x' should be"),
         ("- seed", "run.yaml: not a list of options"),
         ("seed: {", "run.yaml: not YAML"),
     ],
@@ -80,6 +80,23 @@ def test_one_sentence_for_what_is_wrong(tmp_path, content, message):
     assert "\n" not in str(caught.value)
 
 
+def test_the_file_is_named_only_where_it_is_to_blame(file):
+    with pytest.raises(
+        InputError, match=r"^option seed = -1 should be greater than or equal to 0$"
+    ):
+        resolve(Outer, None, {"seed": -1})
+    with pytest.raises(InputError, match=r"^option seed = -1 should"):
+        resolve(Outer, file, {"seed": -1})
+    file.write_text("seed: -1\nworkers: some\n")
+    with pytest.raises(InputError, match=r"^.*run\.yaml: option workers = 'some' should be"):
+        resolve(Outer, file, {"seed": 1})
+    file.write_text("sizes: [1]\n")
+    with pytest.raises(InputError, match=r"^.*run\.yaml: sizes must be even$"):
+        resolve(Even, file, {})
+    with pytest.raises(InputError, match=r"^sizes must be even$"):
+        resolve(Even, None, {"sizes": [1]})
+
+
 def test_a_missing_file():
     with pytest.raises(InputError, match=r"absent\.yaml: cannot be read"):
         resolve(Outer, Path("absent.yaml"), {})
@@ -89,7 +106,7 @@ def test_plain_data_is_checked_under_the_name_of_its_source():
     assert checked(Outer, {"seed": 2}, "settings").seed == 2
     with pytest.raises(InputError, match=r"^settings: unknown option inner\.x$"):
         checked(Outer, {"inner": {"x": 1}}, "settings")
-    with pytest.raises(InputError, match=r"^settings = 3: Input should be a valid dictionary"):
+    with pytest.raises(InputError, match=r"^settings = 3 should be a valid dictionary"):
         checked(Outer, 3, "settings")
 
 
@@ -134,19 +151,25 @@ def test_options_of_a_spec_win_where_they_are_given():
         ("soap", {}, "representation 'soap' is none of radial_spectrum, power_spectrum"),
         (3, {}, "representation 3 is neither a name nor a spec"),
         (None, {}, "representation None is neither a name nor a spec"),
-        ({"nu": [2]}, {}, "representation: .* 'type'"),
-        ({"type": "soap"}, {}, "representation: .*'soap'.*'three_center'"),
-        ({"type": "nice", "expansion": 3}, {}, "representation: option expansion = 3: Input"),
+        ({"nu": [2]}, {}, "^representation: option type is missing$"),
+        ({"type": "soap"}, {}, "^representation: option type = 'soap' is none of .*'three_center'"),
+        ({"type": "nice", "expansion": 3}, {}, "representation: option expansion = 3 should"),
         (
             {"type": "nice", "candidates": None, "components": None, "nu": 1},
             {},
             "unknown option nu",
         ),
-        ({"type": "nice", "components": "all"}, {}, "representation: option components = 'all': "),
+        (
+            {"type": "nice", "components": "all"},
+            {},
+            "representation: option components = 'all' should",
+        ),
         ({"type": "nice", "components": None}, {}, "^representation: candidates are chosen among"),
+        ("three_center", {"components": (0, 0)}, "^three_center: option components = .0, 0.: "),
+        ({"type": "nice"}, {"source": "o.yaml: spec", "nu": 1}, "^o.yaml: spec: unknown option nu"),
         ("bispectrum", {"components": (3, 2)}, "^bispectrum: unknown option components$"),
-        ("pair", {"cutoff": -1.0}, "^pair: option expansion.cutoff = -1.0: Input should be"),
-        ("pair", {"species": ["H"]}, "^pair: option expansion.species.0 = 'H': Input should be"),
+        ("pair", {"cutoff": -1.0}, "^pair: option expansion.cutoff = -1.0 should be"),
+        ("pair", {"species": ["H"]}, "^pair: option expansion.species.0 = 'H' should be"),
     ],
 )
 def test_what_is_no_spec_is_refused_in_one_sentence(given, options, message):

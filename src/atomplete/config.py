@@ -1,6 +1,6 @@
 """Options from YAML files, from the command line and from code, checked strictly."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,7 +41,8 @@ def resolve(
     Raises
     ------
     InputError
-        For a file that is no YAML mapping, an unknown option, or a value that does not fit.
+        For a file that is no YAML mapping, an unknown option, or a value that does not fit;
+        names the file where it is to blame.
 
     Examples
     --------
@@ -49,21 +50,40 @@ def resolve(
     ...     seed: int = 0
     >>> resolve(Example, None, {"seed": 3})
     Example(seed=3)
+    >>> resolve(Example, None, {"seed": "three"})
+    Traceback (most recent call last):
+    atomplete.errors.InputError: option seed = 'three' should be a valid integer, ...
     """
-    content: Any = {}
-    source = "options"
-    if file is not None:
-        source = str(file)
-        try:
-            content = yaml.safe_load(file.read_text()) or {}
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: cannot be read ({error})") from error
-        except yaml.YAMLError as error:
-            raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{file}: not a list of options (name: value)")
-    content = {**(defaults or {}), **content, **_given(given)}
-    return checked(options, content, source)
+    content = {} if file is None else read_mapping(file, "a list of options (name: value)")
+    given = _given(given)
+    content = {**(defaults or {}), **content, **given}
+    with _one_sentence("" if file is None else str(file), content, given):
+        return options.model_validate(content)
+
+
+def read_mapping(file: Path, kind: str) -> dict[str, Any]:
+    """Read a YAML file of names and values; an empty one has none.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not of that kind.
+
+    Examples
+    --------
+    >>> read_mapping(Path("absent.yaml"), "a spec")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: absent.yaml: cannot be read (...No such file or directory...)
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: not {kind}")
+    return content
 
 
 def checked(options: type[Options], content: Any, source: str) -> Options:
@@ -87,6 +107,7 @@ def representation_spec(
     structures: "Iterable[ase.Atoms]" = (),
     species: Iterable[int] | None = None,
     cutoff: float | None = None,
+    source: str = "representation",
     **options: Any,
 ) -> "RepresentationSpec":
     """The spec that a user means, however it is given.
@@ -101,6 +122,8 @@ def representation_spec(
         Atomic numbers of the neighbours described; these win.
     cutoff
         Radius of an environment, Å; it wins.
+    source
+        What errors in plain data are said of.
     **options
         Other fields of the spec; those that are not None win.
 
@@ -120,7 +143,6 @@ def representation_spec(
     """
     from atomplete.representations import NAMED, RepresentationSpec
 
-    source = "representation"
     if isinstance(given, str):
         if given not in NAMED:
             raise InputError(f"representation {given!r} is none of {', '.join(NAMED)}")
@@ -155,20 +177,38 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _one_sentence(source: str, content: Any) -> Iterator[None]:
-    """Say the first thing that validation finds wrong with plain data."""
+def _one_sentence(source: str, content: Any, elsewhere: Collection[str] = ()) -> Iterator[None]:
+    """Say the first thing wrong with plain data, and its source unless it came from elsewhere."""
     try:
         yield
     except ValidationError as error:
         first = error.errors()[0]
-        name, given = _name(first, content), first.get("input")
-        if first["type"] == "extra_forbidden":
-            raise InputError(f"{source}: unknown option {name}") from error
-        subject = f"{source}: option {name}" if name else source
-        value = "" if isinstance(given, dict | BaseModel) else f" = {given!r}"
-        # of our own validators, pydantic says no more than that it was a ValueError
-        reason = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{subject}{value}: {reason}") from error
+        if first["loc"] and first["loc"][0] in elsewhere:
+            source = ""
+        raise InputError(_sentence(source, _name(first, content), first)) from error
+
+
+def _sentence(source: str, name: str, error: "ErrorDetails") -> str:
+    """One sentence on one error of pydantic."""
+    where = f"{source}: " if source else ""
+    if error["type"] == "extra_forbidden":
+        return f"{where}unknown option {name}"
+    if error["type"] == "missing":
+        return f"{where}option {name} is missing"
+    given = error.get("input")
+    if error["type"].startswith("union_tag"):
+        option = ".".join(filter(None, (name, error["ctx"]["discriminator"].strip("'"))))
+        if error["type"] == "union_tag_not_found":
+            return f"{where}option {option} is missing"
+        context = error["ctx"]
+        return f"{where}option {option} = {context['tag']!r} is none of {context['expected_tags']}"
+    value = "" if isinstance(given, dict | BaseModel) else f" = {given!r}"
+    subject = f"{where}option {name}{value}" if name else f"{source}{value}"
+    # of our own validators, pydantic says no more than that it was a ValueError
+    reason = error["msg"].removeprefix("Value error, ")
+    if reason.startswith("Input should"):
+        return subject + reason.removeprefix("Input")
+    return f"{subject}: {reason}" if subject else reason
 
 
 def _name(error: "ErrorDetails", content: Any) -> str:

@@ -72,6 +72,54 @@ def text(atoms, center):
     return "carbon"
 
 
+def digits(atoms, center):
+    return ["1", "2"]
+
+
+def complex_numbers(atoms, center):
+    return distances_and_angles(atoms, center) * (1 + 1j)
+
+
+def nothing(atoms, center):
+    return None
+
+
+def ragged(atoms, center):
+    return [[1.0, 2.0], [3.0]]
+
+
+def stops(atoms, center):
+    raise SystemExit(3)
+
+
+def one_row_too_many(atoms, center):
+    return np.ones((len(atoms) + 1, 3))
+
+
+def careless(atoms, center):
+    values = distances_and_angles(atoms, center)
+    atoms.positions[:] = 0.0
+    atoms.info.clear()
+    return values
+
+
+buffer = np.zeros(24)
+
+
+def one_array_for_all(atoms, center):
+    buffer[:] = distances_and_angles(atoms, center)
+    return buffer
+
+
+def mostly_nan(atoms, center):
+    values = distances_and_angles(atoms, center)
+    return np.where(calls.uniform() < 0.5, np.nan, values)
+
+
+def always_nan(atoms, center):
+    return np.full(3, np.nan)
+
+
 def wrong_shape(atoms, center):
     return np.zeros((2, 2, 2))
 

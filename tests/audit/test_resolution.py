@@ -1,10 +1,10 @@
 """Local resolution: ranks against closed forms, zeros of symmetry, degeneracy and truncation."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms
 from ase.build import molecule
 
@@ -13,7 +13,6 @@ from atomplete.audit.local_table import format_table, resolution_rows
 from atomplete.audit.null_direction import follow_softest
 from atomplete.audit.resolution import larger_bases, local_resolution
 from atomplete.audit.smoothness import smoothness
-from atomplete.cli import main
 from atomplete.data import read_structures, write_structures
 from atomplete.degenerate.congruence import congruence_distance
 from atomplete.degenerate.families import generate, get
@@ -220,6 +219,25 @@ def test_kinks_and_jumps_are_named():
 
 
 @pytest.mark.parametrize("event", ["cutoff", "collinear", "swap"])
+def test_single_precision_is_not_taken_for_a_kink(event):
+    atoms = random_environment(3)
+    features = feature_map("power_spectrum?dtype=float32", atoms, "environment", 2.5)
+    assert smoothness(features, event, 2.5).verdict == "smooth"
+    kinked = CallableMap(lambda s: sorted_distances(s).astype("f4"), atoms, "environment")
+    assert smoothness(kinked, event, 2.5).verdict == ("kink" if event == "swap" else "smooth")
+
+
+def test_single_precision_is_not_taken_for_broken_invariance():
+    atoms = random_environment(4)
+    single = local_resolution(
+        feature_map("power_spectrum?dtype=float32", atoms, "environment", 2.5)
+    )
+    double = local_resolution(feature_map("power_spectrum?max_radial=4", atoms, "environment", 2.5))
+    assert (single.verdict, single.rank, single.group) == ("resolved", 9, "O3")
+    assert single.singular_values == pytest.approx(double.singular_values, rel=0.02)
+
+
+@pytest.mark.parametrize("event", ["cutoff", "collinear", "swap"])
 @pytest.mark.parametrize("name", ["power_spectrum", "pair"])
 def test_our_representations_are_smooth(name, event):
     features = RepresentationMap(build(NAMED[name]), random_environment(3), "environment")
@@ -259,6 +277,23 @@ def test_null_direction_keeps_the_limits():
         assert structure.get_all_distances()[np.triu_indices(4, 1)].min() >= shortest
 
 
+def test_null_direction_starts_within_the_limits():
+    """A path that cannot begin is not one on which nothing moves."""
+    features = RepresentationMap(build(NAMED["radial_spectrum"]), boron("H2O"), "environment")
+    with pytest.raises(InputError, match=r"breaks the limits 1 to 1.9 Å on distances by 0.03"):
+        follow_softest(features, Limits(1.0, 1.9))
+
+
+def test_the_cutoff_of_a_spec_is_kept(tmp_path):
+    spec = {"type": "density_correlations", "nu": [1], "expansion": {"cutoff": 1.5}}
+    (tmp_path / "near.yaml").write_text(yaml.safe_dump(spec))
+    atoms = Atoms("B4", [(0, 0, 0), (0, 0, 1.2), (0, 1.3, 0.2), (3.0, 0, 0)])
+    (near,) = resolution_rows(f"{tmp_path}/near.yaml", [atoms], level="environment")
+    assert (near["cutoff"], near["formula"], near["rank"]) == (1.5, "B3", 2)
+    (far,) = resolution_rows(f"{tmp_path}/near.yaml", [atoms], level="environment", cutoff=4.0)
+    assert (far["cutoff"], far["formula"], far["rank"]) == (4.0, "B4", 3)
+
+
 def test_rows_are_plain_and_readable():
     rows = resolution_rows("power_spectrum", generate("b8", 1), level="environment", follow=3)
     assert [row["structure"] for row in rows] == [0, 1]
@@ -279,22 +314,14 @@ def test_structures_that_cannot_be_looked_at_are_named():
     assert row["rank"] == 1  # of the octahedral group, all but the breathing is forbidden
     with pytest.raises(InputError, match="structure 0: B: too few atoms"):
         resolution_rows("power_spectrum", [Atoms("B")], level="environment")
+    for center in (-1, 3, 1.5):
+        with pytest.raises(InputError, match=rf"^structure 0: center {center} is no atom of 3$"):
+            resolution_rows("power_spectrum", [boron("H2O")], level="environment", center=center)
+    emt = {"level": "structure", "cutoff": 3.0}
+    with pytest.raises(InputError, match=r"structure 0: ase:emt on B3: .*No EMT-potential for B"):
+        resolution_rows("ase:emt", [boron("H2O")], **emt)
     with pytest.raises(InputError, match="nothing"):
         resolution_rows("nothing", [boron("H2O")], level="environment")
-
-
-@pytest.fixture
-def atomplete(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atomplete", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capsys.readouterr()
-        return stop.value.code or 0, out, err
-
-    return run
 
 
 def test_verb_resolve(atomplete, tmp_path):
@@ -303,7 +330,9 @@ def test_verb_resolve(atomplete, tmp_path):
     assert code == 0
     assert "degenerate" in out
     rows = json.loads((tmp_path / "out" / "rows.json").read_text())
-    assert rows[0]["directions"] == 18
+    assert (rows[0]["directions"], rows[0]["file"]) == (18, "b8.xyz")
+    code, _, err = atomplete("resolve", "radial_spectrum", "b8.xyz", "-o", ".")
+    assert (code, err) == (2, "atomplete: .: a folder, not a file\n")
 
 
 def test_verb_search(atomplete, tmp_path):
@@ -315,6 +344,7 @@ def test_verb_search(atomplete, tmp_path):
     plus, minus = read_structures(tmp_path / "found.xyz")[:2]
     assert (plus.info["pair_id"], plus.info["sign"], minus.info["sign"]) == (0, "+", "-")
     assert congruence_distance(plus, minus) == pytest.approx(plus.info["separation"])
+    assert 0 <= plus.info["noise_floor"] < 1e-12
     code, _, err = atomplete("search", "radial_spectrum", "b5.xyz", "--index", "7", "-o", "x.xyz")
     assert (code, "no structure 7" in err) == (2, True)
     code, _, err = atomplete("search", "radial_spectrum", "b5.xyz", "-o", "x.cif")

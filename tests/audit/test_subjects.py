@@ -1,5 +1,6 @@
 """Subjects by name: what they describe, and how they refuse."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,13 @@ def test_a_subject_is_audited_at_its_levels_only():
     ("name", "says"),
     [
         ("raises", ["raises", "KeyError", "no such orbital"]),
-        ("text", ["returns str"]),
+        ("text", ["returns str", "not an array of real numbers"]),
+        ("digits", ["returns list of <U1"]),
+        ("complex_numbers", ["returns ndarray of complex128"]),
+        ("nothing", ["returns NoneType"]),
+        ("ragged", ["raises", "ValueError"]),
+        ("stops", ["raises", "SystemExit"]),
+        ("one_row_too_many", ["returns shape (7, 3) for 6 atoms"]),
         ("wrong_shape", ["returns shape (2, 2, 2)"]),
         ("other_lengths", ["numbers for one structure and"]),
         ("absent", ["no function absent"]),
@@ -105,6 +112,50 @@ def test_functions_that_fail_get_one_sentence(name, says):
         audit([mine(name)], ["b8"], n=2, progress=False)
     for part in says:
         assert part in str(refusal.value)
+
+
+def test_functions_that_change_their_atoms_or_fill_one_array_do_no_harm():
+    names = ("distances_and_angles", "careless", "one_array_for_all")
+    found = audit([mine(name) for name in names], ["b8", "distances"], n=2, progress=False)
+    assert {diagnosis.summary for diagnosis in found.diagnoses.values()} == {"invariant under O(3)"}
+    for name in names:
+        rows = [row for row in found.rows if row.subject.endswith(name)]
+        assert [row.verdict for row in rows] == ["blind"] * 2 + ["separates"] * 2
+        assert [row.measured for row in rows] == [row.measured for row in found.rows[:4]]
+
+
+def test_a_function_may_import_what_lies_beside_it(tmp_path):
+    (tmp_path / "beside_it.py").write_text("def power(r):\n    return (r**2).sum()\n")
+    (tmp_path / "mine.py").write_text(
+        "from beside_it import power\ndef f(atoms):\n    return power(atoms.get_all_distances())\n"
+    )
+    before = list(sys.path)
+    assert subject_of(f"{tmp_path}/mine.py:f").levels == ("structure",)
+    assert sys.path == before
+
+
+@pytest.mark.parametrize("source", ["def f(:\n", "1 / 0\n", "raise SystemExit(1)\n"])
+def test_files_and_modules_that_cannot_be_run(tmp_path, monkeypatch, source):
+    (tmp_path / "cannot_run.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in (f"{tmp_path}/cannot_run.py:f", "cannot_run:f"):
+        with pytest.raises(InputError, match="cannot be run"):
+            subject_of(name)
+
+
+def test_nothing_is_called_constant_that_is_never_finite():
+    found = diagnose(mine("mostly_nan"))
+    assert list(found.faults) == ["not finite"]
+    assert list(diagnose(mine("always_nan")).faults) == ["not finite"]
+
+
+def test_a_spec_of_some_species_is_audited_where_it_knows_them(tmp_path):
+    spec = {"type": "density_correlations", "nu": [2], "expansion": {"species": [5]}}
+    (tmp_path / "boron.yaml").write_text(yaml.safe_dump(spec))
+    subject = subject_of(str(tmp_path / "boron.yaml"))
+    rows = audit([subject], ["b8", "antipodal"], n=1, progress=False).rows
+    assert [row.verdict for row in rows] == ["blind", "undecided"]
+    assert "does not know atomic number 6" in rows[1].reason
 
 
 @pytest.mark.parametrize("name", ["dscribe:SOAP?n_maxx=3", "featomic:SoapPowerSpectrum?widths=1"])
@@ -141,6 +192,7 @@ def test_descriptors_of_structures(name):
         ("three_center?4", "key=value"),
         ("absent.yaml", "cannot be read"),
         ("absent.py:f", "cannot be read"),
+        ("absent.py:", "no name of a function"),
         ("atomplete:f", "no function f"),
         ("dscribe:SOUP", "none of SOAP"),
         ("featomic:Soap", "none of SoapPowerSpectrum"),

@@ -1,6 +1,9 @@
 """The smallest basis that tells a family apart."""
 
+import sys
+
 import pytest
+import yaml
 
 from atomplete.audit import Resolution, subject_of, sweep
 from atomplete.audit.pairs import family_pairs
@@ -17,6 +20,29 @@ def rows():
 def test_only_what_has_a_basis_and_can_be_told_apart_is_swept(rows):
     assert list(rows) == ["distances", "prl_nu2", "spokes"]
     assert all(len(row.separated) == len(LADDER) for row in rows.values())
+
+
+def test_families_that_cannot_be_described_are_left_out(tmp_path):
+    """They are not said to be never separated, and the others are looked at all the same."""
+    spec = {"type": "density_correlations", "nu": [3], "expansion": {"species": [6]}}
+    (tmp_path / "carbon.yaml").write_text(yaml.safe_dump(spec))
+    subject = subject_of(f"{tmp_path}/carbon.yaml")
+    found = sweep([subject], ["b8", "distances"], n=1, progress=False)
+    assert [(row.family, row.smallest) for row in found] == [("distances", Resolution(1, 1))]
+
+
+def test_members_are_those_of_the_seed(monkeypatch):
+    asked = []
+
+    def pairs(name, n, seed):
+        asked.append(seed)
+        return family_pairs(name, n, seed)
+
+    module = sys.modules["atomplete.audit.sweep"]  # the function of that name hides it
+    monkeypatch.setattr(module, "family_pairs", pairs)
+    monkeypatch.setattr(module, "LADDER", LADDER[:1])
+    sweep([subject_of("power_spectrum")], ["distances"], n=1, seed=7, progress=False)
+    assert asked == [7]
 
 
 def test_an_angle_takes_no_more_than_l_of_one(rows):

@@ -1,20 +1,15 @@
 """The user's own pairs: checked, named by index, audited."""
 
 import json
-import sys
-from collections import namedtuple
 
 import pytest
 from ase import Atoms
 
 from atomplete.audit import audit, subject_of
 from atomplete.audit.user_pairs import user_pairs
-from atomplete.cli import main
 from atomplete.data import read_structures, write_structures
 from atomplete.degenerate.families import generate
 from atomplete.errors import InputError
-
-Outcome = namedtuple("Outcome", "code out err")
 
 
 def labelled(atoms, pair_id, sign, **info):
@@ -41,19 +36,6 @@ def pairs_file(tmp_path):
     ]
     write_structures(tmp_path / "mine.xyz", structures)
     return tmp_path / "mine.xyz"
-
-
-@pytest.fixture
-def atomplete(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atomplete", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return Outcome(stop.value.code or 0, *capsys.readouterr())
-
-    return run
 
 
 def test_each_bad_pair_is_named_and_the_others_are_audited(pairs_file):
@@ -117,6 +99,64 @@ def test_the_command_writes_what_it_found(pairs_file, atomplete, tmp_path):
     assert [atoms.info["pair_id"] for atoms in kept] == [1, 1, 2, 2, 5, 5]
 
 
+def test_pairs_that_are_their_own_file_are_not_written_over(pairs_file, atomplete):
+    before = pairs_file.read_bytes()
+    assert atomplete("audit", "N0nu1", "--pairs", "mine.xyz", "-o", ".", "--quiet").code == 0
+    assert pairs_file.read_bytes() == before
+
+
+def test_a_file_named_like_a_family_is_not_that_family(pairs_file, atomplete, tmp_path):
+    pairs_file.rename(tmp_path / "b8.xyz")
+    assert atomplete("audit", "N0nu1", "--pairs", "b8.xyz", "-o", "out", "--quiet").code == 0
+    rows = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert {row["family"] for row in rows} == {"own_b8"}
+    assert len(read_structures(tmp_path / "out" / "own_b8.xyz")) == 6
+
+
+def test_mirror_images_are_named(tmp_path):
+    structures = [
+        labelled(a, 0, s, center=0) for a, s in zip(generate("chiral", 1), "+-", strict=True)
+    ]
+    write_structures(tmp_path / "hands.xyz", structures)
+    found = user_pairs(tmp_path / "hands.xyz")
+    assert "mirror images" in found.remarks[0]
+    subjects = [subject_of("N2nu1"), subject_of("N2nu1?group=SO3")]
+    rows = audit(subjects, pairs=tmp_path / "hands.xyz", progress=False).rows
+    assert [row.verdict for row in rows] == ["blind", "separates"]
+
+
+def test_lone_atoms(tmp_path):
+    """One with nothing around it is refused; one in a crystal cannot be displaced."""
+    lone = [labelled(Atoms("B"), 0, sign, center=0) for sign in "+-"]
+    crystals = [labelled(Atoms("B"), 1, sign, center=0) for sign in "+-"]
+    for atoms, a in zip(crystals, (2.0, 2.2), strict=True):
+        atoms.set_cell([a, a, a])
+        atoms.pbc = True
+    write_structures(tmp_path / "lone.xyz", [*lone, *crystals])
+    found = user_pairs(tmp_path / "lone.xyz")
+    assert found.remarks == {0: "a single atom has nothing around it"}
+    (row,) = audit([subject_of("N0nu1")], pairs=tmp_path / "lone.xyz", progress=False).rows
+    assert (row.verdict, row.perturbed) == ("separates", None)
+
+
+def test_crystals_are_compared_beyond_their_cells(tmp_path):
+    """As far as 5 Å: neighbours in the cell alone are the same in both of these."""
+    pairs = []
+    for pair_id, cells in enumerate(((3.5, 4.0), (8.0, 9.0))):
+        for sign, a in zip("+-", cells, strict=True):
+            atoms = labelled(Atoms("B2", [(0, 0, 0), (0, 0, 1.5)]), pair_id, sign, center=0)
+            atoms.set_cell([a, a, a])
+            atoms.pbc = True
+            pairs.append(atoms)
+    write_structures(tmp_path / "crystals.xyz", pairs)
+    assert user_pairs(tmp_path / "crystals.xyz").remarks == {
+        1: "its members are congruent within 5 Å (to 0e+00 Å), which makes it a control"
+    }
+    subject = subject_of("power_spectrum")
+    rows = audit([subject], pairs=tmp_path / "crystals.xyz", progress=False).rows
+    assert [row.verdict for row in rows] == ["separates", "blind"]
+
+
 def test_a_file_without_a_sound_pair_is_refused(tmp_path):
     pair = [labelled(Atoms(s), 0, sign) for s, sign in (("H", "+"), ("C", "-"))]
     write_structures(tmp_path / "bad.xyz", pair)
@@ -134,6 +174,7 @@ def test_a_file_without_a_sound_pair_is_refused(tmp_path):
         (("audit", "bad.py:f", "--families", "b8"), "raises on"),
         (("audit", "bad.py:g", "--families", "b8"), "returns shape (2, 2, 3)"),
         (("audit", "N0nu2", "-n", "0"), "n = 0"),
+        (("audit", "N0nu2", "-o", "bad.py/out"), "bad.py/out"),
     ],
 )
 def test_the_command_refuses_with_one_sentence(atomplete, tmp_path, arguments, says):

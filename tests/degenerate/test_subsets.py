@@ -170,6 +170,7 @@ def test_keys_are_those_of_congruent_copies():
         ("cube", 9, 1, "take 2 or more"),
         ("cube", 4, 4, "order from 1 to 3"),
         ("ring:64", 3, 1, "at most 63"),
+        ("ring:1000000", 3, 1, "a ring takes 3 to 1000"),
         ("ring:40", 20, 1, "subsets of 20 of 40"),
     ],
 )

@@ -4,11 +4,14 @@ import json
 from html.parser import HTMLParser
 
 import numpy as np
+from ase import Atoms
 
+from atomplete.audit.local_table import resolution_rows
 from atomplete.data import write_structures
 from atomplete.degenerate.families import FAMILIES, generate
 
 N_PAIRS, N_TEST = 20, 6
+BENT = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
 ROWS = {"A_NL_rho": "features", "B_NL": "energy", "D_L": "energy"}
 
 LATENT = [{"latent": n, "mean_error": 1 / n, "difference_error": 2 / n} for n in (8, 32, 128)]
@@ -148,6 +151,9 @@ def write_audit(folder):
     sweep = [{"subject": "three_center", "family": "antipodal", "smallest": smallest, "n": 3}]
     write_json(folder / "sweep.json", sweep)
     write_json(folder / "run.json", {"options": {"seed": None}, "versions": {"python": "3"}})
+    for subject in ("radial_spectrum", "power_spectrum"):
+        rows = resolution_rows(subject, [BENT, BENT[:2]], level="environment", sweep=0)
+        write_json(folder / f"resolution_{subject}.json", [{"file": "my.xyz", **r} for r in rows])
     pair = generate("chiral", 1)
     for atoms in pair:
         atoms.info["pair_id"] = 5

@@ -86,6 +86,8 @@ addEventListener("load", () => setTimeout(() => {
     panel.dispatchEvent(new MouseEvent("click", { clientX: at[0], clientY: at[1], bubbles: true }));
     seen.chosen = [select.value, document.getElementById("pair").value];
   }
+  seen.spectra = [...document.querySelectorAll("#spectra svg circle")].filter(
+    (dot) => dot.getBoundingClientRect().width > 0).length;
   seen.requests = performance.getEntriesByType("resource").map((entry) => entry.name);
   seen.overflow = document.documentElement.scrollWidth - innerWidth;
   const result = document.createElement("pre");
@@ -233,3 +235,4 @@ def test_an_audit_in_the_browser(tmp_path):
     assert all(picture["painted"] > 0.01 for picture in found["start"])
     said = {line[0]: line[1:] for line in found["says"]}
     assert said["three_center"][2] == "separates"
+    assert found["spectra"] >= 5  # two and three singular values that are not zero

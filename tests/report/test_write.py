@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from atomplete.cli import app
 from atomplete.degenerate.families import generate
 from atomplete.errors import InputError
 from atomplete.report import write_report
+from atomplete.report.axis import number
 
 
 @pytest.fixture(scope="module")
@@ -201,12 +203,41 @@ def test_an_audit_shows_its_matrix(audit):
         assert texts[start : start + len(expected)] == expected
     assert texts[texts.index("<i>power</i>") + 1] == ": blind to pairs of antipodal"
     ids = [section["id"] for section in found.all("section")]
-    assert ids == ["verdicts", "separations", "pairs", "slopes", "resolution", "provenance"]
+    assert ids == [
+        *("verdicts", "separations", "pairs", "slopes", "spectra", "resolution", "provenance")
+    ]
     assert "n = 4, l ≤ 3" in texts
     sets = {one["key"]: one for one in found.payload()["sets"]}
     assert list(sets) == ["distances", "antipodal", "controls", "own"]
     assert sets["own"]["verdicts"]["5"][0]["style"] == "broken"
     assert sets["controls"]["verdicts"]["0"][0]["style"] == "separates"
+
+
+def test_spectra_are_those_of_resolve(audit):
+    text = audit.read_text()
+    start = text.index('aria-label="singular values of the Jacobian, structure my.xyz 0: B3"')
+    drawing = ElementTree.fromstring(
+        text[text.rindex("<svg", 0, start) :].split("</svg>")[0] + "</svg>"
+    )
+    notes = [title.text for title in drawing.iter("title")]
+    for subject, n_seen in (("radial_spectrum", 2), ("power_spectrum", 3)):
+        rows = json.loads((audit.parent / f"resolution_{subject}.json").read_text())
+        assert rows[0]["rank"] == n_seen
+        for k, value in enumerate(rows[0]["singular_values"][:n_seen], 1):
+            assert f"{subject}: number: {number(k)}, singular value, 1/Å: {number(value)}" in notes
+    texts = Page(text).texts
+    start = texts.index("radial_spectrum", texts.index("directions resolved"))
+    assert texts[start : start + 4] == ["radial_spectrum", "spurious", "2 of 3", "0"]
+
+
+def test_many_spectra_are_not_all_drawn(tmp_path):
+    folder = write_audit(tmp_path / "audit")
+    (row,) = json.loads((folder / "resolution_power_spectrum.json").read_text())[:1]
+    write_json(folder / "resolution.json", [{**row, "structure": k} for k in range(20)])
+    page = Page(write_report(folder).read_text())
+    drawn = [svg for svg in page.all("svg") if "singular" in svg.get("aria-label", "")]
+    assert len(drawn) == 12
+    assert any("The first 12 of 21 structures are drawn." in text for text in page.texts)
 
 
 @pytest.mark.usefixtures("without_families")
@@ -246,6 +277,13 @@ def test_damaged_files(tmp_path, name, content, sentence):
         write_report(folder)
     assert "\n" not in str(caught.value)
     assert not (folder / "report.html").exists()
+
+
+def test_a_damaged_resolution(tmp_path):
+    folder = write_audit(tmp_path / "audit")
+    write_json(folder / "resolution.json", [{"subject": "a"}])
+    with pytest.raises(InputError, match=r"resolution\.json, entry 0: structure: field required"):
+        write_report(folder)
 
 
 def test_a_damaged_audit(tmp_path):

@@ -2,11 +2,13 @@
 
 from atomplete.audit.diagnosis import Diagnosis, diagnose
 from atomplete.audit.gallery import GALLERY, gallery
-from atomplete.audit.run import Audit, Row, audit
+from atomplete.audit.row import Row
+from atomplete.audit.run import Audit, audit
 from atomplete.audit.subject import Resolution, Scope, Subject
 from atomplete.audit.subjects import subject_of
 from atomplete.audit.sweep import SweepRow, sweep
 from atomplete.audit.table import print_audit, print_sweep
+from atomplete.audit.unfinished import Unfinished, identity_of
 from atomplete.audit.write import write_audit
 
 __all__ = [
@@ -18,9 +20,11 @@ __all__ = [
     "Scope",
     "Subject",
     "SweepRow",
+    "Unfinished",
     "audit",
     "diagnose",
     "gallery",
+    "identity_of",
     "print_audit",
     "print_sweep",
     "subject_of",

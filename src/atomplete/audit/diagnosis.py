@@ -152,7 +152,8 @@ def diagnose(subject: Subject, seed: int = 0) -> Diagnosis:
         for b, y in firsts[:k]
         if len(a) == len(b)
     ]
-    typical = float(np.median(np.nan_to_num(differences, nan=0.0)))
+    known = [difference for difference in differences if np.isfinite(difference)]
+    typical = float(np.median(known or [np.nan]))
     rows = [row for group in groups for _, row in group]
     size = float(np.median([np.linalg.norm(row[np.isfinite(row)]) for row in rows]))
     kinds = [kind for kind, count in KINDS.items() for _ in range(count)]
@@ -164,6 +165,8 @@ def diagnose(subject: Subject, seed: int = 0) -> Diagnosis:
     bits = significant_bits(rows)
     diagnosis = Diagnosis("O3", bits, {}, {}, claimed=subject.group)
     diagnosis.count(rows)
+    if not known:  # which has been counted
+        return diagnosis
     if not typical > 1e-12 * size:
         diagnosis.faults["constant"] = _TEXTS["constant"]
         return diagnosis

@@ -1,19 +1,19 @@
 """Feature maps by name: our own representations differentiated exactly, all else numerically."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 from ase import Atoms
 
+from atomplete.audit.diagnosis import FLOAT32_BITS, significant_bits
+from atomplete.audit.subject import CannotDescribe, Scope
 from atomplete.audit.subject import Describe as DescribeRows
-from atomplete.audit.subject import Scope
-from atomplete.audit.subjects import subject_of
+from atomplete.audit.subjects import read_spec, subject_of
 from atomplete.config import representation_spec
 from atomplete.degenerate.congruence import Level
+from atomplete.degenerate.environment import with_positions
 from atomplete.degenerate.feature_map import (
+    STEP,
     CallableMap,
     Describe,
     FeatureMap,
@@ -22,6 +22,9 @@ from atomplete.degenerate.feature_map import (
 from atomplete.degenerate.random_functions import N_FUNCTIONS
 from atomplete.errors import InputError
 from atomplete.representations import NAMED, Nice, RepresentationSpec, ThreeCenter, build
+
+# Step of central differences in single precision, Å.
+_SINGLE_STEP = 5e-3
 
 
 def own_spec(
@@ -48,20 +51,27 @@ def own_spec(
     >>> own_spec("dscribe:SOAP", Atoms("CO"), cutoff=3.0) is None
     True
     """
-    given: Any = name
-    if name.endswith((".yaml", ".yml")):
-        try:
-            given = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f"{name}: cannot be read as a spec ({error})") from error
-        if not isinstance(given, dict):
-            raise InputError(f"{name}: not a spec (type: ...)")
-    elif name not in NAMED:
+    given = read_spec(name)
+    if given is None and name not in NAMED:
         return None
-    spec = representation_spec(given, structures=[atoms], cutoff=cutoff)
+    spec = representation_spec(given or name, structures=[atoms], cutoff=cutoff, source=name)
     chosen = {key: value for key, value in basis.items() if value is not None}
     content = spec.model_dump()
     return representation_spec({**content, "expansion": {**content["expansion"], **chosen}})
+
+
+def own_cutoff(name: str) -> float | None:
+    """The cutoff that a YAML file with a spec names, Å, if it is such a file and names one.
+
+    Examples
+    --------
+    >>> own_cutoff("power_spectrum") is None
+    True
+    """
+    given = read_spec(name)
+    if given is None or "cutoff" not in (given.get("expansion") or {}):
+        return None
+    return representation_spec(given, source=name).expansion.cutoff
 
 
 def feature_map(
@@ -107,14 +117,25 @@ def feature_map(
     if level not in subject.levels:
         raise InputError(f"{name} describes {' or '.join(subject.levels)}, not the {level} level")
     scope = Scope(level, cutoff, tuple(sorted(set(atoms.numbers.tolist()))))
-    return CallableMap(_one_row(subject.prepare(scope)), atoms, level)
+    describe = subject.prepare(scope)
+    try:
+        positions = atoms.positions[1 if level == "environment" else 0 :]
+        bits = significant_bits(describe([with_positions(atoms, level, positions)]))
+    except CannotDescribe as error:
+        raise InputError(str(error)) from error
+    # the rounding of a difference, and what the third derivative adds, are then about as large
+    step = STEP if bits > FLOAT32_BITS else _SINGLE_STEP
+    return CallableMap(_one_row(describe), atoms, level, step)
 
 
 def _one_row(describe: DescribeRows) -> Describe:
     """One row for each structure: of several, as of all atoms, a sum of random functions."""
 
     def of_structures(structures: list[Atoms]) -> np.ndarray:
-        described: Sequence[np.ndarray] = describe(structures)
+        try:
+            described: Sequence[np.ndarray] = describe(structures)
+        except CannotDescribe as error:
+            raise InputError(str(error)) from error
         rng = np.random.default_rng(0)
         if max(map(len, described), default=0) <= 1:
             return np.concatenate(described).astype(np.float64)

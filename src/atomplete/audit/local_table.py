@@ -6,7 +6,7 @@ from typing import Any, get_args
 import numpy as np
 from ase import Atoms
 
-from atomplete.audit.feature_maps import feature_map, own_spec
+from atomplete.audit.feature_maps import feature_map, own_cutoff, own_spec
 from atomplete.audit.null_direction import follow_softest
 from atomplete.audit.resolution import larger_bases, local_resolution
 from atomplete.audit.smoothness import Event, smoothness
@@ -17,6 +17,9 @@ from atomplete.errors import InputError
 
 #: The default cutoff over the distance of the farthest atom.
 MARGIN = 1.25
+
+#: Where a path along the softest direction ends, over the distance of the farthest atom.
+REACH = 1.1
 
 _COLUMNS = {
     "structure": "structure",
@@ -80,6 +83,9 @@ def prepared(
         )
     if len(atoms) < 2 and not atoms.pbc.any():
         raise InputError(f"{atoms.get_chemical_formula() or 'no atoms'}: too few atoms")
+    index = atoms.info.get("center", 0) if center is None else center
+    if level == "environment" and index not in range(len(atoms)):
+        raise InputError(f"center {index} is no atom of {len(atoms)}")
     if level == "environment":
         everything = float(np.ptp(atoms.positions, axis=0).sum()) + 1.0
         atoms = environment(atoms, cutoff or everything, center)
@@ -114,7 +120,7 @@ def resolution_rows(
     structures
         The structures.
     level, center, cutoff
-        As in `prepared`.
+        As in `prepared`; the cutoff of a spec that names one is that.
     max_radial, max_angular
         Basis of our own representations.
     sweep
@@ -143,9 +149,10 @@ def resolution_rows(
     """
     rows = []
     basis = {"max_radial": max_radial, "max_angular": max_angular}
+    own = own_cutoff(representation)
     for index, given in enumerate(structures):
         try:
-            atoms, extent, radius = prepared(given, level, center, cutoff)
+            atoms, extent, radius = prepared(given, level, center, cutoff or own)
             features = feature_map(representation, atoms, level, radius, **basis)
             spec = own_spec(representation, atoms, radius, **basis)
             larger = larger_bases(spec, atoms, level, sweep) if spec is not None else ()
@@ -173,7 +180,8 @@ def resolution_rows(
                     name = "cutoff_passed" if event == "cutoff" else event
                     row[name] = smoothness(features, event, radius).verdict
             if follow:
-                path = follow_softest(features, Limits(shortest, 1.1 * extent), n_steps=follow)
+                limits = Limits(shortest, REACH * extent)
+                path = follow_softest(features, limits, n_steps=follow)
                 row["soft_separation"] = float(path.separations[-1])
                 row["soft_feature_distance"] = float(path.feature_distances[-1])
         except InputError as error:

@@ -114,7 +114,7 @@ def measure(
         distance=pair.distance(diagnosis.group),
         noisiest=same[int(np.argmax(noise))][1] if max(noise) > 1e4 * rounding else "",
     )
-    if not perturbed:
+    if not displaced:
         return measured, None
     steps = range(start, start + len(displaced), 2)
     moved = tuple(_moved(pair, structures[k]) for k in steps)
@@ -125,10 +125,12 @@ def measure(
 
 
 def _displaced(pair: Pair, rng: Generator) -> list[Atoms]:
-    """Plus and minus, all of their atoms moved alike, by each of the lengths."""
+    """Plus and minus, their atoms moved alike, by each of the lengths; a lone centre cannot be."""
     directions = rng.normal(size=pair.plus.positions.shape)
     if pair.level == "environment":
         directions[int(pair.plus.info.get("center", 0))] = 0.0  # relative to the centre
+    if not directions.any():
+        return []
     directions /= np.linalg.norm(directions, axis=1).max()
     structures = []
     for length in DISPLACEMENTS:

@@ -17,6 +17,7 @@ from atomplete.degenerate.congruence import congruence_distance
 from atomplete.degenerate.environment import with_positions
 from atomplete.degenerate.feature_map import FeatureMap
 from atomplete.degenerate.starts import Limits
+from atomplete.errors import InputError
 
 # Directions are stiff, and used to come back, if they are more than this part of the stiffest and
 # so many times the softest, which is the way to go.
@@ -76,6 +77,11 @@ def follow_softest(
         Where a representation is degenerate the separation grows and the feature distance stays
         at rounding; where it is only soft, both grow.
 
+    Raises
+    ------
+    InputError
+        If the start is not within the limits.
+
     Examples
     --------
     >>> from atomplete.degenerate.feature_map import RepresentationMap
@@ -87,6 +93,12 @@ def follow_softest(
     (True, True)
     """
     x = movable(features)
+    excess = limits.excess(x[None], features.level)[0].max()
+    if excess > 0:
+        raise InputError(
+            f"the structure breaks the limits {limits.shortest:g} to {limits.longest:g} Å on "
+            f"distances by {excess:.3g} Å"
+        )
     start = features(x[None])[0]
     size = float(np.linalg.norm(start)) or 1.0
     along: Floats | None = None

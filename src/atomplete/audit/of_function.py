@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +14,9 @@ from atomplete.audit.random_structures import random_environment
 from atomplete.audit.subject import Describe, Rows, Scope, Subject
 from atomplete.degenerate.congruence import Group, Level
 from atomplete.errors import InputError
+
+# What may come out of a user's own code.
+_OF_USERS = (Exception, SystemExit)
 
 # What a function may ask for by the names of its parameters.
 _OFFERED = ("center", "cutoff", "species")
@@ -66,12 +70,17 @@ def function_subject(name: str, options: dict[str, Any]) -> Subject:
                 given["center"] = int(atoms.info["center"])
             try:
                 values = function(atoms.copy(), **given, **options)
-            except Exception as error:  # of the user's own code
-                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                # a copy: the function may fill the same array again
+                array = values if isinstance(values, str) else np.array(values)
+            except _OF_USERS as error:
                 raise InputError(
-                    f"{name} raises on {atoms.get_chemical_formula()} ({reason})"
+                    f"{name} raises on {atoms.get_chemical_formula()} ({_reason(error)})"
                 ) from error
-            return _rows(name, values, atoms, scope.level)
+            if isinstance(array, str) or array.dtype.kind not in "fiub":
+                kind = type(values).__name__
+                kind += f" of {array.dtype}" if isinstance(array, np.ndarray) else ""
+                raise InputError(f"{name} returns {kind}, not an array of real numbers")
+            return _rows(name, array, atoms, scope.level)
 
         return describe
 
@@ -81,23 +90,30 @@ def function_subject(name: str, options: dict[str, Any]) -> Subject:
 
 def _load(name: str) -> Callable[..., Any]:
     place, _, attribute = name.rpartition(":")
+    if not attribute.isidentifier():
+        raise InputError(f"{name}: no name of a function after the colon")
     if place.endswith(".py"):
         try:
             source = Path(place).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{name}: {place} cannot be read ({error})") from error
         content: dict[str, Any] = {"__name__": Path(place).stem, "__file__": place}
+        beside = str(Path(place).resolve().parent)
+        sys.path.insert(0, beside)  # as where Python runs the file
         try:
             exec(compile(source, place, "exec"), content)
-        except Exception as error:  # of the user's own code
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise InputError(f"{name}: {place} cannot be run ({reason})") from error
+        except _OF_USERS as error:
+            raise InputError(f"{name}: {place} cannot be run ({_reason(error)})") from error
+        finally:
+            sys.path.remove(beside)
         function, kind = content.get(attribute), f"file {place}"
     else:
         try:
             function = getattr(importlib.import_module(place), attribute, None)
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise InputError(f"{name}: not found ({error})") from error
+        except _OF_USERS as error:
+            raise InputError(f"{name}: {place} cannot be run ({_reason(error)})") from error
         kind = f"module {place}"
     if not callable(function):
         raise InputError(f"{name}: {kind} has no function {attribute}")
@@ -128,15 +144,14 @@ def _levels(
     return ("structure",) if len(rows) == 1 else ("environment", "structure")
 
 
-def _rows(name: str, values: Any, atoms: Atoms, level: Level) -> Rows:
+def _reason(error: BaseException) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _rows(name: str, array: np.ndarray, atoms: Atoms, level: Level) -> Rows:
     """What the function returned, as rows."""
-    try:
-        array = np.asarray(values)
-        array = array if array.dtype.kind == "f" else array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{name} returns {type(values).__name__}, not an array of numbers"
-        ) from error
+    array = array if array.dtype.kind == "f" else array.astype(np.float64)
     if array.size and array.ndim < 2:
         return array.reshape(1, -1)
     if array.size and array.ndim == 2 and len(array) in (1, len(atoms)):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from atomplete.audit.random_structures import random_environment
-from atomplete.audit.subject import Describe, Resolution, Rows, Scope, Subject
+from atomplete.audit.subject import CannotDescribe, Describe, Resolution, Rows, Scope, Subject
 from atomplete.config import representation_spec
 from atomplete.degenerate.congruence import Group
 from atomplete.errors import InputError
@@ -87,7 +87,11 @@ def representation_subject(
 
     @lru_cache(maxsize=8)
     def prepare(scope: Scope) -> Describe:
-        return _Description(_spec(content, choices, scope, name), choices, scope)
+        spec = _spec(content, choices, scope, name)
+        unknown = set(scope.species) - set(spec.expansion.species)
+        if unknown:
+            raise CannotDescribe(f"{name} does not know atomic number {min(unknown)}")
+        return _Description(spec, choices, scope)
 
     def at(resolution: Resolution) -> Subject:
         # a key of the spec itself would win over the choices
@@ -126,7 +130,7 @@ def _spec(
     given = content.get("expansion", {})
     if isinstance(given, dict):  # anything else is refused below, by name
         given = {**expansion, **given}
-    spec = representation_spec({**content, "expansion": given})
+    spec = representation_spec({**content, "expansion": given}, source=name)
     for key in ("components", "radial_components"):
         if spec.type == "three_center" and getattr(spec, key) is not None:
             raise InputError(f"{name}: {key} would have to be fitted; audit a fitted model.pt")

@@ -11,9 +11,11 @@ from atomplete.degenerate.congruence import Group, Level
 from atomplete.degenerate.families import get
 from atomplete.degenerate.periodic import structural_distance
 
-# The cutoff is beyond the farthest neighbour by this factor and this much, Å, in steps of a half;
-# of periodic structures no more than the largest.
-_FACTOR, _MARGIN, _LARGEST_PERIODIC = 1.1, 0.3, 5.0
+#: How far periodic structures are compared, Å, unless their ``info`` has a cutoff.
+PERIODIC_RADIUS = 5.0
+
+# The cutoff is beyond the farthest neighbour by this factor and this much, Å, in steps of a half.
+_FACTOR, _MARGIN = 1.1, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +51,17 @@ class Pair:
 
     @property
     def radius(self) -> float:
-        """Distance in Å of the farthest neighbour, or what the family claims to be about."""
+        """Distance in Å of the farthest neighbour, or what the pair claims to be about."""
         if "cutoff" in self.plus.info:
             return float(self.plus.info["cutoff"])
-        farthest = max(_extent(atoms, self.level) for atoms in (self.plus, self.minus))
-        return min(farthest, _LARGEST_PERIODIC) if self.plus.pbc.any() else farthest
+        if self.plus.pbc.any():
+            return PERIODIC_RADIUS
+        return max(_extent(atoms, self.level) for atoms in (self.plus, self.minus))
 
     @property
     def scope(self) -> Scope:
-        """What a subject has to be set up for to see all of both members."""
-        if "cutoff" in self.plus.info:
+        """What a subject has to be set up for to see both members, and of crystals no more."""
+        if "cutoff" in self.plus.info or self.plus.pbc.any():
             cutoff = self.radius
         else:
             cutoff = np.ceil(2 * (_FACTOR * self.radius + _MARGIN)) / 2

@@ -1,81 +1,23 @@
 """Auditing subjects on families and on the user's pairs."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from atomplete.audit.diagnosis import Diagnosis, diagnose
-from atomplete.audit.measure import Perturbed, measure
+from atomplete.audit.measure import measure
 from atomplete.audit.pairs import Pair, family_pairs
+from atomplete.audit.row import Row
 from atomplete.audit.subject import CannotDescribe, Subject
+from atomplete.audit.unfinished import Unfinished
 from atomplete.audit.user_pairs import UserPairs, user_pairs
-from atomplete.audit.verdict import Measured, Verdict, verdict_on
+from atomplete.audit.verdict import verdict_on
 from atomplete.degenerate.families import FAMILIES, get
 from atomplete.errors import InputError
 from atomplete.progress import progress_of
 
 #: Members of each family whose displacement is followed.
 N_PERTURBED = 3
-
-
-@dataclass(frozen=True)
-class Row:
-    """The verdict on one subject and one pair; ``as_json`` is a row of ``audit.json``.
-
-    Examples
-    --------
-    >>> from atomplete.audit.subjects import subject_of
-    >>> result = audit([subject_of("power_spectrum")], ["b8"], n=1, progress=False)
-    >>> result.rows[0].verdict, result.rows[0].as_json()["family"]
-    ('blind', 'b8')
-    """
-
-    subject: str
-    pair: Pair
-    group: str
-    verdict: Verdict
-    reason: str
-    measured: Measured | None
-    perturbed: Perturbed | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data, with null for what is not finite or not known."""
-        number = "pair_id" if self.pair.own else "member"
-        row: dict[str, Any] = {
-            "subject": self.subject,
-            "family": self.pair.family,
-            number: self.pair.number,
-            "level": self.pair.level,
-            "group": self.group,
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "cutoff": self.pair.scope.cutoff,
-        }
-        if self.measured is not None:
-            typical = self.measured.typical
-            row |= {
-                "separation": _finite(self.measured.difference, typical),
-                "noise_floor": _finite(self.measured.noise, typical),
-                "separation_over_noise": _finite(self.measured.difference, self.measured.noise),
-                "typical_difference": _finite(typical, 1.0),
-                "structural_distance": _finite(self.measured.distance, 1.0),
-                "congruent": self.measured.congruent,
-            }
-        if self.perturbed is not None and self.measured is not None:
-            typical = self.measured.typical
-            row |= {
-                "slope": self.perturbed.slope,
-                "structural_distances": self.perturbed.structural_distances,
-                "feature_distances": [x / typical for x in self.perturbed.feature_distances],
-                "perturbed_separations": [x / typical for x in self.perturbed.pair_distances],
-            }
-            if not np.isfinite([*row["feature_distances"], *row["structural_distances"]]).all():
-                for key in ("structural_distances", "feature_distances", "perturbed_separations"):
-                    del row[key]
-        return row
 
 
 @dataclass(frozen=True)
@@ -112,6 +54,7 @@ def audit(
     n: int = 20,
     seed: int | None = None,
     pairs: str | os.PathLike[str] | None = None,
+    unfinished: Unfinished | None = None,
     progress: bool = True,
 ) -> Audit:
     """Find out what each subject tells apart.
@@ -128,6 +71,9 @@ def audit(
         Of random members; by default each family's own.
     pairs
         File of the user's own pairs.
+    unfinished
+        Where the rows of a subject on a family are kept as soon as they are there, and taken from
+        if they are.
     progress
         Whether to show how far it is.
 
@@ -151,41 +97,59 @@ def audit(
     """
     if families is None:
         families = list(FAMILIES) if pairs is None else []
-    known = [get(name).name for name in families]
+    known = dict.fromkeys(get(name).name for name in families)
     own = None if pairs is None else user_pairs(pairs)
-    todo = [pair for name in known for pair in family_pairs(name, n, seed)]
-    todo += [] if own is None else own.pairs
+    subjects = list({subject.name: subject for subject in subjects}.values())
+    todo = [family_pairs(name, n, seed) for name in known]
+    todo += [] if own is None else [own.pairs]
     result = Audit([], user_pairs=own)
-    total = sum(pair.level in subject.levels for subject in subjects for pair in todo)
+    total = sum(p.level in subject.levels for subject in subjects for pairs in todo for p in pairs)
     with progress_of("pairs", total, progress) as step:
         for subject in subjects:
-            diagnosis = result.diagnoses[subject.name] = diagnose(subject)
-            for row in _rows(subject, diagnosis, todo):
-                result.rows.append(row)
-                step()
+            levels = [[p for p in pairs if p.level in subject.levels] for pairs in todo]
+            described = [pairs for pairs in levels if pairs]
+            if not described:
+                result.diagnoses[subject.name] = diagnose(subject)
+            for rows, diagnosis in _families(subject, described, unfinished, step):
+                result.rows.extend(rows)
+                result.diagnoses[subject.name] = diagnosis
     return result
 
 
-def _rows(subject: Subject, diagnosis: Diagnosis, pairs: Sequence[Pair]) -> Iterator[Row]:
-    """Verdicts on one subject."""
-    followed: dict[str, int] = {}
-    for pair in pairs:
-        if pair.level not in subject.levels:
-            continue
-        count = followed[pair.family] = followed.get(pair.family, 0) + 1
-        try:
-            measured, perturbed = measure(subject, pair, diagnosis, perturbed=count <= N_PERTURBED)
-        except CannotDescribe as error:
-            yield Row(subject.name, pair, diagnosis.group, "undecided", str(error), None)
-            continue
-        except InputError as error:
-            raise InputError(f"{error}: family {pair.family}, pair {pair.number}") from error
-        verdict, reason = verdict_on(measured)
-        if diagnosis.broken is not None:
-            verdict, reason = "broken", diagnosis.broken
-        yield Row(subject.name, pair, diagnosis.group, verdict, reason, measured, perturbed)
+def _families(
+    subject: Subject,
+    families: Sequence[Sequence[Pair]],
+    unfinished: Unfinished | None,
+    step: Callable[[], None],
+) -> Iterator[tuple[list[Row], Diagnosis]]:
+    """Verdicts on one subject, family by family, and the diagnosis as it is by then."""
+    diagnosis = None
+    for pairs in families:
+        kept = None if unfinished is None else unfinished.find(subject.name, pairs)
+        if kept is not None:
+            rows, diagnosis = kept
+            for _ in rows:
+                step()
+        else:
+            diagnosis = diagnosis or diagnose(subject)
+            rows = []
+            for number, pair in enumerate(pairs):
+                rows.append(_row(subject, diagnosis, pair, perturbed=number < N_PERTURBED))
+                step()
+            if unfinished is not None:
+                unfinished.keep(subject.name, pairs, rows, diagnosis)
+        yield rows, diagnosis
 
 
-def _finite(value: float, unit: float) -> float | None:
-    """The value in that unit, where both are numbers to divide by."""
-    return value / unit if np.isfinite([value, unit]).all() and unit > 0 else None
+def _row(subject: Subject, diagnosis: Diagnosis, pair: Pair, *, perturbed: bool) -> Row:
+    """The verdict on one pair."""
+    try:
+        measured, response = measure(subject, pair, diagnosis, perturbed=perturbed)
+    except CannotDescribe as error:
+        return Row(subject.name, pair, diagnosis.group, "undecided", str(error), None)
+    except InputError as error:
+        raise InputError(f"{error}: family {pair.family}, pair {pair.number}") from error
+    verdict, reason = verdict_on(measured)
+    if diagnosis.broken is not None:
+        verdict, reason = "broken", diagnosis.broken
+    return Row(subject.name, pair, diagnosis.group, verdict, reason, measured, response)

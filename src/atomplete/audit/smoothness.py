@@ -12,7 +12,9 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
+from atomplete.audit.diagnosis import significant_bits
 from atomplete.degenerate.alignment import Floats
 from atomplete.degenerate.feature_map import FeatureMap
 from atomplete.errors import InputError
@@ -25,6 +27,10 @@ STEPS = (1e-2, 1e-3)
 # A difference is there if it is more than this part of the features (or slopes, per Å), and does
 # not shrink by more than this with the step.
 _LEAST, _SHRINKS = 1e-7, 0.5
+
+# In single precision it has to be so many times the rounding; what rotations leave above this part
+# of the features is no rounding.
+_OVER_NOISE, _NO_ROUNDING = 100.0, 1e-6
 
 
 @dataclass(frozen=True)
@@ -93,13 +99,23 @@ def smoothness(features: FeatureMap, event: Event, cutoff: float | None = None) 
             "environment of two neighbours or more"
         )
     path = _path(features.template.positions[1:], event, cutoff)
+    least = max(_LEAST, _OVER_NOISE * _rounding(features, path(STEPS[0])))
     jumps, kinks = zip(*(_differences(features, path, step) for step in STEPS), strict=True)
     verdict: Literal["smooth", "kink", "jump"] = "smooth"
-    if jumps[1] > _LEAST and jumps[1] > _SHRINKS * jumps[0]:
+    if jumps[1] > least and jumps[1] > _SHRINKS * jumps[0]:
         verdict = "jump"
-    elif kinks[1] > _LEAST / STEPS[1] and kinks[1] > _SHRINKS * kinks[0]:
+    elif kinks[1] > least / STEPS[1] and kinks[1] > _SHRINKS * kinks[0]:
         verdict = "kink"
     return Smoothness(event, jumps[1], kinks[1], verdict)
+
+
+def _rounding(features: FeatureMap, positions: Floats) -> float:
+    """What rounding makes of rotations, or of the numbers themselves, relative to the features."""
+    turns = Rotation.from_rotvec(np.eye(3)).as_matrix()
+    before, *after = features(np.array([positions, *(positions @ turn.T for turn in turns)]))
+    size = float(np.linalg.norm(before)) or 1.0
+    noise = float(np.linalg.norm(after - before, axis=1).max()) / size
+    return min(max(noise, 2.0 ** -significant_bits([before])), _NO_ROUNDING)
 
 
 def _path(positions: Floats, event: Event, cutoff: float | None) -> Callable[[float], Floats]:

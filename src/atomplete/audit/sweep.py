@@ -71,7 +71,12 @@ class SweepRow:
 
 
 def sweep(
-    subjects: Sequence[Subject], families: Sequence[str], *, n: int = 5, progress: bool = True
+    subjects: Sequence[Subject],
+    families: Sequence[str],
+    *,
+    n: int = 5,
+    seed: int | None = None,
+    progress: bool = True,
 ) -> list[SweepRow]:
     """Find the smallest basis in which each family is told apart.
 
@@ -80,9 +85,11 @@ def sweep(
     subjects
         Those without a basis to choose are left out.
     families
-        Names; controls are left out, and levels that a subject does not describe.
+        Names; controls are left out, and what a subject does not describe in any basis.
     n
         Members of each.
+    seed
+        Of random members; by default each family's own.
     progress
         Whether to show how far it is.
 
@@ -99,38 +106,42 @@ def sweep(
     with progress_of("resolutions", len(chosen) * len(LADDER), progress) as step:
         for subject in chosen:
             pairs = {
-                family.name: family_pairs(family.name, n)
+                family.name: family_pairs(family.name, n, seed)
                 for family in known
                 if family.level in subject.levels
             }
-            counts: dict[str, list[int]] = {name: [] for name in pairs}
+            counts: dict[str, list[int | None]] = {name: [] for name in pairs}
             for resolution in LADDER:
                 for name, count in _separated(subject, resolution, pairs).items():
                     counts[name].append(count)
                 step()
-            rows += [_row(subject.name, name, counts[name], n) for name in pairs]
+            described = [name for name, found in counts.items() if set(found) != {None}]
+            rows += [
+                _row(subject.name, name, [count or 0 for count in counts[name]], n)
+                for name in described
+            ]
     return rows
 
 
 def _separated(
     subject: Subject, resolution: Resolution, pairs: dict[str, list[Pair]]
-) -> dict[str, int]:
-    """How many members of each family one resolution separates."""
+) -> dict[str, int | None]:
+    """How many members of each family one resolution separates; None of what it cannot describe."""
     assert subject.at is not None
     try:
         finer = subject.at(resolution)
         diagnosis = diagnose(finer)
-        return {
-            name: sum(_separates(finer, diagnosis, pair) for pair in members)
-            for name, members in pairs.items()
-        }
-    except (InputError, CannotDescribe):  # a basis that the subject does not have
-        return dict.fromkeys(pairs, 0)
+    except InputError:  # a basis that the subject does not have
+        return dict.fromkeys(pairs)
+    return {name: _count(finer, diagnosis, members) for name, members in pairs.items()}
 
 
-def _separates(subject: Subject, diagnosis: Diagnosis, pair: Pair) -> bool:
-    measured, _ = measure(subject, pair, diagnosis)
-    return diagnosis.broken is None and verdict_on(measured)[0] == "separates"
+def _count(subject: Subject, diagnosis: Diagnosis, pairs: Sequence[Pair]) -> int | None:
+    try:
+        verdicts = [verdict_on(measure(subject, pair, diagnosis)[0])[0] for pair in pairs]
+    except (CannotDescribe, InputError):  # or not in this basis
+        return None
+    return 0 if diagnosis.broken is not None else verdicts.count("separates")
 
 
 def _row(subject: str, family: str, counts: Sequence[int], n: int) -> SweepRow:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from atomplete.audit.run import Audit, Row
+from atomplete.audit.row import Row
+from atomplete.audit.run import Audit
 from atomplete.audit.sweep import SweepRow
 
 _STYLES = {"separates": "green", "blind": "red", "undecided": "yellow", "broken": "magenta"}
@@ -25,11 +26,12 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
     Examples
     --------
     >>> print_audit(Audit([], {}), Console(width=60))
-    no verdicts
+    no verdicts: no subject describes structures of the level of
+    these pairs
     """
     console = console or Console()
     if not audit.rows:
-        console.print("no verdicts")
+        console.print("no verdicts: no subject describes structures of the level of these pairs")
         return
     families = list(dict.fromkeys((row.pair.level, row.pair.family) for row in audit.rows))
     table = Table(pad_edge=False)

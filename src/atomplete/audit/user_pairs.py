@@ -12,6 +12,7 @@ from atomplete.audit.verdict import CONGRUENT
 from atomplete.data import read_structures
 from atomplete.data.pairs import pair_structures
 from atomplete.degenerate.congruence import Level
+from atomplete.degenerate.families import FAMILIES
 from atomplete.errors import InputError
 
 
@@ -21,6 +22,8 @@ class UserPairs:
 
     Attributes
     ----------
+    source
+        The file.
     pairs
         Those that can be audited.
     remarks
@@ -30,10 +33,11 @@ class UserPairs:
 
     Examples
     --------
-    >>> UserPairs([], {3: "its members have different compositions"}, (3,)).refused
+    >>> UserPairs(Path("mine.xyz"), [], {3: "it has only one of its two members"}, (3,)).refused
     (3,)
     """
 
+    source: Path
     pairs: list[Pair]
     remarks: dict[int, str]
     refused: tuple[int, ...]
@@ -61,6 +65,8 @@ def user_pairs(path: str | os.PathLike[str]) -> UserPairs:
     atomplete.errors.InputError: absent.xyz: there is no such file
     """
     structures = read_structures(path)
+    # not to be taken for the family of that name
+    family = f"own_{Path(path).stem}" if Path(path).stem in FAMILIES else Path(path).stem
     found = pair_structures(structures, path)
     pairs, remarks = [], dict.fromkeys(found.dropped, "it has only one of its two members")
     for pair_id, indices in zip(found.ids.tolist(), found.indices, strict=True):
@@ -70,18 +76,24 @@ def user_pairs(path: str | os.PathLike[str]) -> UserPairs:
             remarks[pair_id] = problem
             continue
         level: Level = "environment" if "center" in plus.info else "structure"
-        pairs.append(Pair(Path(path).stem, pair_id, level, plus, minus, own=True))
+        pairs.append(Pair(family, pair_id, level, plus, minus, own=True))
     refused = tuple(sorted(remarks))
     for pair in pairs:
         distance = pair.distance("O3")
         if distance <= CONGRUENT:
-            remarks[pair.number] = (
-                f"its members are congruent (to {distance:.0e} Å), which makes it a control"
-            )
+            remarks[pair.number] = _congruence(pair, distance)
     if not pairs:
         first = refused[0]
         raise InputError(f"{path}: no pair can be audited (pair {first}: {remarks[first]})")
-    return UserPairs(pairs, dict(sorted(remarks.items())), refused)
+    return UserPairs(Path(path), pairs, dict(sorted(remarks.items())), refused)
+
+
+def _congruence(pair: Pair, distance: float) -> str:
+    """What it means that the members are congruent under O(3)."""
+    if pair.distance("SO3") > CONGRUENT:
+        return "its members are mirror images: a control for what is invariant under O(3)"
+    within = f" within {pair.radius:g} Å" if pair.plus.pbc.any() else ""
+    return f"its members are congruent{within} (to {distance:.0e} Å), which makes it a control"
 
 
 def _problem(plus: Atoms, minus: Atoms) -> str | None:
@@ -89,6 +101,8 @@ def _problem(plus: Atoms, minus: Atoms) -> str | None:
     formulas = [atoms.get_chemical_formula() for atoms in (plus, minus)]
     if formulas[0] != formulas[1]:
         return f"its members have different compositions ({formulas[0]}, {formulas[1]})"
+    if len(plus) == 1 and not plus.pbc.any():
+        return "a single atom has nothing around it"
     if (plus.pbc != minus.pbc).any():
         return f"its members have different periodicity ({plus.pbc.tolist()}, {minus.pbc.tolist()})"
     centers = [atoms.info.get("center") for atoms in (plus, minus)]

@@ -3,12 +3,11 @@
 import json
 import time
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from atomplete.audit.run import Audit
-from atomplete.audit.subject import Subject
+from atomplete.audit.subject import Subject, packages
 from atomplete.audit.sweep import SweepRow
 from atomplete.data import write_structures
 from atomplete.files import atomic_write, content_hash
@@ -64,30 +63,15 @@ def write_audit(
     if own is not None:
         run["user_pairs"] = {"remarks": own.remarks, "refused": own.refused}
         members = [atoms for pair in own.pairs for atoms in (pair.plus, pair.minus)]
-        write_structures(folder / f"{own.pairs[0].family}.xyz", members)
+        path = folder / f"{own.pairs[0].family}.xyz"
+        if not (path.is_file() and path.samefile(own.source)):
+            write_structures(path, members)
     _write(folder / "run.json", run)
 
 
 def _write(path: Path, content: Any) -> None:
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False, default=list) + "\n")
-
-
-def packages(subjects: Sequence[Subject]) -> dict[str, str]:
-    """Return the versions of the packages that subjects belong to.
-
-    Examples
-    --------
-    >>> packages([])
-    {}
-    """
-    found = {}
-    for package in {subject.package for subject in subjects}:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _diagnosis(found: Any) -> dict[str, Any]:

@@ -66,6 +66,11 @@ def main() -> None:
     except OSError as error:
         print(f"atomplete: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
         code = 2
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            raise
+        print("atomplete: out of memory; take a smaller basis or fewer atoms", file=sys.stderr)
+        code = 2
     if code == 130:  # typer's answer to Ctrl-C
         print("atomplete: interrupted; give the same command again to finish", file=sys.stderr)
     sys.exit(code)

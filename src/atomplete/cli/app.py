@@ -60,6 +60,8 @@ def heeding_interrupts() -> Iterator[None]:
 
 def in_new_folder(path: Path) -> Path:
     """The same path, once its folder exists."""
+    if path.is_dir():
+        raise InputError(f"{path}: a folder, not a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

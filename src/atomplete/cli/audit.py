@@ -65,16 +65,25 @@ def audit(
 
     Writes audit.json, a verdict for each subject and pair, and run.json with what the subjects
     are invariant to, options and versions. A function takes ASE atoms and, if it has such
-    parameters, center, cutoff (Å) and species. An interrupted audit starts over.
+    parameters, center, cutoff (Å) and species. With an output folder an interrupted audit goes on
+    where it was, after the last family that a subject had finished.
 
     Example: atomplete audit power_spectrum dscribe:SOAP three_center -o audits
     """
+    from atomplete.audit import (
+        Unfinished,
+        identity_of,
+        print_audit,
+        print_sweep,
+        subject_of,
+        write_audit,
+    )
     from atomplete.audit import audit as run_audit
     from atomplete.audit import gallery as subjects_of_gallery
-    from atomplete.audit import print_audit, print_sweep, subject_of, write_audit
     from atomplete.audit import sweep as run_sweep
     from atomplete.audit.gallery import as_markdown
-    from atomplete.audit.write import packages
+    from atomplete.audit.subject import packages
+    from atomplete.files import atomic_write
 
     given = {
         "subjects": subjects or None,
@@ -97,26 +106,34 @@ def audit(
         chosen = subjects_of_gallery(options.subjects)
     else:
         chosen = [subject_of(name, options.options.get(name)) for name in options.subjects]
+    content = options.model_dump(mode="json")
+    unfinished = None
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        unfinished = Unfinished(output / ".unfinished", identity_of(chosen, content))
     result = run_audit(
         chosen,
         options.families,
         n=options.n,
         seed=options.seed,
         pairs=options.pairs,
+        unfinished=unfinished,
         progress=not quiet,
     )
     steps = []
     if options.sweep:
         names = list(dict.fromkeys(row.pair.family for row in result.rows if not row.pair.own))
-        steps = run_sweep(chosen, names, n=min(options.n, 5), progress=not quiet)
+        steps = run_sweep(chosen, names, n=min(options.n, 5), seed=options.seed, progress=not quiet)
     print_audit(result)
     print_sweep(steps)
     if result.user_pairs is not None:
         for pair_id, remark in result.user_pairs.remarks.items():
             print(f"pair {pair_id}: {remark}")
-    if output is not None:
-        write_audit(output, result, chosen, options.model_dump(mode="json"), steps)
+    if unfinished is not None and output is not None:
+        write_audit(output, result, chosen, content, steps)
+        unfinished.clear()
         print(f"audit.json and run.json in {output}")
         if options.gallery:
             table = as_markdown(result, packages(chosen))
-            (output / "gallery.md").write_text(table + "\n", encoding="utf-8")
+            with atomic_write(output / "gallery.md") as temporary:
+                temporary.write_text(table + "\n", encoding="utf-8")

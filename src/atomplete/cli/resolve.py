@@ -51,7 +51,8 @@ def resolve(
     """Count the directions that a representation resolves around each structure.
 
     Zeros that symmetry requires are told from those of a degenerate representation and of a basis
-    too small.
+    too small. Written into the folder of an audit as resolution.json, or resolution_NAME.json of
+    several, the spectra are shown by atomplete report.
 
     Example: atomplete resolve power_spectrum b8.xyz -o resolution.json
     """
@@ -71,9 +72,11 @@ def resolve(
     }
     options = resolve_options(ResolveOptions, config, given)
     structures = read_structures(input)
+    destination = None if output is None else in_new_folder(output)
     with naming(input):
         rows = resolution_rows(representation, structures, **options.model_dump())
     print(format_table(rows))
-    if output is not None:
-        with atomic_write(in_new_folder(output)) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    if destination is not None:
+        content = [{"file": input.name, **row} for row in rows]
+        with atomic_write(destination) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -120,8 +120,10 @@ def featurize(
     }
     options = resolve(FeaturizeOptions, config, given)
     structures = read_structures(input)
+    in_file = config is not None and representation is None
     spec = representation_spec(
         options.representation,
+        source=f"{config}: representation" if in_file else "representation",
         structures=structures,
         cutoff=options.cutoff,
         tag_cutoff=options.tag_cutoff,

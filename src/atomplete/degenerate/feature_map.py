@@ -25,7 +25,8 @@ from atomplete.system import System
 #: Anything that maps structures to numbers, (structure, feature).
 Describe = Callable[[list[Atoms]], np.ndarray]
 
-#: Step of central differences, Å: errors of the order of its square, or 1e-16 over it.
+#: Step of central differences in double precision, Å: errors of the order of its square, or 1e-16
+#: over it.
 STEP = 2e-5
 
 #: Bound on what the rows of one block of structures take in all directions, bytes.
@@ -172,6 +173,8 @@ class CallableMap:
         From a list of structures to numbers, (structure, feature).
     template, level
         As in `FeatureMap`; the centre is ``info["center"]``, 0.
+    step
+        Of the differences, Å.
 
     Examples
     --------
@@ -183,9 +186,11 @@ class CallableMap:
            [0., 0., 1., 0., 0., 0.]])
     """
 
-    def __init__(self, describe: Describe, template: Atoms, level: Level) -> None:
+    def __init__(
+        self, describe: Describe, template: Atoms, level: Level, step: float = STEP
+    ) -> None:
         self.template, self.level = template, level
-        self._describe = describe
+        self._describe, self._step = describe, step
 
     def __call__(self, positions: Floats) -> Floats:
         """(structure, feature) of (structure, atom, xyz)."""
@@ -208,11 +213,11 @@ class CallableMap:
     def jacobian(self, positions: Floats) -> tuple[Floats, Floats]:
         """(structure, feature) and (structure, feature, coordinate)."""
         n, n_coordinates = len(positions), positions[0].size
-        steps = STEP * np.eye(n_coordinates).reshape(-1, *positions.shape[1:])
+        steps = self._step * np.eye(n_coordinates).reshape(-1, *positions.shape[1:])
         moved = [positions[:, None] + sign * steps for sign in (1, -1)]
         together = np.concatenate(
             [positions, *(m.reshape(-1, *positions.shape[1:]) for m in moved)]
         )
         values = self(together)
         forward, backward = values[n:].reshape(2, n, n_coordinates, -1)
-        return values[:n], ((forward - backward) / (2 * STEP)).transpose(0, 2, 1)
+        return values[:n], ((forward - backward) / (2 * self._step)).transpose(0, 2, 1)

@@ -92,6 +92,7 @@ class NearPair:
         """What is known of the pair, by name."""
         return {
             "feature_distance": self.feature_distance,
+            "noise_floor": self.noise,
             "separation": self.separation,
             "correlation_order": self.correlation_order,
         }

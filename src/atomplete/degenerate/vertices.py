@@ -63,6 +63,9 @@ def _signs(*values: float) -> Floats:
     return np.array(list(product(*choices)))
 
 
+#: Vertices of a ring, at most.
+MOST = 1000
+
 _CUBE = _signs(1.0, 1.0, 1.0)
 
 _POLYHEDRA: dict[str, Floats] = {
@@ -113,8 +116,8 @@ def vertices(name: str) -> Floats:
         if match is None or not known:
             names = [*(f"{ring}:N" for ring in _RINGS), *_POLYHEDRA]
             raise InputError(f"vertices {term!r} are unknown: choose {', '.join(names)}")
-        if match["n"] and int(match["n"]) < 3:
-            raise InputError(f"vertices {term!r}: a ring takes three or more")
+        if match["n"] and not 3 <= int(match["n"]) <= MOST:
+            raise InputError(f"vertices {term!r}: a ring takes 3 to {MOST}")
         points = _RINGS[match["name"]](int(match["n"])) if match["n"] else _POLYHEDRA[match["name"]]
         sets.append(float(match["scale"] or 1) * points)
     joined = np.vstack(sets)

@@ -1,4 +1,4 @@
-"""Charts of an audit: separations, slopes and spectra."""
+"""Charts of an audit: separations and slopes."""
 
 from collections.abc import Sequence
 from html import escape
@@ -91,36 +91,3 @@ def _slope_cell(slopes: Sequence[float]) -> str:
     """One slope, or the range of several."""
     ends = list(dict.fromkeys(f"{v:.2f}" for v in (min(slopes), max(slopes)))) if slopes else []
     return " to ".join(ends).replace("-", "−") or "–"
-
-
-def spectra(entries: Sequence[AuditEntry]) -> Section | None:
-    """Singular values of Jacobians."""
-    found = [e for e in entries if e.singular_values]
-    if not found:
-        return None
-    figures = []
-    for family in dict.fromkeys(e.family for e in found):
-        of = [e for e in found if e.family == family]
-        subjects = list(dict.fromkeys(e.subject for e in of))
-        series = [
-            Series(
-                e.subject,
-                list(range(1, len(e.singular_values) + 1)),
-                e.singular_values,
-                color=subjects.index(e.subject) % N_COLORS,
-            )
-            for e in of
-        ]
-        x = Axis.around("number", [v for s in series for v in s.x], zero=True)
-        y = Axis.around("singular value", [v for s in series for v in s.y], log=True)
-        ranks = {e.full_rank for e in of if e.full_rank}
-        marks = [(rank + 0.5, f"full rank {rank}") for rank in sorted(ranks)]
-        text = f"singular values of the Jacobian, family {family}"
-        drawing = chart(text, x, y, series, x_marks=marks)
-        figures.append(figure(drawing, f"<b>{escape(family)}</b>"))
-    body = (
-        "<p>Singular values of the derivatives of the features with respect to the positions. "
-        "Values that fall to the noise before the full rank are motions that a subject does not "
-        f'see.</p><div class="charts">{"".join(figures)}</div>'
-    )
-    return Section("spectra", "Spectra", body)

@@ -7,11 +7,18 @@ from typing import Any
 from atomplete.data import pair_structures, read_structures
 from atomplete.degenerate.families import FAMILIES
 from atomplete.errors import InputError
-from atomplete.report.audit_charts import separations, slopes, spectra
+from atomplete.report.audit_charts import separations, slopes
 from atomplete.report.audit_verdicts import lead, matrix, resolutions, style, words
 from atomplete.report.page import Section, page, provenance, viewer_section
 from atomplete.report.pair_sets import PairSet, family_set
-from atomplete.report.records import AuditEntry, SweepEntry, read_json, read_records
+from atomplete.report.records import (
+    AuditEntry,
+    ResolutionEntry,
+    SweepEntry,
+    read_json,
+    read_records,
+)
+from atomplete.report.spectra import spectra
 
 _PAIRS = (
     "The pairs that were audited, with the verdicts on each. Choose a family in the matrix above, "
@@ -33,7 +40,7 @@ def audit_page(folder: Path) -> str:
         separations(entries),
         viewer_section(_PAIRS) if sets else None,
         slopes(entries),
-        spectra(entries),
+        spectra(_resolutions(folder)),
         resolutions(read_records(folder / "sweep.json", SweepEntry)),
         provenance(run),
     ]
@@ -43,6 +50,12 @@ def audit_page(folder: Path) -> str:
         [part for part in parts if part],
         sets,
     )
+
+
+def _resolutions(folder: Path) -> list[ResolutionEntry]:
+    """Of each file that ``atomplete resolve`` has left, as one subject has one file."""
+    paths = sorted(folder.glob("resolution*.json"))
+    return [entry for path in paths for entry in read_records(path, ResolutionEntry)]
 
 
 def _sets(folder: Path, entries: Sequence[AuditEntry], seed: int | None) -> list[PairSet]:

@@ -107,8 +107,6 @@ class AuditEntry(Record):
     slope: float | None = None
     structural_distances: tuple[float, ...] = ()
     feature_distances: tuple[float, ...] = ()
-    singular_values: tuple[float, ...] = ()
-    full_rank: int | None = None
 
     @property
     def number(self) -> int | None:
@@ -129,6 +127,30 @@ class SweepEntry(Record):
     subject: str
     family: str
     smallest: SweepStep | None = None
+
+
+class ResolutionEntry(Record):
+    """What a subject resolves around one structure, as ``atomplete resolve`` writes it."""
+
+    subject: str
+    structure: int
+    formula: str
+    verdict: str
+    rank: int
+    directions: int
+    required_zeros: int
+    singular_values: tuple[float, ...]
+    file: str = ""
+    noise: float | None = None
+    resolved_by: str | None = None
+    cutoff_passed: str | None = None
+    collinear: str | None = None
+    swap: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Which structure it is."""
+        return f"{self.file} {self.structure}: {self.formula}".lstrip()
 
 
 Entry = TypeVar("Entry", bound=Record)

@@ -2,13 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from atomplete.errors import InputError
 from atomplete.representations.equivariants import blocks_of_order
 from atomplete.representations.expansion import ExpansionSpec
 
 Count = Annotated[int, Field(ge=0)]
+
+
+def _not_all_zero(counts: tuple[int, int]) -> tuple[int, int]:
+    if not any(counts):
+        raise ValueError("no feature would be left")
+    return counts
 
 
 class DensityCorrelationsSpec(BaseModel):
@@ -47,7 +53,7 @@ class ThreeCenterSpec(BaseModel):
         default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
     )
     radial_components: int | None = Field(default=None, ge=1)
-    components: tuple[Count, Count] | None = None
+    components: Annotated[tuple[Count, Count], AfterValidator(_not_all_zero)] | None = None
 
 
 class TaggedCorrelationsSpec(BaseModel):
