@@ -13,6 +13,9 @@ HARTREE = 27.211386245988
 #: One Bohr radius in Å.
 BOHR = 0.529177210903
 
+#: Energy of two electrons times their distance, eV Å.
+COULOMB = HARTREE * BOHR
+
 #: One Hartree per Bohr in eV/Å.
 HARTREE_PER_BOHR = HARTREE / BOHR
 

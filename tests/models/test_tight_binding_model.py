@@ -60,6 +60,15 @@ def test_forces_are_differences_of_energies(model, pairs):
         assert forces[0][atom, axis].item() == pytest.approx((down - up).item() / 2e-4, abs=1e-6)
 
 
+def test_charges_make_a_field(model, pairs):
+    """Half the hardness, other energies: the electrons do feel each other."""
+    softer = TightBinding(SPEC)
+    coefficients = [part.clone() for part in model.coefficients.split(model.sizes)]
+    coefficients[3] /= 2
+    softer.coefficients = torch.cat(coefficients)
+    assert (softer.predict(pairs) - model.predict(pairs)).abs().min() > 1e-3
+
+
 def test_slopes_in_the_coefficients_are_differences_of_energies(model, pairs):
     x = positions_of(pairs)
     energies, slopes = model.linearised(x)
@@ -75,12 +84,24 @@ def test_slopes_in_the_coefficients_are_differences_of_energies(model, pairs):
 
 
 def test_smooth_where_an_atom_leaves_the_cutoff(model):
-    def energy(distance):
-        return model.predict([Atoms("B3", [(0, 0, 0), (1.6, 0, 0), (-distance, 0, 0)])])[0].item()
+    """What charges and overlaps do goes on."""
+    cutoff, near = SPEC.basis.cutoff, 1e-4
+    energies, slopes = [], []
+    for distance in (cutoff - near, cutoff + near):
+        atoms = Atoms("B3", [(0, 0, 0), (1.6, 0, 0), (-distance, 0, 0)])
+        energy, forces = model.energies_and_forces([atoms])
+        energies.append(energy.item())
+        slopes.append(forces[0][2, 0].item())
+    assert energies[1] - energies[0] == pytest.approx(2 * near * np.mean(slopes), abs=1e-8)
+    assert slopes[0] == pytest.approx(slopes[1], abs=1e-3)
 
-    cutoff = SPEC.basis.cutoff
-    assert energy(cutoff - 1e-4) == pytest.approx(energy(cutoff + 1e-4), abs=1e-6)
-    assert energy(cutoff + 0.1) == pytest.approx(energy(cutoff + 3.0), abs=1e-10)
+
+def test_far_apart_the_energies_of_parts_add_up(model):
+    pair = Atoms("B2", [(0, 0, 0), (1.6, 0, 0)])
+    far = pair.copy()
+    far.translate((0, 0, 1e5))
+    one, two = model.predict([pair]).item(), model.predict([pair + far]).item()
+    assert two == pytest.approx(2 * one, abs=1e-6)
 
 
 def test_structures_of_any_sizes_keep_their_order(model, pairs):

@@ -38,6 +38,8 @@ class PairFeatures:
 
     Attributes
     ----------
+    distance
+        (structure, i, j), Å; zero for i = j.
     direction
         r_j − r_i over its length, (structure, i, j, xyz); zero for i = j.
     between
@@ -46,6 +48,7 @@ class PairFeatures:
         Invariants of j as seen from i, (structure, i, j, feature).
     """
 
+    distance: Float[Tensor, "structure i j"]
     direction: Float[Tensor, "structure i j xyz"]
     between: Float[Tensor, "structure i j feature"]
     seen_from: Float[Tensor, "structure i j on_site_feature"]
@@ -94,6 +97,7 @@ def pair_features(
         return torch.cat([radial, product.flatten(-2)], -1)
 
     return PairFeatures(
+        distance=r * ~itself,
         direction=separation / r[..., None],
         between=times_low(i + j, i * j, (i - j) ** 2, symmetric),
         seen_from=times_low(i, j, i**2, symmetric, odd),

@@ -1,6 +1,8 @@
 """A tight-binding energy whose integrals depend on the surroundings of each pair of atoms."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import ase
 import numpy as np
@@ -10,18 +12,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from atomplete.errors import InputError
+from atomplete.models.electrons import SHELL_OF, SHELLS, NoGroundStateError, ground_state
 from atomplete.models.pair_surroundings import PairBasisSpec, PairFeatures, pair_features
-from atomplete.models.slater_koster import free_energy, hamiltonian
-from atomplete.units import HARTREE
+from atomplete.models.slater_koster import between_atoms, on_atoms
+from atomplete.models.slater_orbitals import slater_overlaps
+from atomplete.units import BOHR, COULOMB, HARTREE
 
-#: Kinds of integrals of a pair, of what a neighbour adds to an atom, and the pair's own energy.
-BETWEEN, ON_SITE, OWN = 4, 4, 1
+#: Kinds of integrals of a pair, and of what a neighbour adds to an atom.
+BETWEEN, ON_SITE = 4, 4
 #: Structures whose Hamiltonians are held at once.
-CHUNK = 250
+CHUNK = 100
+#: Wolfsberg and Helmholz: H_ab = 1.75 S_ab (ε_a + ε_b) / 2, to which the fitted integrals add.
+BOND = 1.75
 
 
 class TightBindingSpec(BaseModel):
-    """Molecules of one species with s and p orbitals.
+    """Molecules of one species of the second shell, and the free atoms that a fit starts from.
 
     Examples
     --------
@@ -30,19 +36,46 @@ class TightBindingSpec(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    species: int = Field(default=5, ge=1, description="atomic number")
+    species: int = Field(default=5, ge=3, le=10, description="atomic number")
     electrons: int = Field(default=3, ge=1, le=8, description="valence electrons of an atom")
     smearing: float = Field(default=0.01 * HARTREE, gt=0, description="kT of the electrons, eV")
+    levels: tuple[float, float] = Field(default=(-12.0, -7.0), description="of s and p, eV")
+    hardness: float = Field(default=10.0, gt=0, description="of both shells, eV")
+    exponent: float = Field(
+        default=1.3, gt=0, description="of the orbitals, by Slater's rules, 1/Bohr"
+    )
     basis: PairBasisSpec = PairBasisSpec()
 
 
-class TightBinding(nn.Module):
-    """E = F(H) + Σ_pairs v_ij + n e: electrons on the levels of a Hamiltonian, and pairs.
+class Elements(NamedTuple):
+    """What the energy of the electrons depends on, beside directions and distances.
 
-    The elements of H and v are linear in the features of ``pair_features``; the coefficients are
-    what is fitted. Two tagged atoms are correlated with the density of the others, and the levels
-    of H are a non-linear function of all such pairs: nothing of a structure is averaged out
-    before. All is invariant under rotation, reflection, translation and permutation.
+    Attributes
+    ----------
+    between, on_site
+        Integrals and fields of pairs, eV, (structure, i, j, kind).
+    levels, hardness
+        Of s and p, eV, (structure, 2).
+    exponent
+        Of their orbitals, 1/Bohr, (structure, 1).
+    """
+
+    between: Tensor
+    on_site: Tensor
+    levels: Tensor
+    hardness: Tensor
+    exponent: Tensor
+
+
+class TightBinding(nn.Module):
+    """E = E_electrons(H, S, γ) + Σ_pairs v_ij + n e: charges in their own field, and pairs.
+
+    The electrons minimise their Helmholtz energy with the Coulomb energy of the charges of their
+    shells. Overlaps S are those of Slater orbitals; H is Wolfsberg's and Helmholz's, and what it
+    lacks, like v, is linear in the features of ``pair_features``. Two tagged atoms are correlated
+    with the density of the others, and the energy is a non-linear function of all such pairs:
+    nothing of a structure is averaged out before. All is invariant under rotation, reflection,
+    translation and permutation.
 
     Parameters
     ----------
@@ -51,7 +84,7 @@ class TightBinding(nn.Module):
 
     References
     ----------
-    Slater, Koster, Phys. Rev. 94, 1498 (1954); Nigam, Willatt, Ceriotti, J. Chem. Phys. 156,
+    Elstner et al., Phys. Rev. B 58, 7260 (1998); Nigam, Willatt, Ceriotti, J. Chem. Phys. 156,
     014115 (2022).
 
     Examples
@@ -69,97 +102,101 @@ class TightBinding(nn.Module):
         features = pair_features(torch.eye(3, dtype=torch.float64)[None], spec.basis)
         self.n_between = features.between.shape[-1]
         self.n_seen_from = features.seen_from.shape[-1]
-        #: Of integrals, of on-site terms, of the pair energy, levels of s and p, one constant.
-        self.sizes = (BETWEEN * self.n_between, ON_SITE * self.n_seen_from, self.n_between, 2, 1)
+        #: Of integrals, of fields, levels, hardness, exponent, of the pair energy, one constant.
+        self.sizes = (
+            BETWEEN * self.n_between, ON_SITE * self.n_seen_from, SHELLS, SHELLS, 1,
+            self.n_between, 1,
+        )  # fmt: skip
+        coefficients = torch.zeros(sum(self.sizes), dtype=torch.float64)
+        atom = torch.tensor([*spec.levels, spec.hardness, spec.hardness, spec.exponent])
+        start = sum(self.sizes[:2])
+        coefficients[start : start + len(atom)] = atom
         self.coefficients: Tensor
-        self.register_buffer("coefficients", self._of_free_atoms())
+        self.register_buffer("coefficients", coefficients)
 
     def __repr__(self) -> str:
         return f"TightBinding({ase.Atom(self.spec.species).symbol}, {sum(self.sizes)} coefficients)"
 
-    def _of_free_atoms(self) -> Float[Tensor, " coefficient"]:
-        """Where a fit starts: universal integrals, d² apart, and a repulsion; nothing else."""
-        basis = self.spec.basis
-        r = torch.linspace(1.0, 0.9 * basis.cutoff, 100, dtype=torch.float64)
-        line = torch.zeros(100, 2, 3, dtype=torch.float64)
-        line[:, 1, 0] = r
-        alone = basis.model_copy(update={"max_radial_surroundings": 1, "widths": (1e-3,)})
-        radial = pair_features(line, alone).between[:, 0, 1, : basis.max_radial]
-        integral = 7.62 / r**2 * torch.exp(-((r / 3.0) ** 4))
-        wanted = [eta * integral for eta in (-1.32, 1.42, 2.22, -0.63)]
-        wanted.append(30 * torch.exp(-2 * (r - 1.5)))
-        solution = torch.linalg.lstsq(radial, torch.stack(wanted, 1)).solution.T
-        between = torch.zeros(BETWEEN + OWN, self.n_between, dtype=torch.float64)
-        between[:, : basis.max_radial] = solution
-        on_site = torch.zeros(ON_SITE * self.n_seen_from, dtype=torch.float64)
-        levels = torch.tensor([-12.0, -7.0, 0.0], dtype=torch.float64)
-        return torch.cat([between[:BETWEEN].flatten(), on_site, between[BETWEEN], levels])
-
     def linearised(
         self, positions: Float[Tensor, "structure atom xyz"]
     ) -> tuple[Float[Tensor, " structure"], Float[Tensor, "structure coefficient"]]:
-        """Energies, and their derivatives in the coefficients: the density matrix gives them."""
+        """Energies, and their derivatives in the coefficients: densities give them."""
         parts = [self._linearised(part) for part in positions.split(CHUNK)]
         return torch.cat([e for e, _ in parts]), torch.cat([d for _, d in parts])
 
     def _linearised(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         features = pair_features(positions, self.spec.basis)
-        *elements, levels = self._elements(features)
-        inputs = [part.detach().requires_grad_() for part in elements]
+        elements = Elements(*(e.detach().clone() for e in self._elements(features)))
+        for element in elements:
+            element.requires_grad_()
         with torch.enable_grad():
-            matrix = hamiltonian(features.direction, inputs[0], inputs[1], levels)
-            energy, density = free_energy(
-                matrix.detach(), self._n_electrons(positions), self.spec.smearing
-            )
-            between, on_site = torch.autograd.grad((matrix * density).sum(), inputs)
-        pair = features.between.sum((1, 2)) / 2
-        slopes = (
-            torch.einsum("sijt,sijf->stf", between, features.between).flatten(1),
-            torch.einsum("sijt,sijf->stf", on_site, features.seen_from).flatten(1),
-            pair,
-            _level_slopes(density),
-            torch.full_like(energy, positions.shape[1])[:, None],
-        )
-        own, _, constant = self.coefficients.split(self.sizes)[2:]
-        return energy + pair @ own + positions.shape[1] * constant, torch.cat(slopes, 1)
+            energy = self._of_electrons(features, elements)
+            slopes = torch.autograd.grad(energy.sum(), elements)
+        pair, atoms = self._pair_sums(features), torch.full_like(energy, positions.shape[1])
+        derivatives = (
+            torch.einsum("sijt,sijf->stf", slopes[0], features.between).flatten(1),
+            torch.einsum("sijt,sijf->stf", slopes[1], features.seen_from).flatten(1),
+            *slopes[2:], pair, atoms[:, None],
+        )  # fmt: skip
+        own, constant = self.coefficients.split(self.sizes)[5:]
+        return energy.detach() + pair @ own + atoms * constant, torch.cat(derivatives, 1)
 
-    def _elements(self, features: PairFeatures) -> tuple[Tensor, Tensor, Tensor]:
-        """What makes the Hamiltonian: integrals, on-site terms, levels."""
-        between, on_site, _, levels, _ = self.coefficients.split(self.sizes)
-        return (
+    def _elements(self, features: PairFeatures) -> Elements:
+        between, on_site, *of_atoms = self.coefficients.split(self.sizes)[:5]
+        return Elements(
             features.between @ between.view(BETWEEN, -1).T,
             features.seen_from @ on_site.view(ON_SITE, -1).T,
-            levels,
+            *(part.expand(len(features.distance), -1) for part in of_atoms),
         )
 
-    def _n_electrons(self, positions: Tensor) -> int:
-        return self.spec.electrons * positions.shape[1]
+    def _of_electrons(self, features: PairFeatures, elements: Elements) -> Tensor:
+        """Energy of the electrons, that can be differentiated once in all it depends on."""
+        distance, direction = features.distance, features.direction
+        n = distance.shape[1]
+        x = elements.exponent[:, :, None] * distance / BOHR
+        atoms = torch.eye(n, dtype=distance.dtype)
+        overlap = between_atoms(direction, slater_overlaps(x) * (1 - atoms)[..., None])
+        level = _mean_of_two(elements.levels[:, SHELL_OF].repeat(1, n))
+        matrix = (
+            between_atoms(direction, elements.between) + on_atoms(direction, elements.on_site)
+            + level * (torch.eye(level.shape[1], dtype=level.dtype) + BOND * overlap)
+        )  # fmt: skip
+        overlap = overlap + torch.eye(overlap.shape[1], dtype=overlap.dtype)
+        repulsion = _repulsion(distance, elements.hardness)
+        s = min(self.spec.electrons, 2)
+        free_atoms = torch.tensor([s, self.spec.electrons - s] * n, dtype=distance.dtype)
+        with torch.no_grad():
+            state = ground_state(matrix, overlap, repulsion, free_atoms, self.spec.smearing)
+        # at a minimum the energy changes as its parts do at the same density
+        change = state.density * state.potential - state.energy_density
+        parts = (matrix * state.density + overlap * change).sum((1, 2))
+        parts = parts + torch.einsum("sk,skl,sl->s", state.charge, repulsion, state.charge) / 2
+        return state.energy + (parts - parts.detach())
+
+    @staticmethod
+    def _pair_sums(features: PairFeatures) -> Float[Tensor, "structure feature"]:
+        return features.between.sum((1, 2)) / 2
 
     def energy(self, positions: Float[Tensor, "structure atom xyz"]) -> Float[Tensor, " structure"]:
         """Energies, eV, that can be differentiated once in the positions."""
         features = pair_features(positions, self.spec.basis)
-        matrix = hamiltonian(features.direction, *self._elements(features))
-        with torch.no_grad():
-            energy, density = free_energy(matrix, self._n_electrons(positions), self.spec.smearing)
-        own, _, constant = self.coefficients.split(self.sizes)[2:]
-        # the value of the first term, with the derivative of the second
-        electrons = (matrix * density).sum((1, 2))
-        pairs = (features.between.sum((1, 2)) / 2) @ own
-        return energy + (electrons - electrons.detach()) + pairs + positions.shape[1] * constant
+        electrons = self._of_electrons(features, self._elements(features))
+        own, constant = self.coefficients.split(self.sizes)[5:]
+        return electrons + self._pair_sums(features) @ own + positions.shape[1] * constant
 
+    @torch.no_grad()
     def predict(self, structures: Sequence[ase.Atoms]) -> Float[Tensor, " structure"]:
         """Energies of structures, eV.
 
         Raises
         ------
         InputError
-            For a cell, another species, or atoms at one place.
+            For a cell, another species, atoms at one place, or charges that do not converge.
         """
         energies = torch.zeros(len(structures), dtype=torch.float64)
-        for members, positions in batches(structures, self.spec):
-            with torch.no_grad():
-                parts = [self.energy(part) for part in positions.split(CHUNK)]
-            energies[members] = torch.cat(parts)
+        for members, positions in _in_chunks(structures, self.spec):
+            with _named(members):
+                energies[members] = self.energy(positions)
         return energies
 
     def energies_and_forces(
@@ -168,14 +205,14 @@ class TightBinding(nn.Module):
         """Energies of structures, eV, and the forces on their atoms, eV/Å."""
         energies = torch.zeros(len(structures), dtype=torch.float64)
         forces: list[Tensor] = [torch.zeros(0, 3)] * len(structures)
-        for members, positions in batches(structures, self.spec):
-            for chosen, part in zip(members.split(CHUNK), positions.split(CHUNK), strict=True):
-                x = part.clone().requires_grad_()
+        for members, positions in _in_chunks(structures, self.spec):
+            x = positions.clone().requires_grad_()
+            with _named(members):
                 energy = self.energy(x)
-                (gradient,) = torch.autograd.grad(energy.sum(), x)
-                energies[chosen] = energy.detach()
-                for index, of_atoms in zip(chosen.tolist(), -gradient, strict=True):
-                    forces[index] = of_atoms
+            (gradient,) = torch.autograd.grad(energy.sum(), x)
+            energies[members] = energy.detach()
+            for index, of_atoms in zip(members.tolist(), -gradient, strict=True):
+                forces[index] = of_atoms
         return energies, forces
 
 
@@ -218,7 +255,31 @@ def _check(name: str, atoms: ase.Atoms, spec: TightBindingSpec) -> None:
         raise InputError(f"{name}: two atoms {distances.min():.1e} Å apart")
 
 
-def _level_slopes(density: Float[Tensor, "structure orbital orbital"]) -> Tensor:
-    """How many electrons are in s and in p."""
-    occupation = density.diagonal(dim1=1, dim2=2).unflatten(1, (-1, 4)).sum(1)
-    return torch.stack([occupation[:, 0], occupation[:, 1:].sum(1)], 1)
+def _in_chunks(
+    structures: Sequence[ase.Atoms], spec: TightBindingSpec
+) -> Iterator[tuple[Tensor, Float[Tensor, "structure atom xyz"]]]:
+    for members, positions in batches(structures, spec):
+        yield from zip(members.split(CHUNK), positions.split(CHUNK), strict=True)
+
+
+@contextmanager
+def _named(members: Tensor) -> Iterator[None]:
+    """Errors that name a structure by its number among all."""
+    try:
+        yield
+    except NoGroundStateError as error:
+        raise NoGroundStateError(int(members[error.structure]), error.reason) from error
+
+
+def _mean_of_two(values: Float[Tensor, "structure entry"]) -> Tensor:
+    return (values[:, :, None] + values[:, None]) / 2
+
+
+def _repulsion(
+    distance: Float[Tensor, "structure i j"], hardness: Float[Tensor, "structure 2"]
+) -> Float[Tensor, "structure shell shell"]:
+    """Coulomb's law far apart, the mean hardness where two shells are at one place (Ohno)."""
+    size = SHELLS * distance.shape[1]
+    r = distance[:, :, None, :, None]
+    softened = (r**2 + (COULOMB / _mean_of_two(hardness)[:, None, :, None]) ** 2).sqrt()
+    return (COULOMB / softened).reshape(len(distance), size, size)

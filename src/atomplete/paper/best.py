@@ -12,7 +12,7 @@ from atomplete.tight_binding_fit import TightBindingFitSpec, fit_tight_binding
 
 
 class BestSpec(BaseModel):
-    """The levels of a Hamiltonian of tagged pairs in the density of the others.
+    """Electrons on tagged pairs in the density of the others.
 
     Examples
     --------
@@ -22,9 +22,7 @@ class BestSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     model: TightBindingSpec = TightBindingSpec(
-        basis=PairBasisSpec(
-            widths=(1.0, 1.35, 1.8, 2.4, 3.2), max_radial=12, max_radial_surroundings=9
-        )
+        basis=PairBasisSpec(max_radial=10, max_radial_surroundings=7)
     )
     fit: TightBindingFitSpec = TightBindingFitSpec()
 

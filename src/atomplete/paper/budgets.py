@@ -90,7 +90,7 @@ BUDGETS = {
             model=TightBindingSpec(
                 basis=PairBasisSpec(max_radial=5, max_radial_surroundings=2, widths=(1.5,))
             ),
-            fit=TightBindingFitSpec(iterations=12),
+            fit=TightBindingFitSpec(iterations=8),
         ),
     ),
     "standard": Budget(
