@@ -14,6 +14,8 @@ from jaxtyping import install_import_hook
 # Tensors in tests are tiny, and the tests run side by side: threads would wait for each other.
 # Before torch is loaded, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Sums on a GPU differ in the last digits from run to run; what is trained is compared exactly.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 # installed before anything imports the package; the hook stays for the whole run
 install_import_hook(

@@ -188,7 +188,7 @@ def of_centers(
         values=values,
         parity=parity,
         rows={"structure": features.center_structure, "center": features.center_atom},
-        center_of_row=torch.arange(len(values)),
+        center_of_row=torch.arange(len(values), device=values.device),
         weight=values.new_ones(len(values)),
     )
 

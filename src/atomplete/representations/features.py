@@ -146,9 +146,21 @@ class Features:
             return self.values[:, int(columns[0]) : int(columns[-1]) + 1]  # a view, no copy
         return self.values[:, columns]
 
-    def to(self, dtype: torch.dtype) -> "Features":
-        """The same features in another floating-point type."""
-        return replace(self, values=self.values.to(dtype), weight=self.weight.to(dtype))
+    def to(self, target: torch.dtype | torch.device) -> "Features":
+        """The same features in another floating-point type, or on another device."""
+        floating = {"values": self.values.to(target), "weight": self.weight.to(target)}
+        if isinstance(target, torch.dtype):
+            return replace(self, **floating)
+        return replace(
+            self,
+            **floating,
+            rows={name: column.to(target) for name, column in self.rows.items()},
+            parity=self.parity.to(target),
+            center_of_row=self.center_of_row.to(target),
+            center_structure=self.center_structure.to(target),
+            center_atom=self.center_atom.to(target),
+            center_species=self.center_species.to(target),
+        )
 
     def sum_over_neighbors(self) -> Float[Tensor, "center feature"]:
         """The plain (linear) sum over tagged neighbours, zero for a centre without rows."""
