@@ -148,12 +148,11 @@ class Features:
 
     def to(self, target: torch.dtype | torch.device) -> "Features":
         """The same features in another floating-point type, or on another device."""
-        floating = {"values": self.values.to(target), "weight": self.weight.to(target)}
+        floating = replace(self, values=self.values.to(target), weight=self.weight.to(target))
         if isinstance(target, torch.dtype):
-            return replace(self, **floating)
+            return floating
         return replace(
-            self,
-            **floating,
+            floating,
             rows={name: column.to(target) for name, column in self.rows.items()},
             parity=self.parity.to(target),
             center_of_row=self.center_of_row.to(target),
