@@ -67,12 +67,14 @@ def fit_tight_binding(
     seed: int,
     progress: bool = True,
 ) -> None:
-    """Least squares by Levenberg and Marquardt; the model ends where validation is best.
+    """Least squares by Levenberg's method; the model ends where validation is best.
 
-    The density matrix gives the derivatives of the energy in all coefficients, so that each
-    iteration needs the electrons of every structure once, and twice with forces: then it is
-    moved a little along a random direction and against it. Normal equations are summed up in
-    parts; an interrupted fit is resumed. The first iterations are on the first groups alone.
+    The densities of electrons give the derivatives of the energy in all coefficients, so that
+    each iteration needs the electrons of every structure once, and twice with forces: then it is
+    moved a little along a random direction and against it. Damped steps are short in what they
+    change in the Hamiltonian, not in the coefficients, for many of these nearly cancel out. Normal
+    equations are summed up in parts; an interrupted fit is resumed. The first iterations are on
+    the first groups alone.
 
     Parameters
     ----------
@@ -100,7 +102,7 @@ def fit_tight_binding(
 
     References
     ----------
-    Marquardt, SIAM J. Appl. Math. 11, 431 (1963).
+    Levenberg, Quart. Appl. Math. 2, 164 (1944).
 
     Examples
     --------

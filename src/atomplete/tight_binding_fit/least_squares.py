@@ -18,8 +18,9 @@ CHUNK_GROUPS = 25
 SAMPLE = 500
 #: Mean square changes of elements of H with levels, with the hardness of both shells (charges are
 #: about 0.1) and with the exponent (by the overlaps), eV².
-LINEAR = 1e-6
 OF_ATOMS = (1.0, 1.0, 0.01, 0.01, 30.0)
+#: How little counts what the energy is linear in, and which may go far in one step.
+LINEAR = 1e-6
 
 
 class LeastSquares:
@@ -61,12 +62,15 @@ class LeastSquares:
         """Loss, and the matrix and the right-hand side of the normal equations."""
         parts = torch.arange(len(self.labels)).split(CHUNK_GROUPS)
         with ThreadPoolExecutor(self.threads) as pool:
-            # summed up one by one, for they are large, and in order, so that they round the same
-            found = pool.map(self._of_groups, parts)
-            loss, normal, slope = next(found)
-            for more in found:
-                for total, part in zip((loss, normal, slope), more, strict=True):
-                    total += part
+            try:
+                # summed up one by one, for they are large, and in order, to round the same
+                found = pool.map(self._of_groups, parts)
+                loss, normal, slope = next(found)
+                for more in found:
+                    for total, part in zip((loss, normal, slope), more, strict=True):
+                        total += part
+            finally:  # also where one fails, or the user interrupts
+                pool.shutdown(wait=False, cancel_futures=True)
         coefficients = self.model.coefficients
         loss = loss + (self.penalty * coefficients.square()).sum()
         return loss.item(), normal + self.penalty.diag(), slope + self.penalty * coefficients
@@ -135,7 +139,6 @@ def _contributions(
         blocks += [square] * kinds
         scales += [scale] * kinds
     of_atoms = torch.tensor(OF_ATOMS, dtype=positions.dtype)
-    # the energy is linear in the last ones, which may go far in one step
     one = LINEAR * torch.ones(1, 1, dtype=positions.dtype)
     metric = torch.block_diag(*blocks, of_atoms.diag(), LINEAR * blocks[0], one)
     penalty = torch.cat([*scales, 0 * of_atoms, scales[0], 0 * one[0]])
