@@ -16,7 +16,7 @@ from atomplete.train import TrainingRun
 MODEL = TightBindingSpec(
     basis=PairBasisSpec(max_radial=3, max_radial_surroundings=1, widths=(1.5,))
 )
-SPEC = TightBindingFitSpec(iterations=15, ridge=1e-9)
+SPEC = TightBindingFitSpec(start_iterations=0, iterations=14, ridge=1e-9)
 TRAIN, VALIDATION = torch.arange(48).reshape(-1, 2), torch.arange(48, 60).reshape(-1, 2)
 
 
@@ -68,7 +68,8 @@ def test_forces_help(pairs, tmp_path):
 
 
 def test_an_interrupted_fit_goes_on(pairs, tmp_path, monkeypatch):
-    short = SPEC.model_copy(update={"iterations": 4})
+    stages = {"start_iterations": 1, "start_groups": 12, "iterations": 2}
+    short = SPEC.model_copy(update=stages)
     whole = fit(pairs, tmp_path / "whole", short)
     save = TrainingRun.save
 
