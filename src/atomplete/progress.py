@@ -47,7 +47,7 @@ def progress_of(what: str, total: int, shown: bool = True) -> Iterator[Callable[
 @contextmanager
 def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),

@@ -1,11 +1,16 @@
 """The user's own pairs: checked, named by index, audited."""
 
 import json
+from io import StringIO
 
 import pytest
 from ase import Atoms
+from rich.console import Console
 
-from atomplete.audit import audit, subject_of
+from atomplete.audit import Audit, audit, print_audit, subject_of
+from atomplete.audit.diagnosis import Diagnosis
+from atomplete.audit.pairs import family_pairs
+from atomplete.audit.row import Row
 from atomplete.audit.user_pairs import user_pairs
 from atomplete.data import read_structures, write_structures
 from atomplete.degenerate.families import generate
@@ -195,3 +200,16 @@ def test_the_table_holds_every_family_of_a_level(atomplete):
         assert family in outcome.out
     assert outcome.out.count("equal") >= 3
     assert "broken" not in outcome.out
+
+
+def test_names_of_subjects_are_printed_as_they_are():
+    """Neither as pictures (:SOAP:) nor as styles ([red])."""
+    pair = family_pairs("b8", 1)[0]
+    names = ["dscribe:SOAP", "mine[red].py:function"]
+    rows = [Row(name, pair, "O3", "undecided", "a reason", None) for name in names]
+    output = StringIO()
+    found = Audit(rows, {name: Diagnosis("O3", 53, {}, {}) for name in names})
+    print_audit(found, Console(file=output, width=120))
+    for name in names:
+        assert f"{name}: invariant under O(3)" in output.getvalue()
+        assert output.getvalue().count(name) == 2

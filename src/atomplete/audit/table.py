@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from atomplete.audit.row import Row
 from atomplete.audit.run import Audit
@@ -38,7 +39,7 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
     table.add_column("level")
     table.add_column("family")
     for subject in audit.diagnoses:
-        table.add_column(subject, overflow="fold")
+        table.add_column(Text(subject), overflow="fold")
     for level, family in families:
         cells = [
             cell([row for row in audit.rows if (row.subject, row.pair.family) == (subject, family)])
@@ -55,7 +56,8 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
         )
     for subject, diagnosis in audit.diagnoses.items():
         style = "magenta" if diagnosis.faults else ""
-        console.print(f"{subject}: {diagnosis.summary}", style=style, markup=False, soft_wrap=True)
+        line = Text(f"{subject}: {diagnosis.summary}", style=style)  # no :SOAP: is a picture
+        console.print(line, soft_wrap=True)
 
 
 def cell(rows: Sequence[Row]) -> str:
@@ -91,7 +93,9 @@ def print_sweep(rows: Sequence[SweepRow], console: Console | None = None) -> Non
     if not rows:
         return
     subjects = list(dict.fromkeys(row.subject for row in rows))
-    table = Table("family", *subjects, title="smallest resolution that separates", pad_edge=False)
+    table = Table(
+        "family", *map(Text, subjects), title="smallest resolution that separates", pad_edge=False
+    )
     for family in dict.fromkeys(row.family for row in rows):
         found = {row.subject: row.text for row in rows if row.family == family}
         table.add_row(family, *(found.get(subject, "–") for subject in subjects))
