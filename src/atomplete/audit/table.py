@@ -93,9 +93,9 @@ def print_sweep(rows: Sequence[SweepRow], console: Console | None = None) -> Non
     if not rows:
         return
     subjects = list(dict.fromkeys(row.subject for row in rows))
-    table = Table(
-        "family", *map(Text, subjects), title="smallest resolution that separates", pad_edge=False
-    )
+    table = Table("family", title="smallest resolution that separates", pad_edge=False)
+    for subject in subjects:
+        table.add_column(Text(subject))
     for family in dict.fromkeys(row.family for row in rows):
         found = {row.subject: row.text for row in rows if row.family == family}
         table.add_row(family, *(found.get(subject, "–") for subject in subjects))
