@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from side_by_side import Measurement, machine
 
-from atomplete.degenerate.families import generate
-from atomplete.representations import ThreeCenterSpec, build, estimate
+from atomplete.degenerate.families.registry import generate
+from atomplete.descriptors import ThreeCenterSpec, build, estimate
 from atomplete.system import System
 
 N_PAIRS = 4000

@@ -7,10 +7,10 @@ import ase.build
 import torch
 from side_by_side import Measurement, on, seconds
 
-from atomplete.degenerate.families import generate
+from atomplete.degenerate.families.registry import generate
+from atomplete.descriptors import ExpansionSpec, ThreeCenterSpec, build, split
+from atomplete.descriptors.tagged.fused import FusedRows
 from atomplete.o3 import coupled_triples
-from atomplete.representations import ExpansionSpec, ThreeCenterSpec, build, split
-from atomplete.representations.fused import FusedRows
 from atomplete.system import System
 
 N_OUTPUTS, N_Q, MAX_ANGULAR = 128, 6, 3

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from atomplete.degenerate.families import generate
+from atomplete.degenerate.families.registry import generate
 from atomplete.labels import LocalWorkers, get_method, label_structures
 
 

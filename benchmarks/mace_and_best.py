@@ -24,15 +24,15 @@ from tempfile import TemporaryDirectory
 import torch
 from side_by_side import machine
 
-from atomplete.force_matching import labelled_forces
 from atomplete.paper.best import BestSpec, fit_best
 from atomplete.paper.data import LabelledPairs, labelled_file
 from atomplete.paper.errors import pair_errors
 from atomplete.paper.results import RowResult, found_or, write_json
-from atomplete.progress import progress_of
+from atomplete.runs.progress import progress_of
+from atomplete.runs.provenance import versions
 from atomplete.system import System
-from atomplete.train import Objective
-from atomplete.versions import versions
+from atomplete.training.force_matching import labelled_forces
+from atomplete.training.train import Objective
 
 #: Those of MACE's own trainer, but for the schedule, which has to end with the time.
 BATCH_PAIRS, RATE, AVERAGE, LARGEST_GRADIENT = 5, 0.01, 0.99, 10.0

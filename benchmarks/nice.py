@@ -15,8 +15,8 @@ import time
 import torch
 from side_by_side import Measurement, machine
 
-from atomplete.degenerate.families import generate
-from atomplete.representations import NICE_COMPONENTS, Nice, NiceSpec, concatenate, stream
+from atomplete.degenerate.families.registry import generate
+from atomplete.descriptors import NICE_COMPONENTS, Nice, NiceSpec, concatenate, stream
 from atomplete.system import System
 
 N_PAIRS = 4000

@@ -72,7 +72,7 @@ def main():
     options.output.mkdir(parents=True, exist_ok=True)
     if options.here:
         return measure_here(options.here, options.output)
-    from atomplete.versions import versions
+    from atomplete.runs.provenance import versions
 
     text = ["# Benchmarks", "", "What `python benchmarks/run.py -o docs` printed in one run.", ""]
     text.append("Versions: " + ", ".join(f"{k} {v}" for k, v in versions().items()) + ".")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from side_by_side import Measurement, seconds
 
-from atomplete.representations import (
+from atomplete.descriptors import (
     DensityCorrelationsSpec,
     ExpansionSpec,
     ThreeCenterSpec,

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from side_by_side import Measurement, machine, seconds
 
-from atomplete.basis import GaussianTypeOrbitals
-from atomplete.degenerate.families import generate
-from atomplete.representations import DensityCorrelationsSpec, ExpansionSpec, build
+from atomplete.degenerate.families.registry import generate
+from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec, build
+from atomplete.radial import GaussianTypeOrbitals
 from atomplete.system import System
 
 CUTOFF, WIDTH, MAX_RADIAL = 5.0, 0.3, 6  # Å, Å

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from side_by_side import Measurement, on, seconds
 
-from atomplete.degenerate.families import generate
-from atomplete.representations import NAMED, build
-from atomplete.representations.tagged import three_center_labels
+from atomplete.degenerate.families.registry import generate
+from atomplete.descriptors import NAMED, build
+from atomplete.descriptors.tagged.rows import three_center_labels
 from atomplete.system import System
 
 PAPER = {

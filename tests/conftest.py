@@ -22,7 +22,16 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 install_import_hook(
     [
         f"atomplete.{part}"
-        for part in ("basis", "models", "o3", "representations", "system", "testing")
+        for part in (
+            "radial",
+            "nn",
+            "latents",
+            "potentials",
+            "o3",
+            "descriptors",
+            "system",
+            "testing",
+        )
     ],
     "beartype.beartype",
 )

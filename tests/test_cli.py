@@ -17,10 +17,10 @@ from labelled_pairs import SMALL, labelled, write_labelled
 
 from atomplete.cli import main
 from atomplete.data import read_structures, write_structures
-from atomplete.degenerate.families import generate
-from atomplete.models import load
+from atomplete.degenerate.families.registry import generate
+from atomplete.descriptors import NAMED, ExpansionSpec, ThreeCenterSpec, build, split
 from atomplete.paper import ROWS
-from atomplete.representations import NAMED, ExpansionSpec, ThreeCenterSpec, build, split
+from atomplete.potentials import load
 from atomplete.system import System
 
 
@@ -161,7 +161,9 @@ def test_reproduce(table_folder):
 
 
 def test_reproduce_prints_the_table(atomplete, table_folder, monkeypatch):
-    monkeypatch.setattr("atomplete.report.write_report", lambda folder, progress: folder / "page")
+    monkeypatch.setattr(
+        "atomplete.paper.report.write_report", lambda folder, progress: folder / "page"
+    )
     command = f"reproduce --labels {table_folder}/labels.xyz --rows D_L,B_L --seeds 3,4 --pairs 24"
     outcome = atomplete(
         *command.split(), "--config", table_folder / "run.yaml", "-o", "run", "--quiet"
@@ -686,7 +688,7 @@ def test_interruption_is_not_a_traceback(atomplete, pairs, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("atomplete.degenerate.families.generate", interrupt)
+    monkeypatch.setattr("atomplete.degenerate.families.registry.generate", interrupt)
     outcome = atomplete("generate", "b8", "-o", "x.xyz")
     assert outcome.code == 130
     assert outcome.err.splitlines() == [
@@ -706,7 +708,7 @@ def test_no_interruption_is_lost(atomplete, monkeypatch):
         for _ in range(100):
             time.sleep(0.1)
 
-    monkeypatch.setattr("atomplete.degenerate.families.generate", generate_pairs)
+    monkeypatch.setattr("atomplete.degenerate.families.registry.generate", generate_pairs)
     hook = sys.unraisablehook
     # shells start what runs in the background with interrupts ignored
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -730,7 +732,7 @@ def test_too_little_memory(refuses, monkeypatch, error):
     def greedy(*_):
         raise error
 
-    monkeypatch.setattr("atomplete.degenerate.families.generate", greedy)
+    monkeypatch.setattr("atomplete.degenerate.families.registry.generate", greedy)
     refuses("generate", "b8", "-o", "x.xyz", says=["out of memory"])
 
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from atomplete.config import checked, representation_spec, resolve
+from atomplete.descriptors import NAMED, DensityCorrelationsSpec, ExpansionSpec, NiceSpec
 from atomplete.errors import InputError
-from atomplete.representations import NAMED, DensityCorrelationsSpec, ExpansionSpec, NiceSpec
 
 
 class Inner(BaseModel):

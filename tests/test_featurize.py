@@ -11,11 +11,8 @@ import torch
 from ase import Atoms
 
 from atomplete import featurize as module
-from atomplete.degenerate.families import generate
-from atomplete.errors import InputError
-from atomplete.featurize import featurize
-from atomplete.files import content_hash
-from atomplete.representations import (
+from atomplete.degenerate.families.registry import generate
+from atomplete.descriptors import (
     DensityCorrelationsSpec,
     ExpansionSpec,
     Kept,
@@ -26,6 +23,9 @@ from atomplete.representations import (
     estimate,
     split,
 )
+from atomplete.errors import InputError
+from atomplete.featurize import featurize
+from atomplete.runs.files import content_hash
 from atomplete.system import System
 
 BASIS = ExpansionSpec(max_radial=2, max_angular=2)

@@ -13,19 +13,17 @@ import pytest
 import atomplete
 
 LINES = (
-    ("errors", "units", "versions", "files", "progress", "datasets"),
-    ("o3", "basis", "neighbors", "system"),
-    ("representations",),
-    ("degenerate",),
-    ("models",),
-    ("data", "labels"),
-    ("train", "featurize"),
-    ("force_matching",),
-    ("tight_binding_fit",),
-    ("config", "transformer"),
+    ("errors", "units", "runs"),
+    ("o3", "radial", "neighbors", "system"),
+    ("descriptors",),
+    ("degenerate", "nn"),
+    ("latents",),
+    ("potentials",),
+    ("data", "config"),
+    ("training", "labels", "featurize", "transformer"),
     ("audit",),
-    ("paper",),
     ("report",),
+    ("paper",),
     ("cli", "testing"),
 )
 LINE_OF = {part: number for number, line in enumerate(LINES) for part in line}

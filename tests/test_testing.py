@@ -6,7 +6,7 @@ import ase
 import pytest
 import torch
 
-from atomplete.representations import Features, ThreeCenterSpec, build
+from atomplete.descriptors import Features, ThreeCenterSpec, build
 from atomplete.system import System
 from atomplete.testing import assert_equivariant, assert_invariant, permuted, rotated
 

@@ -16,15 +16,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
 from atomplete import transformer as module
-from atomplete.degenerate.families import generate
-from atomplete.errors import InputError
-from atomplete.representations import (
+from atomplete.degenerate.families.registry import generate
+from atomplete.descriptors import (
     NAMED,
     DensityCorrelationsSpec,
     ExpansionSpec,
     ThreeCenterSpec,
     build,
 )
+from atomplete.errors import InputError
 from atomplete.system import System
 from atomplete.transformer import RepresentationTransformer
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # to start up, the command line needs neither
     import ase
     from pydantic_core import ErrorDetails
 
-    from atomplete.representations import RepresentationSpec
+    from atomplete.descriptors import RepresentationSpec
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -115,7 +115,7 @@ def representation_spec(
     Parameters
     ----------
     given
-        A name (of ``representations.NAMED``), a spec, or a spec as plain data.
+        A name (of ``descriptors.NAMED``), a spec, or a spec as plain data.
     structures
         If neither ``given`` nor ``species`` names any, their species are described.
     species
@@ -141,7 +141,7 @@ def representation_spec(
     >>> representation_spec({"type": "three_center"}, components=(400, 250)).components
     (400, 250)
     """
-    from atomplete.representations import NAMED, RepresentationSpec
+    from atomplete.descriptors import NAMED, RepresentationSpec
 
     if isinstance(given, str):
         if given not in NAMED:

@@ -13,10 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from atomplete.errors import InputError
-from atomplete.files import atomic_write, content_hash
-from atomplete.progress import progress_of
-from atomplete.representations import (
+from atomplete.descriptors import (
     Estimate,
     Features,
     Nice,
@@ -28,9 +25,12 @@ from atomplete.representations import (
     estimate,
     split,
 )
-from atomplete.representations.chunks import MEMORY
+from atomplete.descriptors.chunks import MEMORY
+from atomplete.errors import InputError
+from atomplete.runs.files import atomic_write, content_hash
+from atomplete.runs.progress import progress_of
+from atomplete.runs.provenance import versions
 from atomplete.system import Centers, System
-from atomplete.versions import versions
 
 
 def featurize(
@@ -82,7 +82,7 @@ def featurize(
     Examples
     --------
     >>> import tempfile
-    >>> from atomplete.representations import ThreeCenterSpec
+    >>> from atomplete.descriptors import ThreeCenterSpec
     >>> boron = ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "features.h5"

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atomplete.descriptors import Features
 from atomplete.o3 import random_rotation, wigner_d
-from atomplete.representations import Features
 from atomplete.system import System
 
 
@@ -100,7 +100,7 @@ def assert_equivariant(
     --------
     >>> import ase
     >>> from atomplete.o3 import lm_slice
-    >>> from atomplete.representations import Expansion, ExpansionSpec
+    >>> from atomplete.descriptors import Expansion, ExpansionSpec
     >>> expansion = Expansion(ExpansionSpec())
     >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
     >>> assert_equivariant(lambda s: expansion.density(s)[..., lm_slice(2)], system, o3_lambda=2)
@@ -146,7 +146,7 @@ def assert_invariant(
     Examples
     --------
     >>> import ase
-    >>> from atomplete.representations import ThreeCenterSpec, build
+    >>> from atomplete.descriptors import ThreeCenterSpec, build
     >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
     >>> assert_invariant(build(ThreeCenterSpec()), system)
     """

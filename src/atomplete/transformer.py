@@ -14,8 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from atomplete.config import representation_spec
-from atomplete.errors import InputError
-from atomplete.representations import (
+from atomplete.descriptors import (
     Features,
     RepresentationSpec,
     build,
@@ -23,6 +22,7 @@ from atomplete.representations import (
     split,
     stream,
 )
+from atomplete.errors import InputError
 from atomplete.system import Centers, System
 
 Per = Literal["structure", "center", "row"]
@@ -40,7 +40,7 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     representation
-        A name (of ``atomplete.representations.NAMED``), a spec, or a spec as plain data.
+        A name (of ``atomplete.descriptors.NAMED``), a spec, or a spec as plain data.
     species
         Atomic numbers of the neighbours described. ``None``: those that the spec was made with,
         else all that ``fit`` finds.

@@ -8,11 +8,11 @@ import torch
 from ase import Atoms
 
 from atomplete.audit import Scope, audit, diagnose, subject_of
-from atomplete.audit.diagnosis import Diagnosis
-from atomplete.audit.measure import measure
-from atomplete.audit.pairs import family_pairs
-from atomplete.audit.verdict import verdict_on
-from atomplete.degenerate.families import generate
+from atomplete.audit.verdicts.diagnosis import Diagnosis
+from atomplete.audit.verdicts.measure import measure
+from atomplete.audit.verdicts.pairs import family_pairs
+from atomplete.audit.verdicts.verdict import verdict_on
+from atomplete.degenerate.families.registry import generate
 from atomplete.errors import InputError
 
 WATER = Atoms("OH2", [(0, 0, 0), (0.96, 0, 0), (-0.24, 0.93, 0)], info={"center": 0})

@@ -8,25 +8,25 @@ import yaml
 from ase import Atoms
 from ase.build import molecule
 
-from atomplete.audit.feature_maps import feature_map
-from atomplete.audit.local_table import format_table, resolution_rows
-from atomplete.audit.null_direction import follow_softest
-from atomplete.audit.resolution import larger_bases, local_resolution
-from atomplete.audit.smoothness import smoothness
+from atomplete.audit.resolution.local_table import format_table, resolution_rows
+from atomplete.audit.resolution.null_direction import follow_softest
+from atomplete.audit.resolution.resolved_directions import larger_bases, local_resolution
+from atomplete.audit.resolution.smoothness import smoothness
+from atomplete.audit.subjects.feature_maps import feature_map
 from atomplete.data import read_structures, write_structures
-from atomplete.degenerate.congruence import congruence_distance
-from atomplete.degenerate.families import generate, get
-from atomplete.degenerate.feature_map import CallableMap, RepresentationMap
-from atomplete.degenerate.point_group import point_group
-from atomplete.degenerate.starts import Limits
-from atomplete.errors import InputError
-from atomplete.representations import (
+from atomplete.degenerate.congruence.congruence import congruence_distance
+from atomplete.degenerate.congruence.point_group import point_group
+from atomplete.degenerate.families.registry import generate, get
+from atomplete.degenerate.search.feature_map import CallableMap, RepresentationMap
+from atomplete.degenerate.search.starts import Limits
+from atomplete.descriptors import (
     NAMED,
     DensityCorrelationsSpec,
     ExpansionSpec,
     ThreeCenterSpec,
     build,
 )
+from atomplete.errors import InputError
 
 SMALL = ExpansionSpec(max_radial=3, max_angular=2)
 

@@ -10,11 +10,12 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones
 
 from atomplete.audit import Scope, audit, diagnose, subject_of
-from atomplete.audit.pairs import family_pairs
+from atomplete.audit.verdicts.pairs import family_pairs
 from atomplete.data import write_structures
+from atomplete.descriptors import NAMED
 from atomplete.errors import InputError
-from atomplete.models import EnergyModel, EnergyModelSpec, LinearSpec, save
-from atomplete.representations import NAMED
+from atomplete.nn import LinearSpec
+from atomplete.potentials import EnergyModel, EnergyModelSpec, save
 
 MINE = Path(__file__).parent / "my_descriptors.py"
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from atomplete.audit import Resolution, subject_of, sweep
-from atomplete.audit.pairs import family_pairs
 from atomplete.audit.sweep import LADDER
+from atomplete.audit.verdicts.pairs import family_pairs
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from atomplete.audit import Diagnosis, Row, Unfinished, audit, subject_of
-from atomplete.audit.measure import Perturbed
-from atomplete.audit.pairs import family_pairs
-from atomplete.audit.verdict import Measured
+from atomplete.audit.verdicts.measure import Perturbed
+from atomplete.audit.verdicts.pairs import family_pairs
+from atomplete.audit.verdicts.verdict import Measured
 
 # environments of b8 have 8 atoms, those of prl_nu2 5, of antipodal 7, of the diagnosis 6
 SOURCE = """

@@ -8,12 +8,12 @@ from ase import Atoms
 from rich.console import Console
 
 from atomplete.audit import Audit, audit, print_audit, subject_of
-from atomplete.audit.diagnosis import Diagnosis
-from atomplete.audit.pairs import family_pairs
-from atomplete.audit.row import Row
-from atomplete.audit.user_pairs import user_pairs
+from atomplete.audit.verdicts.diagnosis import Diagnosis
+from atomplete.audit.verdicts.pairs import family_pairs
+from atomplete.audit.verdicts.row import Row
+from atomplete.audit.verdicts.user_pairs import user_pairs
 from atomplete.data import read_structures, write_structures
-from atomplete.degenerate.families import generate
+from atomplete.degenerate.families.registry import generate
 from atomplete.errors import InputError
 
 

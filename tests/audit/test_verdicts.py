@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from atomplete.audit import audit, diagnose, subject_of
-from atomplete.audit.copies import KINDS, copies
-from atomplete.audit.measure import measure
-from atomplete.audit.pairs import Pair
-from atomplete.audit.random_structures import random_environment
-from atomplete.audit.verdict import Measured, verdict_on
-from atomplete.degenerate.congruence import congruent
+from atomplete.audit.verdicts.copies import KINDS, copies
+from atomplete.audit.verdicts.measure import measure
+from atomplete.audit.verdicts.pairs import Pair
+from atomplete.audit.verdicts.verdict import Measured, verdict_on
+from atomplete.degenerate.congruence.congruence import congruent
+from atomplete.degenerate.random_structures import random_environment
 
 
 def random_pairs(n, same):

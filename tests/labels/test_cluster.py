@@ -98,7 +98,7 @@ def test_a_worker_that_is_lost_is_done_without(client, rattled, tmp_path):
 
 def test_no_scheduler(monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("atomplete.labels.cluster.PATIENCE", 1)
+    monkeypatch.setattr("atomplete.labels.workers.cluster.PATIENCE", 1)
     with (
         pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1 "),
         dask_client("tcp://127.0.0.1:1"),

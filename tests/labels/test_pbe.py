@@ -6,7 +6,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
-import atomplete.labels.pbe
+import atomplete.labels.methods.pbe
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.labels import PBE, get_method
 from atomplete.units import HARTREE
@@ -35,14 +35,14 @@ def test_small_molecules_leave_no_files(monkeypatch, tmp_path, capfd):
 
 
 def test_what_does_not_converge_is_no_label(monkeypatch):
-    build = atomplete.labels.pbe._mean_field
+    build = atomplete.labels.methods.pbe._mean_field
 
     def impatient(*args):
         scf = build(*args)
         scf.max_cycle = 1
         return scf
 
-    monkeypatch.setattr(atomplete.labels.pbe, "_mean_field", impatient)
+    monkeypatch.setattr(atomplete.labels.methods.pbe, "_mean_field", impatient)
     label = PBE().compute(molecule("LiH"))
     assert (label.converged, label.forces) == (False, None)
     assert label.reason == "SCF not converged in 1 cycles; tried plain, damping, level shift"
@@ -55,7 +55,7 @@ def test_the_ladder_ends_where_the_plain_way_does(monkeypatch, recipe, rung):
     method = PBE(recipe, forces=True)
     plain = method.compute(molecule("LiH"))
     tried, smearing = [], set()
-    run, build = PBE._scf, atomplete.labels.pbe._mean_field
+    run, build = PBE._scf, atomplete.labels.methods.pbe._mean_field
 
     def failing(self, atoms, name):
         tried.append(name)
@@ -70,7 +70,7 @@ def test_the_ladder_ends_where_the_plain_way_does(monkeypatch, recipe, rung):
         return scf
 
     monkeypatch.setattr(PBE, "_scf", failing)
-    monkeypatch.setattr(atomplete.labels.pbe, "_mean_field", watched)
+    monkeypatch.setattr(atomplete.labels.methods.pbe, "_mean_field", watched)
     label = method.compute(molecule("LiH"))
     assert (label.rung, tried[-1], tried[0]) == (rung, rung, "plain")
     assert smearing == {(0.01, "fermi", 0.0)}  # and no level shift in what gives the label

@@ -8,7 +8,7 @@ from ase.build import bulk, molecule
 
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.labels import XTB, get_method
-from atomplete.labels.threads import one_openmp_thread
+from atomplete.labels.methods.threads import one_openmp_thread
 
 pytest.importorskip("tblite")
 

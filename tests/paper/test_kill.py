@@ -16,7 +16,7 @@ from atomplete.paper import ReproduceOptions, reproduce
 SCRIPT = """
 import json, sys, torch
 from pathlib import Path
-import atomplete.train as train_module
+import atomplete.training.train as train_module
 from atomplete.paper import ReproduceOptions, reproduce
 
 if __name__ == "__main__":

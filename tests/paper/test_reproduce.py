@@ -10,9 +10,9 @@ from labelled_pairs import SMALL, embedding_energy, labelled, write_labelled
 
 from atomplete.data import write_structures
 from atomplete.errors import InputError
-from atomplete.models import load, load_latent
 from atomplete.paper import ROWS, ReproduceOptions, reproduce
 from atomplete.paper.data import LabelledPairs
+from atomplete.potentials import load, load_latent
 from atomplete.system import System
 
 N_PAIRS = 32

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from atomplete.degenerate.families import FAMILIES, get
+from atomplete.degenerate.families.registry import FAMILIES, get
 from atomplete.report.pair_sets import element_styles, family_set, packed
 
 

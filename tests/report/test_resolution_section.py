@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from atomplete.degenerate.families import get
+from atomplete.degenerate.families.registry import get
+from atomplete.descriptors import DensityCorrelationsSpec, build
 from atomplete.report.resolution import NAMES, enclosing_expansion, pair_distances
-from atomplete.representations import DensityCorrelationsSpec, build
 from atomplete.system import System
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from atomplete.audit.row import Row
 from atomplete.audit.run import Audit
-from atomplete.audit.subject import Subject
-from atomplete.audit.subjects import subject_of
+from atomplete.audit.subjects.named import subject_of
+from atomplete.audit.subjects.subject import Subject
 from atomplete.audit.table import cell
-from atomplete.degenerate.families import FAMILIES
+from atomplete.audit.verdicts.row import Row
+from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.errors import MissingExtraError
 
 #: Descriptors of the gallery. Ours are also taken under SO(3), to see enantiomers, and MACE also

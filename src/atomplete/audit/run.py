@@ -4,17 +4,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from atomplete.audit.diagnosis import Diagnosis, diagnose
-from atomplete.audit.measure import measure
-from atomplete.audit.pairs import Pair, family_pairs
-from atomplete.audit.row import Row
-from atomplete.audit.subject import CannotDescribe, Subject
+from atomplete.audit.subjects.subject import CannotDescribe, Subject
 from atomplete.audit.unfinished import Unfinished
-from atomplete.audit.user_pairs import UserPairs, user_pairs
-from atomplete.audit.verdict import verdict_on
-from atomplete.degenerate.families import FAMILIES, get
+from atomplete.audit.verdicts.diagnosis import Diagnosis, diagnose
+from atomplete.audit.verdicts.measure import measure
+from atomplete.audit.verdicts.pairs import Pair, family_pairs
+from atomplete.audit.verdicts.row import Row
+from atomplete.audit.verdicts.user_pairs import UserPairs, user_pairs
+from atomplete.audit.verdicts.verdict import verdict_on
+from atomplete.degenerate.families.registry import FAMILIES, get
 from atomplete.errors import InputError
-from atomplete.progress import progress_of
+from atomplete.runs.progress import progress_of
 
 #: Members of each family whose displacement is followed.
 N_PERTURBED = 3
@@ -89,7 +89,7 @@ def audit(
 
     Examples
     --------
-    >>> from atomplete.audit.subjects import subject_of
+    >>> from atomplete.audit.subjects.named import subject_of
     >>> subjects = [subject_of("power_spectrum"), subject_of("three_center")]
     >>> result = audit(subjects, ["antipodal"], n=2, progress=False)
     >>> [row.verdict for row in result.rows]

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from atomplete.audit.diagnosis import Diagnosis, diagnose
-from atomplete.audit.measure import measure
-from atomplete.audit.pairs import Pair, family_pairs
-from atomplete.audit.subject import CannotDescribe, Resolution, Subject
-from atomplete.audit.verdict import verdict_on
-from atomplete.degenerate.families import get
+from atomplete.audit.subjects.subject import CannotDescribe, Resolution, Subject
+from atomplete.audit.verdicts.diagnosis import Diagnosis, diagnose
+from atomplete.audit.verdicts.measure import measure
+from atomplete.audit.verdicts.pairs import Pair, family_pairs
+from atomplete.audit.verdicts.verdict import verdict_on
+from atomplete.degenerate.families.registry import get
 from atomplete.errors import InputError
-from atomplete.progress import progress_of
+from atomplete.runs.progress import progress_of
 
 #: From coarse to fine: radial functions and angular orders grow together; then single precision,
 #: and a smeared density, in the last basis.
@@ -95,7 +95,7 @@ def sweep(
 
     Examples
     --------
-    >>> from atomplete.audit.subjects import subject_of
+    >>> from atomplete.audit.subjects.named import subject_of
     >>> (row,) = sweep([subject_of("power_spectrum")], ["distances"], n=1, progress=False)
     >>> row.text
     'n=1, l≤1'

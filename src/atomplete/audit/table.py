@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from atomplete.audit.row import Row
 from atomplete.audit.run import Audit
 from atomplete.audit.sweep import SweepRow
+from atomplete.audit.verdicts.row import Row
 
 _STYLES = {"separates": "green", "blind": "red", "undecided": "yellow", "broken": "magenta"}
 

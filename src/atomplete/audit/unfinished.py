@@ -9,14 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from atomplete.audit.diagnosis import Diagnosis
-from atomplete.audit.measure import Perturbed
-from atomplete.audit.pairs import Pair
-from atomplete.audit.row import Row
-from atomplete.audit.subject import Subject, packages
-from atomplete.audit.verdict import Measured
-from atomplete.files import atomic_write, content_hash
-from atomplete.versions import versions
+from atomplete.audit.subjects.subject import Subject, packages
+from atomplete.audit.verdicts.diagnosis import Diagnosis
+from atomplete.audit.verdicts.measure import Perturbed
+from atomplete.audit.verdicts.pairs import Pair
+from atomplete.audit.verdicts.row import Row
+from atomplete.audit.verdicts.verdict import Measured
+from atomplete.runs.files import atomic_write, content_hash
+from atomplete.runs.provenance import versions
 
 
 def identity_of(subjects: Sequence[Subject], options: Mapping[str, Any]) -> str:
@@ -54,7 +54,7 @@ class Unfinished:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from atomplete.audit.pairs import family_pairs
+    >>> from atomplete.audit.verdicts.pairs import family_pairs
     >>> pairs = family_pairs("b8", 1)
     >>> row = Row("mine", pairs[0], "O3", "undecided", "no boron", None)
     >>> with TemporaryDirectory() as folder:

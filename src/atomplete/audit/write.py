@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from atomplete.audit.run import Audit
-from atomplete.audit.subject import Subject, packages
+from atomplete.audit.subjects.subject import Subject, packages
 from atomplete.audit.sweep import SweepRow
 from atomplete.data import write_structures
-from atomplete.files import atomic_write, content_hash
-from atomplete.versions import versions
+from atomplete.runs.files import atomic_write, content_hash
+from atomplete.runs.provenance import versions
 
 
 def write_audit(

@@ -82,8 +82,8 @@ def audit(
     from atomplete.audit import gallery as subjects_of_gallery
     from atomplete.audit import sweep as run_sweep
     from atomplete.audit.gallery import as_markdown
-    from atomplete.audit.subject import packages
-    from atomplete.files import atomic_write
+    from atomplete.audit.subjects.subject import packages
+    from atomplete.runs.files import atomic_write
 
     given = {
         "subjects": subjects or None,

@@ -48,7 +48,7 @@ def evaluate(
     import numpy as np
 
     from atomplete.data import read_structures, write_structures
-    from atomplete.models import load
+    from atomplete.potentials import load
 
     fitted = load(model)
     structures = read_structures(input)
@@ -87,7 +87,7 @@ def reproduce(
     """
     from atomplete.paper import ReproduceOptions, format_table
     from atomplete.paper import reproduce as fill_table
-    from atomplete.report import plot_pairs, write_report
+    from atomplete.paper.report import plot_pairs, write_report
 
     given = {
         "pairs": pairs,

@@ -19,6 +19,6 @@ def report(
 
     Example: atomplete report runs/b8
     """
-    from atomplete.report import write_report
+    from atomplete.paper.report import write_report
 
     print(f"report in {write_report(folder, progress=not quiet)}")

@@ -56,9 +56,9 @@ def resolve(
 
     Example: atomplete resolve power_spectrum b8.xyz -o resolution.json
     """
-    from atomplete.audit.local_table import format_table, resolution_rows
+    from atomplete.audit.resolution.local_table import format_table, resolution_rows
     from atomplete.data import read_structures
-    from atomplete.files import atomic_write
+    from atomplete.runs.files import atomic_write
 
     given = {
         "level": level,

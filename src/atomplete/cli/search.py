@@ -102,15 +102,15 @@ def search(
 
     Example: atomplete search power_spectrum ch4.xyz --move-both -o pairs.xyz
     """
-    from atomplete.audit.feature_maps import feature_map
-    from atomplete.audit.local_table import prepared
+    from atomplete.audit.resolution.local_table import prepared
+    from atomplete.audit.subjects.feature_maps import feature_map
     from atomplete.data import read_structures, write_structures
     from atomplete.data.xyz import check_output
-    from atomplete.degenerate.found import labelled
-    from atomplete.degenerate.near_pair import Target
-    from atomplete.degenerate.search import Budget
-    from atomplete.degenerate.search import search as search_pairs
-    from atomplete.degenerate.starts import Limits
+    from atomplete.degenerate.search.found import labelled
+    from atomplete.degenerate.search.near_pair import Target
+    from atomplete.degenerate.search.search import Budget
+    from atomplete.degenerate.search.search import search as search_pairs
+    from atomplete.degenerate.search.starts import Limits
 
     given = {
         "level": level,

@@ -37,7 +37,7 @@ def generate(
     Example: atomplete generate b8 -n 4000 -o b8.xyz
     """
     from atomplete.data import write_structures
-    from atomplete.degenerate.families import generate as generate_pairs
+    from atomplete.degenerate.families.registry import generate as generate_pairs
 
     options = resolve(GenerateOptions, config, {"n": n, "seed": seed})
     structures = generate_pairs(family, options.n, options.seed)
@@ -107,7 +107,7 @@ def featurize(
 
     from atomplete.data import read_structures
     from atomplete.featurize import featurize as write_features
-    from atomplete.models.checkpoint import write_tensors
+    from atomplete.potentials.checkpoint import write_tensors
 
     given = {
         "representation": representation,

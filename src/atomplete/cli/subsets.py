@@ -65,8 +65,8 @@ def subsets(
 
     from atomplete.data import write_structures
     from atomplete.data.xyz import check_output
-    from atomplete.degenerate.found import labelled
-    from atomplete.degenerate.subsets import degenerate_subsets
+    from atomplete.degenerate.search.found import labelled
+    from atomplete.degenerate.search.subsets import degenerate_subsets
     from atomplete.degenerate.vertices import vertices as vertices_of
 
     given = {

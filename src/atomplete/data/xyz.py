@@ -11,7 +11,7 @@ from ase import Atoms
 from atomplete.data.extxyz import frame_text, parse_file
 from atomplete.data.validation import validate
 from atomplete.errors import InputError
-from atomplete.files import atomic_write
+from atomplete.runs.files import atomic_write
 
 #: Suffixes of files in the extended XYZ format; ``.gz`` may follow in a file that is read.
 XYZ_SUFFIXES = (".xyz", ".extxyz")

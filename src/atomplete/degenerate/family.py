@@ -8,7 +8,7 @@ from ase import Atoms
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from atomplete.degenerate.congruence import Group, Level
+from atomplete.degenerate.congruence.congruence import Group, Level
 from atomplete.errors import InputError
 
 #: Bounds in Å on all distances in random members, centre included.
@@ -74,7 +74,7 @@ class Family:
 
     Examples
     --------
-    >>> from atomplete.degenerate.families import get
+    >>> from atomplete.degenerate.families.registry import get
     >>> get("antipodal")
     Family('antipodal', letter='e', level='environment', group='O3')
     """
@@ -120,7 +120,7 @@ class Family:
 
         Examples
         --------
-        >>> from atomplete.degenerate.families import get
+        >>> from atomplete.degenerate.families.registry import get
         >>> plus, minus = get("distances").pairs(1)[0]
         >>> plus.positions[2], minus.positions[2], plus.info["sign"]
         (array([3., 0., 4.]), array([-5.,  0.,  0.]), '+')

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from atomplete.degenerate.alignment import Floats
+from atomplete.degenerate.congruence.alignment import Floats
 from atomplete.errors import InputError
 
 _GOLDEN = (1 + 5**0.5) / 2

@@ -1,16 +1,16 @@
 """Energies and forces of reference methods and of ASE's calculators, resumable and in parallel."""
 
-from atomplete.labels.ase_calculator import AseCalculator
 from atomplete.labels.campaign import label_file, label_structures
 from atomplete.labels.card import LabelSummary
-from atomplete.labels.cluster import DaskWorkers, dask_client, slurm_cluster
 from atomplete.labels.journal import Journal
 from atomplete.labels.label import Label, LabelMethod
-from atomplete.labels.methods import get_method
-from atomplete.labels.pbe import PBE
+from atomplete.labels.methods.ase_calculator import AseCalculator
+from atomplete.labels.methods.named import get_method
+from atomplete.labels.methods.pbe import PBE
+from atomplete.labels.methods.xtb import XTB
 from atomplete.labels.selection import Selection
-from atomplete.labels.workers import LocalWorkers
-from atomplete.labels.xtb import XTB
+from atomplete.labels.workers.cluster import DaskWorkers, dask_client, slurm_cluster
+from atomplete.labels.workers.local import LocalWorkers
 
 __all__ = [
     "PBE",

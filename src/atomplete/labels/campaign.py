@@ -17,8 +17,8 @@ from atomplete.labels.card import LabelSummary, write_card
 from atomplete.labels.journal import Journal, check_journal, reporting_disk
 from atomplete.labels.label import Label, LabelMethod
 from atomplete.labels.selection import Selection
-from atomplete.labels.workers import LocalWorkers, Workers
-from atomplete.progress import progress_of
+from atomplete.labels.workers.local import LocalWorkers, Workers
+from atomplete.runs.progress import progress_of
 
 
 def label_structures(
@@ -45,8 +45,8 @@ def label_structures(
         by the next run.
     workers
         Number of processes, or what computes the labels
-        (:class:`~atomplete.labels.workers.LocalWorkers`,
-        :class:`~atomplete.labels.cluster.DaskWorkers`).
+        (:class:`~atomplete.labels.workers.local.LocalWorkers`,
+        :class:`~atomplete.labels.workers.cluster.DaskWorkers`).
     progress
         Whether to show a bar, or lines where stderr is no terminal.
 

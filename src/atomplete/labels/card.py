@@ -12,9 +12,9 @@ import numpy as np
 import yaml
 from ase import Atoms
 
-from atomplete.files import atomic_write, content_hash
 from atomplete.labels.label import Label, LabelMethod
-from atomplete.versions import versions
+from atomplete.runs.files import atomic_write, content_hash
+from atomplete.runs.provenance import versions
 
 UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
 

@@ -6,9 +6,9 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from atomplete.models import PairBasisSpec, TightBinding, TightBindingSpec, save
 from atomplete.paper.data import LabelledPairs
-from atomplete.tight_binding_fit import TightBindingFitSpec, fit_tight_binding
+from atomplete.potentials import PairBasisSpec, TightBinding, TightBindingSpec, save
+from atomplete.training import TightBindingFitSpec, fit_tight_binding
 
 
 class BestSpec(BaseModel):

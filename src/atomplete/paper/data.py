@@ -19,10 +19,10 @@ from atomplete.data import (
     split_pairs,
     write_structures,
 )
-from atomplete.datasets import DATASETS, dataset
-from atomplete.degenerate.families import generate
+from atomplete.degenerate.families.registry import generate
 from atomplete.errors import InputError
 from atomplete.labels import get_method, label_file
+from atomplete.paper.datasets import DATASETS, dataset
 
 #: Computed on the spot; ``pbe`` and other names of datasets come with the package.
 METHODS = ("xtb",)

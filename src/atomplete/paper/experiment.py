@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from atomplete.errors import InputError
-from atomplete.paper.budgets import Budget
 from atomplete.paper.data import LabelledPairs, labelled_file
 from atomplete.paper.options import ReproduceOptions
+from atomplete.paper.presets import Budget
 from atomplete.paper.results import RowResult, found_or, write_json
 from atomplete.paper.seed_run import SeedRun
 from atomplete.paper.table import ROWS, Row, TableRow
-from atomplete.versions import versions
+from atomplete.runs.provenance import versions
 
 
 def reproduce(options: ReproduceOptions, folder: Path, *, progress: bool = True) -> list[TableRow]:

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 
 import torch
 
-from atomplete.errors import InputError
-from atomplete.models import AutoEncoder, EncoderSpec, Latent, RowTable
-from atomplete.models.autoencoder import of_centers
-from atomplete.paper.data import LabelledPairs
-from atomplete.representations import (
+from atomplete.descriptors import (
     Nice,
     Representation,
     RepresentationSpec,
     ThreeCenter,
     build,
 )
+from atomplete.errors import InputError
+from atomplete.latents import AutoEncoder, EncoderSpec, Latent
+from atomplete.latents.autoencoder import of_centers
+from atomplete.paper.data import LabelledPairs
 from atomplete.system import System
+from atomplete.training import RowTable
 
 #: Structures that are encoded at a time.
 BATCH = 256

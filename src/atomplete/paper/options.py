@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from atomplete.config import checked
-from atomplete.paper.budgets import BUDGETS, Budget
+from atomplete.paper.presets import BUDGETS, Budget
 from atomplete.paper.table import ROWS
 
 #: With fewer, the validation or the test part would be a single pair, which has no spread.

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from atomplete.files import atomic_write
 from atomplete.paper.data import LabelledPairs
 from atomplete.paper.errors import PairErrors
+from atomplete.runs.files import atomic_write
 
 Result = TypeVar("Result", bound=BaseModel)
 

@@ -10,26 +10,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atomplete.models import (
-    AutoEncoder,
-    AutoEncoderSpec,
-    DeepSetSpec,
-    EnergyModel,
-    EnergyModelSpec,
-    Latent,
-    LinearSpec,
-    RowTable,
-    save,
-)
+from atomplete.descriptors import Features
+from atomplete.latents import AutoEncoder, AutoEncoderSpec, Latent
+from atomplete.nn import DeepSetSpec, LinearSpec
 from atomplete.paper.best import fit_best
-from atomplete.paper.budgets import Budget
 from atomplete.paper.data import LabelledPairs
 from atomplete.paper.errors import PairErrors, pair_errors
 from atomplete.paper.inputs import BATCH, Inputs
+from atomplete.paper.presets import Budget
 from atomplete.paper.results import RowResult, write_predictions
 from atomplete.paper.table import ROWS, Row
-from atomplete.representations import Features
-from atomplete.train import TrainSpec, train
+from atomplete.potentials import EnergyModel, EnergyModelSpec, save
+from atomplete.training import RowTable
+from atomplete.training.train import TrainSpec, train
 
 #: Errors on test and on validation pairs.
 Errors = tuple[PairErrors, PairErrors]

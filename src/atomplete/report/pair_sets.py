@@ -10,11 +10,11 @@ from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from jaxtyping import Float
 
-from atomplete.degenerate.congruence import Group
-from atomplete.degenerate.families import FAMILIES
+from atomplete.degenerate.congruence.congruence import Group
+from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.degenerate.family import Family
-from atomplete.progress import progress_of
 from atomplete.report.resolution import NAMES, Pair, enclosing_expansion, pair_distances
+from atomplete.runs.progress import progress_of
 
 #: Members of each family that a page shows.
 MEMBERS = 4

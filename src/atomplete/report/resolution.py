@@ -18,10 +18,8 @@ from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
-from atomplete.basis import LaplacianEigenstates, PolynomialCutoff
-from atomplete.degenerate.congruence import Group
-from atomplete.progress import progress_of
-from atomplete.representations import (
+from atomplete.degenerate.congruence.congruence import Group
+from atomplete.descriptors import (
     DensityCorrelationsSpec,
     ExpansionSpec,
     Representation,
@@ -31,6 +29,8 @@ from atomplete.representations import (
     concatenate,
     stream,
 )
+from atomplete.radial import LaplacianEigenstates, PolynomialCutoff
+from atomplete.runs.progress import progress_of
 from atomplete.system import System
 
 Pair = tuple[Atoms, Atoms]

@@ -1,0 +1,1 @@
+"""Local resolution: the directions of motion that a descriptor sees."""

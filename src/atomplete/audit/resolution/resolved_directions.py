@@ -1,0 +1,244 @@
+"""How many directions of motion a representation resolves around one structure.
+
+An invariant function of n neighbours of a fixed centre can resolve 3n − 3 directions, one of n
+atoms 3n − 6: all but rotations (and translations). Where the structure has symmetries, derivatives
+along all but totally symmetric displacements vanish for any invariant function. What vanishes
+beyond that is spurious: the representation is degenerate there, or its basis is too small, and then
+the zeros go away as it grows.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from ase import Atoms
+from jaxtyping import Float
+
+from atomplete.audit.resolution.rigid_motions import movable, rigid_motions, without
+from atomplete.degenerate.congruence.alignment import Floats
+from atomplete.degenerate.congruence.congruence import Level
+from atomplete.degenerate.congruence.point_group import PointGroup, point_group
+from atomplete.degenerate.search.feature_map import FeatureMap, RepresentationMap
+from atomplete.descriptors import RepresentationSpec, build
+from atomplete.errors import InputError
+
+#: Bases with more features than this are not tried.
+MOST_FEATURES = 60_000
+
+Verdict = Literal["resolved", "truncated", "degenerate", "spurious", "broken"]
+
+# A singular value is zero if it is not so many times what rigid motions leave, or this part of
+# the largest one.
+_OVER_NOISE, _OVER_LARGEST = 100.0, 1e-10
+
+# What an atom out of place by 1 Å makes of a derivative that symmetry forbids, as a part of the
+# largest one: a bound for structures whose symmetry is not exact.
+_ASYMMETRY = 100.0
+
+# Derivatives along rigid motions above this part of the largest one are not rounding.
+_BROKEN = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class LocalResolution:
+    """Rank and conditioning of the derivatives of a representation at one structure.
+
+    Attributes
+    ----------
+    formula, level
+        Of the structure.
+    group
+        The group under which the derivatives are invariant here: "O3", or "SO3" if directions
+        that reflections forbid are resolved; "none" where not even rotations are.
+    directions
+        3n less the rigid motions.
+    required_zeros
+        Directions that the symmetry of the structure forbids in this group.
+    rank
+        Directions resolved, of those that are allowed.
+    singular_values
+        Of the Jacobian over |F| along the allowed directions, 1/Å, decreasing.
+    noise
+        The same along rigid motions: what rounding, or finite differences, make of zero.
+    best_rank
+        The largest rank in any of the larger bases; `rank` if none was tried.
+    resolved_by
+        Name of the first larger basis that resolves all allowed directions, if it took one.
+    verdict
+        "resolved"; "truncated": by a larger basis; "degenerate": by none that was tried;
+        "spurious": zeros, with no larger basis to try; "broken": not invariant.
+
+    Examples
+    --------
+    >>> from atomplete.degenerate.search.feature_map import RepresentationMap
+    >>> from atomplete.descriptors import NAMED
+    >>> bent = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
+    >>> distances = RepresentationMap(build(NAMED["radial_spectrum"]), bent, "environment")
+    >>> local_resolution(distances)
+    LocalResolution(B3, 2 of 3 directions, 0 forbidden: spurious)
+    """
+
+    formula: str
+    level: Level
+    group: Literal["O3", "SO3", "none"]
+    directions: int
+    required_zeros: int
+    rank: int
+    singular_values: Float[np.ndarray, " allowed"]
+    noise: float
+    best_rank: int
+    resolved_by: str | None
+    verdict: Verdict
+
+    def __repr__(self) -> str:
+        """Count the directions."""
+        return (
+            f"LocalResolution({self.formula}, {self.rank} of {self.directions} directions, "
+            f"{self.required_zeros} forbidden: {self.verdict})"
+        )
+
+    @property
+    def spurious_zeros(self) -> int:
+        """Allowed directions that are not resolved."""
+        return self.directions - self.required_zeros - self.rank
+
+    @property
+    def truncated_zeros(self) -> int:
+        """Those of the spurious zeros that a larger basis removes."""
+        return self.best_rank - self.rank
+
+    @property
+    def condition(self) -> float:
+        """Largest over smallest singular value of the allowed directions; infinite below rank."""
+        if self.spurious_zeros or not len(self.singular_values):
+            return float("inf")
+        return float(self.singular_values[0] / self.singular_values[-1])
+
+
+def local_resolution(
+    features: FeatureMap, larger: Iterable[tuple[str, FeatureMap]] = ()
+) -> LocalResolution:
+    """Compare the rank of the Jacobian of a representation with what is possible.
+
+    Parameters
+    ----------
+    features
+        The representation; its template is the structure, at the environment level with the
+        centre at the origin, as ``feature_map.environment`` makes it.
+    larger
+        Names and the same representation in larger and larger bases, asked for only if there are
+        zeros that the symmetry does not require.
+
+    Returns
+    -------
+    LocalResolution
+        At this structure.
+
+    Raises
+    ------
+    InputError
+        For a structure without two atoms, periodic, or without features.
+
+    Examples
+    --------
+    >>> from atomplete.descriptors import NAMED
+    >>> water = Atoms("B3", [(0, 0, 0), (0, 0.8, 0.6), (0, -0.8, 0.6)])
+    >>> spec = NAMED["power_spectrum"]
+    >>> local_resolution(RepresentationMap(build(spec), water, "environment"))
+    LocalResolution(B3, 2 of 3 directions, 1 forbidden: resolved)
+    """
+    found = _measured(features)
+    if found.verdict != "spurious":
+        return found
+    ranks = []
+    for name, map_of_larger in larger:
+        better = _measured(map_of_larger)
+        ranks.append(better.rank)
+        if better.verdict == "resolved":
+            return replace(found, verdict="truncated", resolved_by=name, best_rank=better.rank)
+    if not ranks:
+        return found
+    return replace(found, verdict="degenerate", best_rank=max(found.rank, *ranks))
+
+
+def larger_bases(
+    spec: RepresentationSpec, atoms: Atoms, level: Level, steps: int = 3
+) -> Iterator[tuple[str, FeatureMap]]:
+    """The same representation of a structure with more radial functions and angular orders.
+
+    Parameters
+    ----------
+    spec
+        The representation, without contractions, which would have to be fitted.
+    atoms, level
+        The structure.
+    steps
+        How many; each adds two radial functions and two angular orders. There are fewer where
+        the features would become more than `MOST_FEATURES`.
+
+    Examples
+    --------
+    >>> from atomplete.descriptors import NAMED
+    >>> [name for name, _ in larger_bases(NAMED["power_spectrum"], Atoms("B3"), "environment", 2)]
+    ['n=8 l=5', 'n=10 l=7']
+    """
+    basis = spec.expansion
+    for step in range(1, steps + 1):
+        n, l = basis.max_radial + 2 * step, basis.max_angular + 2 * step
+        expansion = basis.model_copy(update={"max_radial": n, "max_angular": l})
+        larger = spec.model_copy(update={"expansion": expansion})
+        representation = build(larger)
+        if len(representation.parity) > MOST_FEATURES:
+            return
+        yield f"n={n} l={l}", RepresentationMap(representation, atoms, level)
+
+
+def _measured(features: FeatureMap) -> LocalResolution:
+    """Rank of the allowed directions, in the largest group that the derivatives respect."""
+    atoms, level = features.template, features.level
+    positions = movable(features)
+    values, jacobians = features.jacobian(positions[None])
+    size = float(np.linalg.norm(values[0]))
+    if size == 0 or not jacobians.size:
+        raise InputError(f"{atoms.get_chemical_formula()}: all its features vanish")
+    jacobian = jacobians[0] / size
+    rigid = rigid_motions(positions, level)
+    largest = float(np.linalg.norm(jacobian, 2))
+    noise = float(np.linalg.norm(jacobian @ rigid, axis=0).max())
+    zero = max(_OVER_NOISE * noise, _OVER_LARGEST * largest)
+    everything = without(np.eye(positions.size), rigid)
+    symmetries = point_group(positions, atoms.numbers[-len(positions) :].astype(np.int64))
+    group, allowed = _allowed(symmetries, rigid, everything, jacobian, zero)
+    singular_values = np.linalg.svd(jacobian @ allowed, compute_uv=False)[: allowed.shape[1]]
+    rank = int((singular_values > zero).sum())
+    is_broken = noise > _BROKEN * largest or group == "none"
+    verdict: Verdict = "resolved" if rank == allowed.shape[1] else "spurious"
+    return LocalResolution(
+        formula=atoms.get_chemical_formula(),
+        level=level,
+        group="none" if is_broken else group,
+        directions=everything.shape[1],
+        required_zeros=everything.shape[1] - allowed.shape[1],
+        rank=rank,
+        singular_values=np.pad(singular_values, (0, allowed.shape[1] - len(singular_values))),
+        noise=noise,
+        best_rank=rank,
+        resolved_by=None,
+        verdict="broken" if is_broken else verdict,
+    )
+
+
+def _allowed(
+    symmetries: PointGroup, rigid: Floats, everything: Floats, jacobian: Floats, zero: float
+) -> tuple[Literal["O3", "SO3", "none"], Floats]:
+    """The group whose forbidden directions have no derivative, and the directions it allows."""
+    groups: list[tuple[Literal["O3", "SO3"], PointGroup]]
+    groups = [("O3", symmetries), ("SO3", symmetries.proper())]
+    for name, group in groups:
+        allowed = without(group.symmetric_displacements(), rigid)
+        forbidden = without(everything, allowed)
+        bound = max(zero, _ASYMMETRY * group.residual * float(np.linalg.norm(jacobian, 2)))
+        if not forbidden.size or np.linalg.norm(jacobian @ forbidden, 2) <= bound:
+            return name, allowed
+    return "none", everything

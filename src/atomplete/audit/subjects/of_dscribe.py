@@ -1,0 +1,179 @@
+"""Descriptors of DScribe as subjects."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from atomplete.audit.subjects.subject import (
+    CannotDescribe,
+    Describe,
+    Resolution,
+    Rows,
+    Scope,
+    Subject,
+)
+from atomplete.audit.subjects.vacuum import with_vacuum
+from atomplete.degenerate.congruence.congruence import Level
+from atomplete.errors import InputError, MissingExtraError
+
+#: Descriptors of centres, with what they are made with unless the user says otherwise.
+LOCAL: dict[str, dict[str, Any]] = {
+    "SOAP": {"n_max": 6, "l_max": 4, "sigma": 0.3},
+    "ACSF": {
+        "g2_params": [[0.5, 0.5], [1.0, 1.5], [1.0, 2.5], [2.0, 3.5]],
+        "g4_params": [[0.1, zeta, sign] for zeta in (1, 2, 4) for sign in (1, -1)],
+    },
+    "LMBTR": {},
+}
+
+#: Descriptors of structures.
+GLOBAL = ("MBTR", "CoulombMatrix", "SineMatrix", "EwaldSumMatrix", "ValleOganov")
+
+# MBTR of the distances and of the angles, one after the other.
+_GRIDS = (
+    {
+        "geometry": {"function": "distance"},
+        "grid": {"min": 0, "max": 9, "n": 90, "sigma": 0.1},
+    },
+    {
+        "geometry": {"function": "cosine"},
+        "grid": {"min": -1, "max": 1, "n": 60, "sigma": 0.05},
+    },
+)
+
+
+def dscribe_subject(name: str, options: dict[str, Any]) -> Subject:
+    """Return a descriptor of DScribe: ``dscribe:SOAP``, ACSF, LMBTR, MBTR, CoulombMatrix, …
+
+    Species, cutoff and periodicity come from what is audited, unless they are given. MBTR and
+    LMBTR are those of distances and of angles together, unless a geometry is given.
+
+    Parameters
+    ----------
+    name
+        After ``dscribe:``, the class.
+    options
+        Its arguments.
+
+    Raises
+    ------
+    MissingExtraError
+        If DScribe is not installed.
+    InputError
+        If there is no such descriptor.
+
+    Examples
+    --------
+    >>> dscribe_subject("dscribe:SOUP", {})
+    Traceback (most recent call last):
+    atomplete.errors.InputError: dscribe:SOUP: none of SOAP, ACSF, LMBTR, MBTR, CoulombMatrix, ...
+    """
+    try:
+        import dscribe.descriptors
+    except ImportError as error:
+        raise MissingExtraError("dscribe", "peers") from error
+    kind = name.partition(":")[2]
+    if kind not in (*LOCAL, *GLOBAL):
+        raise InputError(f"{name}: none of {', '.join((*LOCAL, *GLOBAL))}")
+    maker = getattr(dscribe.descriptors, kind)
+
+    @lru_cache(maxsize=16)
+    def made(scope: Scope, periodic: bool, size: int) -> list[Any]:
+        try:
+            return [maker(**keys) for keys in _arguments(kind, options, scope, periodic, size)]
+        except Exception as error:  # each descriptor checks its arguments in its own way
+            reason = " ".join(str(error).split())
+            raise CannotDescribe(f"{name} cannot be made ({reason})") from error
+
+    def prepare(scope: Scope) -> Describe:
+        def describe(structures: Sequence[Atoms]) -> list[Rows]:
+            _refuse_periodicity(kind, structures)
+            return [_rows(made(scope, bool(a.pbc.any()), len(a)), a, scope) for a in structures]
+
+        def _rows(descriptors: list[Any], atoms: Atoms, scope: Scope) -> Rows:
+            where = {}
+            if kind in LOCAL:
+                whole = range(len(atoms))
+                chosen = whole if scope.level == "structure" else [int(atoms.info["center"])]
+                where = {"centers": [int(center) for center in chosen]}
+            padded = with_vacuum(atoms, scope.cutoff)
+            if padded.pbc.any():
+                padded = padded.copy()
+                padded.wrap()  # DScribe misses neighbours of atoms outside the cell
+            with _positional_arguments():
+                parts = [np.atleast_2d(d.create(padded, **where)) for d in descriptors]
+            return np.concatenate(parts, axis=1)
+
+        return describe
+
+    def at(resolution: Resolution) -> Subject:
+        basis = {"n_max": resolution.max_radial, "l_max": resolution.max_angular}
+        width = {} if resolution.width is None else {"sigma": resolution.width}
+        return dscribe_subject(name, {**options, **basis, **width, "dtype": resolution.dtype})
+
+    levels: tuple[Level, ...] = ("environment", "structure") if kind in LOCAL else ("structure",)
+    return Subject(name, levels, "O3", prepare, "dscribe", at if kind == "SOAP" else None)
+
+
+def _refuse_periodicity(kind: str, structures: Sequence[Atoms]) -> None:
+    """Matrices are for molecules or for crystals."""
+    for atoms in structures:
+        periodic = bool(atoms.pbc.any())
+        if periodic and kind == "CoulombMatrix":
+            raise CannotDescribe("it does not know periodic structures")
+        if not atoms.pbc.all() and kind in ("SineMatrix", "EwaldSumMatrix", "ValleOganov"):
+            raise CannotDescribe("it knows structures only that are periodic in all directions")
+
+
+@contextmanager
+def _positional_arguments() -> Iterator[None]:
+    """Let DScribe 2.1 make structures with ASE 3.29, which dropped one positional argument."""
+    from dscribe.core.system import System
+
+    original = System.__init__
+
+    def by_name(self: Any, symbols: Any = None, *others: Any, **named: Any) -> None:
+        Atoms.__init__(self, symbols, *others, **named)
+        for attribute in (
+            "wyckoff_positions",
+            "equivalent_atoms",
+            "_cell_inverse",
+            "_displacement_tensor",
+            "_distance_matrix",
+            "_inverse_distance_matrix",
+        ):
+            setattr(self, attribute, None)
+
+    System.__init__ = by_name
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of ASE, about calculators
+            yield
+    finally:
+        System.__init__ = original
+
+
+def _arguments(
+    kind: str, options: dict[str, Any], scope: Scope, periodic: bool, size: int
+) -> list[dict[str, Any]]:
+    """Arguments of the descriptors that make up the subject."""
+    species = list(scope.species)
+    if kind.endswith("Matrix"):
+        # sorting by norms jumps where two norms cross; eigenvalues do not
+        return [{"n_atoms_max": size, "permutation": "eigenspectrum", **options}]
+    common: dict[str, Any] = {"species": species, "periodic": periodic}
+    if kind == "ValleOganov":
+        defaults = {"function": "angle", "n": 60, "sigma": 0.1, "r_cut": scope.cutoff}
+        return [{"species": species, **defaults, **options}]
+    if kind in ("SOAP", "ACSF"):
+        return [{**common, "r_cut": scope.cutoff, **LOCAL[kind], **options}]
+    grids = ({},) if "geometry" in options else _GRIDS
+    # cells have to be cut shorter: the cost grows with the third power of the reach
+    reach = {"scale": 1.0, "threshold": 1e-3} if periodic else {"scale": 0.3, "threshold": 1e-8}
+    common |= {"weighting": {"function": "exp", **reach}, "normalize_gaussians": False}
+    return [{**common, **grid, **options} for grid in grids]

@@ -1,0 +1,1 @@
+"""Verdicts: measured differences of pairs above a measured noise floor."""

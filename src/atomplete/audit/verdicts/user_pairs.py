@@ -1,0 +1,120 @@
+"""The user's own pairs: read, checked, and what cannot be audited named."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from atomplete.audit.verdicts.pairs import Pair
+from atomplete.audit.verdicts.verdict import CONGRUENT
+from atomplete.data import read_structures
+from atomplete.data.pairs import pair_structures
+from atomplete.degenerate.congruence.congruence import Level
+from atomplete.degenerate.families.registry import FAMILIES
+from atomplete.errors import InputError
+
+
+@dataclass(frozen=True)
+class UserPairs:
+    """What a file of pairs holds.
+
+    Attributes
+    ----------
+    source
+        The file.
+    pairs
+        Those that can be audited.
+    remarks
+        Sentences on the others, and on congruent pairs, by ``pair_id``.
+    refused
+        The ``pair_id`` of those that cannot be audited.
+
+    Examples
+    --------
+    >>> UserPairs(Path("mine.xyz"), [], {3: "it has only one of its two members"}, (3,)).refused
+    (3,)
+    """
+
+    source: Path
+    pairs: list[Pair]
+    remarks: dict[int, str]
+    refused: tuple[int, ...]
+
+
+def user_pairs(path: str | os.PathLike[str]) -> UserPairs:
+    """Read pairs: two structures each, with ``pair_id`` and ``sign`` in ``info``.
+
+    A pair with a ``center`` is one of environments, one without of structures.
+
+    Parameters
+    ----------
+    path
+        File of structures.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or none of its pairs can be audited.
+
+    Examples
+    --------
+    >>> user_pairs("absent.xyz")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: absent.xyz: there is no such file
+    """
+    structures = read_structures(path)
+    # not to be taken for the family of that name
+    family = f"own_{Path(path).stem}" if Path(path).stem in FAMILIES else Path(path).stem
+    found = pair_structures(structures, path)
+    pairs, remarks = [], dict.fromkeys(found.dropped, "it has only one of its two members")
+    for pair_id, indices in zip(found.ids.tolist(), found.indices, strict=True):
+        plus, minus = (structures[index] for index in indices)
+        problem = _problem(plus, minus)
+        if problem is not None:
+            remarks[pair_id] = problem
+            continue
+        level: Level = "environment" if "center" in plus.info else "structure"
+        pairs.append(Pair(family, pair_id, level, plus, minus, own=True))
+    refused = tuple(sorted(remarks))
+    for pair in pairs:
+        distance = pair.distance("O3")
+        if distance <= CONGRUENT:
+            remarks[pair.number] = _congruence(pair, distance)
+    if not pairs:
+        first = refused[0]
+        raise InputError(f"{path}: no pair can be audited (pair {first}: {remarks[first]})")
+    return UserPairs(Path(path), pairs, dict(sorted(remarks.items())), refused)
+
+
+def _congruence(pair: Pair, distance: float) -> str:
+    """What it means that the members are congruent under O(3)."""
+    if pair.distance("SO3") > CONGRUENT:
+        return "its members are mirror images: a control for what is invariant under O(3)"
+    within = f" within {pair.radius:g} Å" if pair.plus.pbc.any() else ""
+    return f"its members are congruent{within} (to {distance:.0e} Å), which makes it a control"
+
+
+def _problem(plus: Atoms, minus: Atoms) -> str | None:
+    """Why a pair cannot be audited, if so."""
+    formulas = [atoms.get_chemical_formula() for atoms in (plus, minus)]
+    if formulas[0] != formulas[1]:
+        return f"its members have different compositions ({formulas[0]}, {formulas[1]})"
+    if len(plus) == 1 and not plus.pbc.any():
+        return "a single atom has nothing around it"
+    if (plus.pbc != minus.pbc).any():
+        return f"its members have different periodicity ({plus.pbc.tolist()}, {minus.pbc.tolist()})"
+    centers = [atoms.info.get("center") for atoms in (plus, minus)]
+    if (centers[0] is None) != (centers[1] is None):
+        return "one of its members has a center, the other has none"
+    if centers[0] is None:
+        return None
+    for center in centers:
+        whole = isinstance(center, int | np.integer) and not isinstance(center, bool)
+        if not whole or not 0 <= center < len(plus):
+            return f"its center {center} is no atom of {len(plus)}"
+    species = [a.symbols[c] for a, c in zip((plus, minus), centers, strict=True)]
+    if species[0] != species[1]:
+        return f"its centers are of different species ({species[0]}, {species[1]})"
+    return None

@@ -1,0 +1,1 @@
+"""Search for new degenerate pairs, by optimisation and among subsets."""

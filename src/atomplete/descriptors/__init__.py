@@ -1,0 +1,54 @@
+"""Representations of atomic environments: from pair coefficients to labelled feature rows."""
+
+from atomplete.descriptors.chunks import split
+from atomplete.descriptors.contraction.contraction import Kept
+from atomplete.descriptors.density.density_correlations import DensityCorrelations
+from atomplete.descriptors.derivatives.gradients import Gradients, gradients
+from atomplete.descriptors.estimate import Estimate, estimate
+from atomplete.descriptors.expansion import Expansion, ExpansionSpec
+from atomplete.descriptors.features import Features
+from atomplete.descriptors.nice.block import BlockReport
+from atomplete.descriptors.nice.nice import Nice
+from atomplete.descriptors.specs import (
+    NAMED,
+    NICE_COMPONENTS,
+    DensityCorrelationsSpec,
+    NiceSpec,
+    RepresentationSpec,
+    TaggedCorrelationsSpec,
+    ThreeCenterSpec,
+)
+from atomplete.descriptors.streaming import Representation, build, concatenate, stream
+from atomplete.descriptors.tagged.fused import FusedRows
+from atomplete.descriptors.tagged.tagged_correlations import Equivariants, TaggedCorrelations
+from atomplete.descriptors.tagged.three_center import ThreeCenter
+
+__all__ = [
+    "NAMED",
+    "NICE_COMPONENTS",
+    "BlockReport",
+    "DensityCorrelations",
+    "DensityCorrelationsSpec",
+    "Equivariants",
+    "Estimate",
+    "Expansion",
+    "ExpansionSpec",
+    "Features",
+    "FusedRows",
+    "Gradients",
+    "Kept",
+    "Nice",
+    "NiceSpec",
+    "Representation",
+    "RepresentationSpec",
+    "TaggedCorrelations",
+    "TaggedCorrelationsSpec",
+    "ThreeCenter",
+    "ThreeCenterSpec",
+    "build",
+    "concatenate",
+    "estimate",
+    "gradients",
+    "split",
+    "stream",
+]

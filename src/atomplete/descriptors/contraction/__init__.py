@@ -1,0 +1,1 @@
+"""Contractions of feature rows by uncentred principal components."""

@@ -1,0 +1,1 @@
+"""Density correlations (N = 0): power spectrum, bispectrum, and so on."""

@@ -1,0 +1,1 @@
+"""Derivatives of feature rows with respect to positions and strain."""

@@ -1,0 +1,200 @@
+"""Derivatives of feature rows with respect to positions and strain.
+
+A row of centre i is a function of the vectors r_ij to the neighbours alone, whose derivatives make
+all others: dF/dx_k = Σ_{j on k} dF/dr_ij − δ_ik Σ_j dF/dr_ij and dF/dε = Σ_j r_ij ⊗ dF/dr_ij.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from atomplete.descriptors.chunks import CHUNK_BYTES, split
+from atomplete.descriptors.derivatives.pair_derivatives import pair_derivatives
+from atomplete.descriptors.streaming import Representation
+from atomplete.errors import InputError
+from atomplete.system import System
+
+#: The graph of second derivatives takes up to this many times the memory of the features.
+GRAPH = 16
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Feature rows and their derivatives; a sample is a row and an atom that it depends on.
+
+    The derivative with respect to the cell at fixed fractional coordinates is
+    inverse(cell)ᵀ @ strain, that at fixed positions inverse(cell)ᵀ @ (strain − Σ x ⊗ dF/dx), the
+    sum over the atoms of the row, for each feature.
+
+    Attributes
+    ----------
+    values
+        (row, feature).
+    rows
+        Labels of the rows, as in ``Features``.
+    positions
+        (sample, xyz, feature), dF/dx of the sample's row with respect to its atom, 1/Å. Images of
+        an atom move with it, and so does the centre.
+    row, atom
+        (sample,) position in ``values``, and the atom, counted within its structure. Each row has
+        its centre and every atom within the cutoff once, in order.
+    strain
+        (row, xyz, xyz, feature), dF/dε where positions and cell become x @ (1 + ε).
+
+    Examples
+    --------
+    >>> import ase
+    >>> from atomplete.descriptors import NAMED, build
+    >>> chain = ase.Atoms("B", cell=[0, 0, 1.5], pbc=(False, False, True))
+    >>> system = System.from_atoms(chain, cutoff=2.0)
+    >>> result = gradients(build(NAMED["radial_spectrum"]), system)
+    >>> bool(result.positions.any()), bool(result.strain[0, 2, 2].all())
+    (False, True)
+    """
+
+    values: Float[Tensor, "row feature"]
+    rows: dict[str, Int[Tensor, " row"]]
+    positions: Float[Tensor, "sample xyz feature"]
+    row: Int[Tensor, " sample"]
+    atom: Int[Tensor, " sample"]
+    strain: Float[Tensor, "row xyz xyz feature"]
+
+    def __repr__(self) -> str:
+        n_rows, n_features = self.values.shape
+        return f"Gradients({n_rows} rows × {n_features} features, {len(self.row)} samples)"
+
+
+def gradients(
+    representation: Representation,
+    system: System,
+    rows: Int[Tensor, " row"] | None = None,
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Gradients:
+    """Derivatives of feature rows; the cost of a row does not grow with its structure.
+
+    All features of a row are differentiated in one direction at a time, three for each neighbour.
+    For the gradient of a single number, such as an energy, let torch differentiate
+    ``representation(system.with_positions(x))`` instead: that takes one backward pass.
+
+    Parameters
+    ----------
+    representation
+        The representation; its contractions must have been fitted.
+    system
+        Any number of structures, with the pairs within the cutoff of the representation.
+    rows
+        Which rows of ``representation(system)``, all by default.
+    chunk_bytes
+        Bound on the memory of one chunk of centres, beside which the result and one copy are held.
+
+    Raises
+    ------
+    InputError
+        For a row that does not exist.
+
+    Examples
+    --------
+    >>> import ase
+    >>> from atomplete.descriptors import NAMED, build
+    >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+    >>> first = gradients(build(NAMED["power_spectrum"]), system, torch.tensor([0]))
+    >>> first, first.atom.tolist(), first.strain.shape
+    (Gradients(1 rows × 84 features, 2 samples), [0, 1], torch.Size([1, 3, 3, 84]))
+    >>> bool(torch.allclose(first.positions[0], -first.positions[1]))
+    True
+    """
+    system = system.within(representation.spec.expansion.cutoff)
+    center_of_row = torch.repeat_interleave(representation.n_rows(system))
+    wanted = torch.ones_like(center_of_row, dtype=torch.bool)
+    if rows is not None:
+        outside = (rows < 0) | (rows >= len(wanted))
+        if outside.any():
+            raise InputError(f"no row {int(rows[outside][0])}: there are {len(wanted)}")
+        wanted = torch.zeros_like(wanted).index_fill(0, rows, True)
+    centers = center_of_row[wanted].unique()
+    environments = _of_centers(system, centers)
+    wanted = wanted[torch.isin(center_of_row, centers)]
+    parts = split(representation, environments, chunk_bytes // GRAPH)
+    sizes = [int(representation.n_rows(part).sum()) for part in parts]
+    chunks = zip(parts, wanted.split(sizes), strict=True)
+    return _joined([_of_part(representation, part, kept) for part, kept in chunks])
+
+
+def _of_centers(system: System, centers: Int[Tensor, " center"]) -> System:
+    """Some of the centres, in increasing order, with their pairs."""
+    kept = torch.isin(system.i, centers)
+    return replace(
+        system,
+        centers=system.centers[centers],
+        i=torch.searchsorted(centers, system.i[kept]),
+        j=system.j[kept],
+        shift=system.shift[kept],
+    )
+
+
+def _of_part(
+    representation: Representation, system: System, wanted: Bool[Tensor, " all_rows"]
+) -> Gradients:
+    """Gradients of the wanted rows of a chunk of centres."""
+    with torch.no_grad():
+        features = representation(system)
+    center = features.center_of_row[wanted]
+    n_atoms, atoms, of_center, of_pair = _atoms_of_centers(system)
+    # the list of a row's centre, shifted to where the samples of the row begin
+    row = torch.repeat_interleave(n_atoms[center])
+    shift = n_atoms[center].cumsum(0) - n_atoms.cumsum(0)[center]
+    atom = atoms[torch.arange(len(row), device=row.device) - shift[row]]
+
+    values = features.values[wanted]
+    positions = values.new_zeros(len(row), 3, values.shape[1])
+    strain = values.new_zeros(len(values), 3, 3, values.shape[1])
+    r_ij = system.r_ij.detach()
+    counts = system.neighbor_counts
+    first_pair = counts.cumsum(0) - counts
+    for k, derivative in enumerate(pair_derivatives(representation, system, wanted)):
+        moved = (counts[center] > k).nonzero()[:, 0]
+        pair = first_pair[center[moved]] + k
+        change = derivative[:, moved].transpose(0, 1)
+        positions[shift[moved] + of_pair[pair]] += change
+        positions[shift[moved] + of_center[center[moved]]] -= change
+        strain[moved] += r_ij[pair][:, :, None, None] * change[:, None]
+    return Gradients(
+        values=values,
+        rows={name: column[wanted] for name, column in features.rows.items()},
+        positions=positions,
+        row=row,
+        atom=atom - system.first_atom[system.structure[atom]],
+        strain=strain,
+    )
+
+
+def _atoms_of_centers(system: System) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A list of atoms for each centre: its own and its neighbours, each once, in order.
+
+    Their sizes, the lists joined, and where in these the atom of each centre and of each pair is.
+    """
+    n_centers, n_atoms = len(system.centers), len(system.positions)
+    center = torch.cat([torch.arange(n_centers, device=system.i.device), system.i])
+    atom = torch.cat([system.centers, system.j])
+    number, place = (center * n_atoms + atom).unique(return_inverse=True)
+    sizes = torch.bincount(number // max(n_atoms, 1), minlength=n_centers)
+    return sizes, number % max(n_atoms, 1), place[:n_centers], place[n_centers:]
+
+
+def _joined(parts: list[Gradients]) -> Gradients:
+    """Gradients of consecutive chunks as one."""
+    if len(parts) == 1:
+        return parts[0]
+    sizes = torch.tensor([len(part.values) for part in parts])
+    offsets = (sizes.cumsum(0) - sizes).tolist()
+    return Gradients(
+        values=torch.cat([part.values for part in parts]),
+        rows={name: torch.cat([part.rows[name] for part in parts]) for name in parts[0].rows},
+        positions=torch.cat([part.positions for part in parts]),
+        row=torch.cat([part.row + offset for part, offset in zip(parts, offsets, strict=True)]),
+        atom=torch.cat([part.atom for part in parts]),
+        strain=torch.cat([part.strain for part in parts]),
+    )

@@ -1,0 +1,1 @@
+"""NICE: density correlations of high order by iteration and contraction (N = 0)."""

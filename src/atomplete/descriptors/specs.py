@@ -1,0 +1,196 @@
+"""Plain-data specs of representations: what a checkpoint, YAML and the command line name."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from atomplete.descriptors.equivariants import blocks_of_order
+from atomplete.descriptors.expansion import ExpansionSpec
+from atomplete.errors import InputError
+
+Count = Annotated[int, Field(ge=0)]
+
+
+def _not_all_zero(counts: tuple[int, int]) -> tuple[int, int]:
+    if not any(counts):
+        raise ValueError("no feature would be left")
+    return counts
+
+
+class DensityCorrelationsSpec(BaseModel):
+    """Invariants of the neighbour density, of the orders ν named (N = 0).
+
+    Examples
+    --------
+    >>> DensityCorrelationsSpec(nu=(2,)).expansion.cutoff
+    2.0
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["density_correlations"] = "density_correlations"
+    nu: tuple[Literal[1, 2, 3], ...] = Field(default=(1, 2, 3), min_length=1)
+    expansion: ExpansionSpec = ExpansionSpec()
+
+
+class ThreeCenterSpec(BaseModel):
+    """Three-centre descriptors (N = 2, ν = 1), as they are or contracted.
+
+    With ``radial_components`` the radial channels of each l are first contracted to that many;
+    with ``components`` the rows are projected on that many scalars and pseudoscalars. With a
+    ``tag_cutoff`` only neighbours within it are tagged, while the density keeps them all: their
+    pair coefficients end at the tag cutoff instead, as smoothly.
+
+    Examples
+    --------
+    >>> ThreeCenterSpec(radial_components=4, components=(400, 250)).components
+    (400, 250)
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["three_center"] = "three_center"
+    expansion: ExpansionSpec = ExpansionSpec()
+    tag_cutoff: float | None = Field(
+        default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
+    )
+    radial_components: int | None = Field(default=None, ge=1)
+    components: Annotated[tuple[Count, Count], AfterValidator(_not_all_zero)] | None = None
+
+
+class TaggedCorrelationsSpec(BaseModel):
+    """Correlations of N tagged neighbours and ν densities, of any equivariance.
+
+    Examples
+    --------
+    >>> TaggedCorrelationsSpec(n_tagged=1, nu=2).expansion.max_radial
+    6
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["tagged_correlations"] = "tagged_correlations"
+    n_tagged: Literal[0, 1, 2] = Field(default=1, description="N, tagged neighbours of a row")
+    nu: Literal[0, 1, 2, 3] = Field(default=1, description="ν, densities that they correlate with")
+    expansion: ExpansionSpec = ExpansionSpec()
+    tag_cutoff: float | None = Field(
+        default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
+    )
+    max_lambda: int | None = Field(
+        default=None, ge=0, description="largest intermediate order; None: max_angular"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_factor(self) -> "TaggedCorrelationsSpec":
+        if self.n_tagged + self.nu == 0:
+            raise ValueError("n_tagged and nu cannot both be 0: nothing would be described")
+        return self
+
+
+def tag_cutoff_of(spec: ThreeCenterSpec | TaggedCorrelationsSpec) -> float:
+    """Radius of the tagged neighbours, Å: at most the cutoff, which it is by default.
+
+    Raises
+    ------
+    InputError
+        If it is larger.
+
+    Examples
+    --------
+    >>> tag_cutoff_of(ThreeCenterSpec()), tag_cutoff_of(ThreeCenterSpec(tag_cutoff=1.5))
+    (2.0, 1.5)
+    """
+    cutoff = spec.expansion.cutoff
+    if spec.tag_cutoff is not None and spec.tag_cutoff > cutoff:
+        raise InputError(f"tag_cutoff {spec.tag_cutoff:g} Å is larger than the cutoff {cutoff:g} Å")
+    return spec.tag_cutoff or cutoff
+
+
+#: Components of [N23] for NICE to ν = 7 with l ≤ 3, of each order ν ≥ 2 and each of its blocks.
+NICE_COMPONENTS = (
+    (25, 25, 40, 25, 15, 20, 22),
+    (80, 180, 200, 200, 120, 120, 180, 30),
+    (150, 500, 400, 500, 500, 500, 600, 120),
+    (200, 700, 700, 700, 600, 600, 700, 150),
+    (300, 800, 800, 800, 800, 800, 800, 250),
+    (1000, 1000),
+)
+
+
+class NiceSpec(BaseModel):
+    """Density correlations of the orders ν = 1..``max_nu``, contracted at each step (N = 0).
+
+    ``components`` are kept of each block: given numbers, for each order ν ≥ 2 and each of its
+    ``blocks()``; or as few as hold that fraction of the mean square; or None for no contraction.
+
+    Examples
+    --------
+    >>> NiceSpec(max_nu=3, components=((25, 25, 40, 25, 15, 20, 22), (80, 30))).blocks()[1]
+    [(0, 1), (0, -1)]
+    >>> NiceSpec(max_nu=7, components=NICE_COMPONENTS).components[5]
+    (1000, 1000)
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["nice"] = "nice"
+    expansion: ExpansionSpec = ExpansionSpec()
+    max_nu: int = Field(default=4, ge=1, description="largest ν, inclusive")
+    max_lambda: int | None = Field(
+        default=None, ge=0, description="largest intermediate order; None: max_angular"
+    )
+    components: tuple[tuple[Count, ...], ...] | Annotated[float, Field(gt=0, le=1)] | None = (
+        1 - 1e-6
+    )
+    # of the difference of a B8 pair at ν = 7, 1000 leave 8 % less and 1500 leave 3 % less than 2000
+    candidates: int | None = Field(
+        default=2000, ge=1, description="products formed for a block, the largest; None: all"
+    )
+    fit_environments: int = Field(
+        default=1000, ge=1, description="the fit is to no more than so many, drawn at random"
+    )
+
+    def blocks(self) -> list[list[tuple[int, int]]]:
+        """The blocks (λ, σ) of each order ν = 2..max_nu, in the order of ``components``.
+
+        σ = +1 with λ = 0, 1, …, then σ = −1 with λ = 1, 2, …, and (0, −1) last; λ is no larger
+        than ``max_lambda`` nor than what can come back to 0 at ``max_nu``.
+        """
+        max_angular = self.expansion.max_angular
+        largest = max_angular if self.max_lambda is None else self.max_lambda
+        orders = range(2, self.max_nu + 1)
+        return [
+            [
+                key
+                for key in blocks_of_order(nu, max_angular, largest)
+                if key[0] <= (self.max_nu - nu) * max_angular
+            ]
+            for nu in orders
+        ]
+
+    @model_validator(mode="after")
+    def _components_are_of_the_blocks(self) -> "NiceSpec":
+        if self.components is None and self.candidates is not None:
+            raise ValueError("candidates are chosen among components: both or neither")
+        if isinstance(self.components, tuple):
+            sizes, expected = (
+                [len(order) for order in orders] for orders in (self.components, self.blocks())
+            )
+            if sizes != expected:
+                raise ValueError(
+                    f"components of {sizes} blocks for ν = 2..{self.max_nu}, not of {expected}"
+                )
+        return self
+
+
+RepresentationSpec = Annotated[
+    DensityCorrelationsSpec | ThreeCenterSpec | TaggedCorrelationsSpec | NiceSpec,
+    Field(discriminator="type"),
+]
+
+#: Names that a user may give instead of a spec.
+NAMED: dict[str, RepresentationSpec] = {
+    "radial_spectrum": DensityCorrelationsSpec(nu=(1,)),
+    "power_spectrum": DensityCorrelationsSpec(nu=(2,)),
+    "bispectrum": DensityCorrelationsSpec(nu=(3,)),
+    "density_correlations": DensityCorrelationsSpec(),
+    "pair": TaggedCorrelationsSpec(n_tagged=1, nu=1),
+    "pair_nu2": TaggedCorrelationsSpec(n_tagged=1, nu=2),
+    "three_center": ThreeCenterSpec(),
+}

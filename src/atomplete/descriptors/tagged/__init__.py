@@ -1,0 +1,1 @@
+"""Correlations of tagged neighbours and densities, three-centre descriptors among them."""

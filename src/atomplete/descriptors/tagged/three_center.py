@@ -1,0 +1,222 @@
+"""Three-centre descriptors as a representation, as they are or contracted."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from atomplete.descriptors.chunks import MEMORY, split
+from atomplete.descriptors.contraction.contraction import (
+    Kept,
+    principal_components,
+    radial_kept,
+    radial_moments,
+    row_components,
+)
+from atomplete.descriptors.contraction.exchange import exchanges
+from atomplete.descriptors.contraction.method import ROW_COPIES, Plan, plan
+from atomplete.descriptors.expansion import Expansion
+from atomplete.descriptors.features import Features
+from atomplete.descriptors.specs import ThreeCenterSpec, tag_cutoff_of
+from atomplete.descriptors.tagged.rows import neighbor_tuples, three_center, three_center_labels
+from atomplete.o3 import lm_slice
+from atomplete.runs.progress import progress_of
+from atomplete.system import System
+
+
+class ThreeCenter(nn.Module):
+    """One row for each (centre, neighbour 1, neighbour 2), as in ``tagged.three_center``.
+
+    A contracted one must be fitted before it is used. Contractions are buffers, so that a
+    state dict holds them.
+
+    Parameters
+    ----------
+    spec
+        Basis and contractions.
+
+    Examples
+    --------
+    >>> import ase
+    >>> representation = ThreeCenter(ThreeCenterSpec())
+    >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+    >>> representation(system).values.shape
+    torch.Size([2, 7344])
+    >>> small = ThreeCenter(ThreeCenterSpec(radial_components=4, components=(20, 10)))
+    >>> small.fit([system])(system).values.shape
+    torch.Size([2, 30])
+    """
+
+    radial: Tensor | None
+    even: Tensor | None
+    odd: Tensor | None
+
+    def __init__(self, spec: ThreeCenterSpec) -> None:
+        super().__init__()
+        basis = spec.expansion
+        self.spec = spec
+        #: Radius of the tagged neighbours, Å.
+        self.tag_cutoff = tag_cutoff_of(spec)
+        self.expansion = Expansion(basis)
+        channels = min(basis.n_channels, spec.radial_components or basis.n_channels)
+        radial_shape = (basis.max_angular + 1, basis.n_channels, channels)
+        #: (feature, 6): (q1, l1, q2, l2, q3, l3) of each feature before the projection.
+        self.labels = three_center_labels(channels, basis.max_angular)
+        n_odd = int((self.labels[:, 1::2].sum(1) % 2).sum())
+        sizes = len(self.labels) - n_odd, n_odd
+        kept = sizes if spec.components is None else spec.components
+        self._kept = min(sizes[0], kept[0]), min(sizes[1], kept[1])
+        #: What the contractions have kept of the training data, once fitted.
+        self.kept: tuple[Kept, ...] = ()
+        contracted, projected = spec.radial_components is not None, spec.components is not None
+        self.register_buffer("radial", _zeros(*radial_shape) if contracted else None)
+        self.register_buffer("even", _zeros(sizes[0], self._kept[0]) if projected else None)
+        self.register_buffer("odd", _zeros(sizes[1], self._kept[1]) if projected else None)
+
+    def __repr__(self) -> str:
+        cutoff = self.spec.expansion.cutoff
+        return f"ThreeCenter({len(self.parity)} features, cutoff {cutoff} Å)"
+
+    @property
+    def parity(self) -> Int[Tensor, " feature"]:
+        """(feature,) +1 for scalars, −1 for pseudoscalars."""
+        if self.even is None:
+            return 1 - 2 * (self.labels[:, 1::2].sum(1) % 2)
+        return torch.tensor([1] * self._kept[0] + [-1] * self._kept[1])
+
+    def n_rows(self, system: System) -> Int[Tensor, " center"]:
+        """Rows of each centre: its number of tagged neighbours squared."""
+        return self._near(system).neighbor_counts ** 2
+
+    def row_bytes(self, system: System) -> Int[Tensor, " center"]:
+        """Bytes that each centre's rows take while they are computed, at the most."""
+        tagged = self._near(system).neighbor_counts
+        # rows by neighbour count, joined, in order; the coupled tensor of a neighbour is 2l+1
+        # rows or so; pair coefficients of all neighbours with their radial and angular parts
+        numbers = len(self.labels) * (ROW_COPIES * tagged**2 + 3 * tagged)
+        basis = self.spec.expansion
+        g_ij = basis.n_channels * (basis.max_angular + 1) ** 2
+        numbers += 4 * g_ij * system.neighbor_counts
+        return numbers * system.positions.element_size()
+
+    def pairs(
+        self, system: System, cutoff: float | None = None
+    ) -> Float[Tensor, "pair channel lm"]:
+        """Pair coefficients g_ij, their radial channels contracted if the spec says so."""
+        g_ij = self.expansion.pairs(system, cutoff)
+        if self.radial is None:
+            return g_ij
+        radial = self.radial.to(g_ij)
+        blocks = [
+            torch.einsum("pcm,ck->pkm", g_ij[:, :, lm_slice(o3_lambda)], radial[o3_lambda])
+            for o3_lambda in range(len(radial))
+        ]
+        return torch.cat(blocks, 2)
+
+    def tagged(self, system: System) -> tuple[System, Tensor, Tensor]:
+        """The pairs of tagged neighbours, their coefficients g_ij, and the density of all."""
+        g_ij = self.pairs(system)
+        rho_i = self.expansion.density(system, g_ij)
+        near = self._near(system)
+        if near is not system or self.tag_cutoff < self.spec.expansion.cutoff:
+            g_ij = self.pairs(near, self.tag_cutoff)
+        return near, g_ij, rho_i
+
+    def _near(self, system: System) -> System:
+        """The pairs of tagged neighbours."""
+        return system.within(self.tag_cutoff)
+
+    def rows(self, system: System) -> Features:
+        """Rows before the projection on components."""
+        return three_center(
+            *self.tagged(system),
+            cutoff=self.tag_cutoff,
+            cutoff_function=self.spec.expansion.cutoff_function,
+        )
+
+    def forward(self, system: System) -> Features:
+        """All rows of every centre of ``system``: (row, feature)."""
+        rows = self.rows(system)
+        if self.even is None or self.odd is None:
+            return rows
+        return rows.project(self.even.to(rows.values), self.odd.to(rows.values))
+
+    def fit(
+        self, systems: Sequence[System], *, memory: int = MEMORY, progress: bool = False
+    ) -> "ThreeCenter":
+        """Fit the contractions that the spec names to training environments; returns itself.
+
+        Streams over ``systems``: once for the radial contraction, once for exact components,
+        twice for those of a sketch. What was kept is then in ``kept``.
+
+        Parameters
+        ----------
+        systems
+            Training environments, as one system or many.
+        memory
+            Bound on what is held beside them, bytes.
+        progress
+            Whether to show how far it is.
+
+        Raises
+        ------
+        InputError
+            If components and the rows of one centre do not fit the memory.
+        ValueError
+            If there are no environments.
+        """
+        if not systems:
+            raise ValueError("no environments to fit to")
+        with torch.no_grad():
+            kept: tuple[Kept, ...] = ()
+            if self.radial is not None:
+                parts = (part for system in systems for part in split(self, system))
+                moments = radial_moments(map(self.expansion.pairs, parts))
+                columns = [principal_components(m, self.radial.shape[2]) for m in moments]
+                self.radial = torch.stack(columns)
+                kept = radial_kept(moments, self.radial)
+            if self.even is not None:
+                kept += self._fit_components(systems, memory, progress)
+        self.kept = kept
+        return self
+
+    def contraction_plan(self, systems: Sequence[System], memory: int = MEMORY) -> Plan:
+        """How ``fit`` finds components of the rows of ``systems`` within ``memory`` bytes."""
+        tagged = torch.cat([self._near(system).neighbor_counts for system in systems])
+        need = torch.cat([self.row_bytes(system) for system in systems])
+        return plan(
+            [exchange.sizes for exchange in exchanges(self.labels)],
+            self._kept,
+            n_rows=int((tagged * (tagged + 1)).sum()) // 2,
+            largest=int(need.max()) if len(need) else 0,
+            memory=memory,
+        )
+
+    def _fit_components(
+        self, systems: Sequence[System], memory: int, progress: bool
+    ) -> tuple[Kept, ...]:
+        way = self.contraction_plan(systems, memory)
+        parts = [part for system in systems for part in split(self, system, way.chunk_bytes)]
+        with progress_of("components", way.n_passes * len(parts), progress) as step:
+
+            def rows(part: System) -> Tensor:
+                found = self._distinct_rows(part)
+                step()
+                return found
+
+            self.even, self.odd, kept = row_components(
+                lambda: map(rows, parts), exchanges(self.labels), self._kept, way
+            )
+        return kept
+
+    def _distinct_rows(self, system: System) -> Float[Tensor, "row feature"]:
+        """Rows i1 ≤ i2, those that stand for two rows times √2."""
+        first, second = neighbor_tuples(self._near(system))
+        values = self.rows(system).values[first <= second]
+        values[(first < second)[first <= second]] *= 2**0.5
+        return values
+
+
+def _zeros(*shape: int) -> Tensor:
+    return torch.zeros(shape, dtype=torch.float64)

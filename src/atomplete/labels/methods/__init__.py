@@ -1,0 +1,1 @@
+"""Methods that label: xTB, PBE, and any calculator of ASE."""

@@ -1,0 +1,1 @@
+"""Workers that compute labels: processes of this machine, Dask, SLURM."""

@@ -1,0 +1,233 @@
+"""The same campaign on a Dask cluster, also one of SLURM jobs."""
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+from ase import Atoms
+
+from atomplete.errors import InputError, MissingExtraError
+from atomplete.labels.label import Label, LabelMethod
+from atomplete.labels.workers.process import LabelProcess
+
+#: Seconds to wait for the scheduler to answer.
+PATIENCE = 10
+
+
+@dataclass(frozen=True)
+class DaskWorkers:
+    """The workers of a Dask cluster, one label process for each of their threads.
+
+    The processes are those of :class:`~atomplete.labels.workers.local.LocalWorkers`, so labels are
+    the same. Workers may come and go; what a lost one was at is computed elsewhere. They need
+    this package, and for a calculator of ASE its package, but no files of this machine.
+
+    Parameters
+    ----------
+    client
+        A ``distributed.Client``.
+    nice, time_limit
+        As in :class:`~atomplete.labels.workers.local.LocalWorkers`.
+
+    Examples
+    --------
+    >>> from distributed import Client
+    >>> from atomplete.labels import XTB
+    >>> with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    ...     list(DaskWorkers(client).compute(XTB(), [(7, Atoms("Ne"))]))
+    [(7, Label(xtb, -161.423795 eV))]
+    """
+
+    client: Any
+    nice: int = 0
+    time_limit: float | None = None
+
+    def compute(
+        self, method: LabelMethod, structures: Iterable[tuple[int, Atoms]]
+    ) -> Generator[tuple[int, Label]]:
+        """Label structures, and give each result as it comes.
+
+        Parameters
+        ----------
+        method, structures
+            As in :class:`~atomplete.labels.workers.local.LocalWorkers`; twice as many structures
+            are under way as the cluster has threads, so that none waits for the next.
+
+        Yields
+        ------
+        tuple of int and Label
+            In the order of completion.
+
+        Raises
+        ------
+        InputError
+            If the method refuses a structure, workers lack a package, or the scheduler is gone.
+
+        Examples
+        --------
+        See :class:`DaskWorkers`.
+        """
+        waiting = iter(structures)
+        pickled = cloudpickle.dumps(method)
+        running: dict[Any, int] = {}
+        completed = _distributed().as_completed(loop=self.client.loop)
+        try:
+            while True:
+                threads = sum(self.client.nthreads().values())
+                while len(running) < 2 * max(threads, 1):
+                    index, atoms = next(waiting, (-1, None))
+                    if atoms is None:
+                        break
+                    future = self.client.submit(
+                        _label, pickled, self.nice, self.time_limit, atoms.copy(), pure=False
+                    )
+                    running[future] = index
+                    completed.add(future)
+                if not running:
+                    return
+                future = next(completed)
+                yield running.pop(future), _result(future, method)
+        finally:
+            self.client.cancel(list(running))
+            self.client.run(_end_processes, on_error="ignore")
+
+
+def _result(future: Any, method: LabelMethod) -> Label:
+    if future.status == "finished":
+        return future.result()
+    if future.status != "error":
+        raise InputError("the Dask scheduler is gone; the same command goes on from here")
+    error = future.exception()
+    if isinstance(error, InputError):
+        raise error
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, ImportError):
+        raise InputError(f"the Dask workers lack a package ({reason})")
+    return Label.failed(reason, 0.0, method.name, method.settings, transient=True)
+
+
+def _label(pickled: bytes, nice: int, time_limit: float | None, atoms: Atoms) -> Label:
+    """Run in a thread of a Dask worker, which keeps its process for the next structure."""
+    worker = _distributed().get_worker()
+    if not hasattr(worker, "label_processes"):
+        worker.label_processes = {}
+    known, thread = worker.label_processes, threading.get_ident()
+    given, process = known.get(thread, (None, None))
+    if given != (pickled, nice, time_limit):
+        if process is not None:
+            process.end()
+        process = LabelProcess(cloudpickle.loads(pickled), nice, time_limit)
+        known[thread] = (pickled, nice, time_limit), process
+    return process.label(atoms)
+
+
+def _end_processes(dask_worker: Any) -> None:
+    known = getattr(dask_worker, "label_processes", {})
+    while known:
+        known.popitem()[1][1].end()
+
+
+@contextmanager
+def dask_client(address: str) -> Iterator[Any]:
+    """Connect to a Dask scheduler.
+
+    Parameters
+    ----------
+    address
+        Such as ``tcp://10.0.0.1:8786``, or the path of a scheduler file.
+
+    Yields
+    ------
+    distributed.Client
+        The connection, closed at the end.
+
+    Raises
+    ------
+    InputError
+        If no scheduler answers there.
+    MissingExtraError
+        If Dask is not installed.
+
+    Examples
+    --------
+    >>> with dask_client("here"):
+    ...     pass
+    Traceback (most recent call last):
+    atomplete.errors.InputError: no Dask scheduler answers at here (...)
+    """
+    distributed = _distributed()
+    where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+    try:
+        client = distributed.Client(**where, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:  # OSError includes TimeoutError
+        reason = " ".join(str(error).split())
+        raise InputError(f"no Dask scheduler answers at {address} ({reason})") from None
+    with client:
+        yield client
+
+
+@contextmanager
+def slurm_cluster(options: Mapping[str, Any], jobs: int = 0) -> Iterator[Any]:
+    """A Dask cluster whose workers are SLURM jobs.
+
+    Parameters
+    ----------
+    options
+        Those of ``dask_jobqueue.SLURMCluster``, such as ``cores``, ``memory``, ``queue``,
+        ``walltime`` and ``job_script_prologue``.
+    jobs
+        How many jobs to submit.
+
+    Yields
+    ------
+    dask_jobqueue.SLURMCluster
+        The cluster, whose jobs end with the block; ``job_script()`` is what it would submit.
+
+    Raises
+    ------
+    InputError
+        For options that dask-jobqueue or SLURM refuses, or if there is no SLURM.
+    MissingExtraError
+        If dask-jobqueue is not installed.
+
+    Examples
+    --------
+    >>> with slurm_cluster({"cores": 4, "memory": "8GB", "queue": "long"}) as cluster:
+    ...     [line for line in cluster.job_script().splitlines() if line.startswith("#SBATCH -p")]
+    ['#SBATCH -p long']
+    """
+    try:
+        from dask_jobqueue.slurm import SLURMCluster
+    except ImportError:
+        raise MissingExtraError("dask-jobqueue", "dask") from None
+    if jobs and shutil.which("sbatch") is None:
+        raise InputError("there is no sbatch here, SLURM's command that submits jobs")
+    scheduler = {"dashboard_address": ":0", **options.get("scheduler_options", {})}
+    try:
+        cluster = SLURMCluster(**{**options, "scheduler_options": scheduler})
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"SLURM options: {' '.join(str(error).split())}") from None
+    with cluster:
+        if jobs:
+            _try_out(cluster.job_script())  # a job that is refused later would be waited for
+        cluster.scale(jobs=jobs)
+        yield cluster
+
+
+def _try_out(script: str) -> None:
+    done = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"SLURM refuses the job: {' '.join(done.stderr.split())}")
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise MissingExtraError("dask", "dask") from None
+    return distributed

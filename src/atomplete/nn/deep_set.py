@@ -1,0 +1,120 @@
+"""Deep sets of feature rows: Σ over rows of a non-linear function, then a head."""
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from atomplete.descriptors import Features
+from atomplete.nn.row_sum import RowSum, initialise
+
+
+class DeepSetSpec(BaseModel):
+    """Architecture of a deep set.
+
+    The defaults are what the table's standard budget trains; the paper's direct models are
+    ``hidden=(128, 128), head=(), group_norm=4``.
+
+    Examples
+    --------
+    >>> DeepSetSpec(hidden=(64, 64)).group
+    'O3'
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["deep_set"] = "deep_set"
+    hidden: tuple[int, ...] = Field(default=(256, 128), min_length=1, description="widths of psi")
+    head: tuple[int, ...] = Field(default=(128,), description="hidden widths after the sum")
+    group_norm: int = Field(default=0, ge=0, description="groups to normalise in psi; 0 for none")
+    group: Literal["O3", "SO3"] = Field(
+        default="O3", description="invariance; SO3 tells mirror images apart"
+    )
+
+
+class DeepSet(RowSum):
+    """xi~_i = Σ_rows w psi(x) / n, E_i = head(xi~_i): an energy of each centre.
+
+    The rows' weights w vanish with a tagged neighbour at the cutoff; n is a constant. Under
+    ``group="O3"`` psi is symmetrised over inversion, psi(x_even, x_odd) + psi(x_even, −x_odd), so
+    that a mirror image has the same xi~; the first layer is shared by both terms.
+
+    Parameters
+    ----------
+    spec
+        Architecture.
+    n_even, n_odd
+        Scalars and pseudoscalars in a row.
+    generator
+        Source of the initial weights.
+
+    References
+    ----------
+    Zaheer et al., Deep Sets, NeurIPS 2017; Nigam et al., arXiv:2302.14770, eq. 4.
+
+    Examples
+    --------
+    >>> DeepSet(DeepSetSpec(), 400, 250, torch.Generator().manual_seed(0))
+    DeepSet(400 even, 250 odd → 256 → 128 → Σ → 128 → 1; O3)
+    """
+
+    def __init__(
+        self, spec: DeepSetSpec, n_even: int, n_odd: int, generator: torch.Generator
+    ) -> None:
+        super().__init__(spec.hidden, spec.group_norm, n_even, n_odd, generator)
+        self.spec = spec
+        widths = (spec.hidden[-1], *spec.head, 1)
+        head = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        for layer in head:
+            initialise(layer, generator)
+        self.head = nn.ModuleList(head)
+
+    def __repr__(self) -> str:
+        arrow = " → ".join
+        psi, head = map(str, self.spec.hidden), map(str, (*self.spec.head, 1))
+        return (
+            f"DeepSet({self.n_even} even, {self.n_odd} odd → {arrow(psi)} → Σ → {arrow(head)}; "
+            f"{self.spec.group})"
+        )
+
+    @property
+    def first_layer(self) -> tuple[Float[Tensor, "even hidden"], Float[Tensor, "odd odd_hidden"]]:
+        """(feature, hidden) weights of scalars and pseudoscalars, as ``Features.project`` takes."""
+        even = self.even.weight.T
+        return even, even.new_zeros(0, 0) if self.odd is None else self.odd.weight.T
+
+    def latent(self, features: Features) -> Float[Tensor, "center latent"]:
+        """xi~_i, (center, latent): zero for a centre without rows."""
+        features = features.to(self.even.weight.dtype)
+        return self._latent(*self.first(features), features)
+
+    def _latent(
+        self,
+        even: Float[Tensor, "row hidden"],
+        odd: Float[Tensor, "row hidden"] | None,
+        rows: Features,
+    ) -> Float[Tensor, "center latent"]:
+        """xi~_i, from what the first layer makes of the features of both parities."""
+        if odd is None:
+            return self.one(even, rows)
+        if self.spec.group == "SO3":
+            return self.one(even + odd, rows)
+        plain, mirrored = self.both(even, odd, rows)
+        return (plain + mirrored) / 2
+
+    def forward(self, features: Features) -> Float[Tensor, " center"]:
+        """E_i of each centre, in the model's own scale."""
+        return self._energy(self.latent(features))
+
+    def after_first_layer(self, rows: Features) -> Float[Tensor, " center"]:
+        """E_i of each centre, where ``rows`` are the features times ``first_layer``."""
+        rows = rows.to(self.even.weight.dtype)
+        odd = None if self.odd is None else rows.odd
+        return self._energy(self._latent(rows.even + self.even.bias, odd, rows))
+
+    def _energy(self, hidden: Float[Tensor, "center latent"]) -> Float[Tensor, " center"]:
+        for layer in self.head[:-1]:
+            hidden = nn.functional.silu(layer(hidden))
+        return self.head[-1](hidden)[:, 0]

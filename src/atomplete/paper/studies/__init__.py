@@ -1,0 +1,1 @@
+"""Studies beyond the table: latents, objectives, ablation, learning curves."""

@@ -1,0 +1,1 @@
+"""Self-consistent-charge tight binding with integrals that depend on their surroundings."""
