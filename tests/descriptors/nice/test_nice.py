@@ -21,12 +21,12 @@ from atomplete.descriptors import (
     NiceSpec,
     build,
     estimate,
-    nice,
     split,
 )
 from atomplete.descriptors.chunks import OVERHEAD
 from atomplete.descriptors.density.correlations import bispectrum_block, nu1, nu2
 from atomplete.descriptors.equivariants import couple, couplings
+from atomplete.descriptors.nice import nice
 from atomplete.descriptors.nice import sizes as nice_sizes
 from atomplete.errors import InputError
 from atomplete.o3 import coupled_triples, lm_slice, random_rotation, wigner_d

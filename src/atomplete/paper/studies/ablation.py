@@ -3,8 +3,8 @@
 All have the same basis, see one centre, and go through the same network: a deep set of the rows
 of N tagged neighbours, or the one row of a centre that holds its correlations up to the order ν.
 B8 has labels of a method, and models that are invariant under O(3). The families have the
-energies of ``paper.studies.one_orbital_teacher``, which differ for mirror images; their models are invariant
-under SO(3).
+energies of ``paper.studies.one_orbital_teacher``, which differ for mirror images; their models
+are invariant under SO(3).
 """
 
 from pathlib import Path
