@@ -100,7 +100,7 @@ def _frames(text: str, path: Path) -> Iterator[str]:
 
 
 def _lost_its_tail(atom_lines: list[str]) -> bool:
-    """Whether the last number of a frame has fewer decimals than those that it stands with."""
+    """Tell whether the last number of a frame has fewer decimals than its neighbours."""
     rows = [line.split() for line in atom_lines]
     others = [_decimals(row[-1]) for row in rows[:-1]]
     if not others:  # a single atom: its own other coordinates

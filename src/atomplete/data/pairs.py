@@ -15,7 +15,7 @@ FIRST_TEST_PAIR = 3500
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Where the two structures of each complete pair are.
+    """Rows of the two structures of each complete pair.
 
     Attributes
     ----------

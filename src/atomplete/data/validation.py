@@ -1,4 +1,4 @@
-"""What every structure must satisfy before anything is computed from it."""
+"""Validity of structures: finite positions, usable cells, atoms apart."""
 
 import numpy as np
 from ase import Atoms

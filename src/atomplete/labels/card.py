@@ -1,4 +1,4 @@
-"""The card of a labelled data set: what its numbers are, and what is missing from it."""
+"""The card of a labelled data set: origin of its numbers, and structures missing from it."""
 
 import hashlib
 from collections import Counter
@@ -21,7 +21,7 @@ UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """What a campaign did.
+    """Outcome of a label campaign.
 
     Attributes
     ----------

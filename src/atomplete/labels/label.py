@@ -1,4 +1,4 @@
-"""What a label is, and what a method that makes labels must offer."""
+"""Labels of structures, and the protocol of the methods that compute them."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -111,7 +111,7 @@ class Label:
 
 
 class LabelMethod(Protocol):
-    """What :func:`~atomplete.labels.campaign.label_structures` needs from a method.
+    """Protocol of the methods that :func:`~atomplete.labels.campaign.label_structures` takes.
 
     A method is a small value that pickles, for it travels to other processes and machines.
 

@@ -1,4 +1,4 @@
-"""Which structures of a file a campaign labels, and which it must go on without."""
+"""Selection of the structures of a file that a campaign labels, broken frames left out."""
 
 import gzip
 import os
@@ -22,7 +22,7 @@ Failures = list[tuple[int, str]]
 
 @dataclass(frozen=True)
 class Selection:
-    """Which structures a run labels, and for how long.
+    """Structures that a run labels, and its limit of time.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ def _recursion(factor: Tensor, x: Tensor, count: int) -> list[Tensor]:
 
 
 def _signs(count: int) -> np.ndarray:
-    """Those that the recursion gives to T_k."""
+    """Signs that the recursion gives to T_k."""
     return (-1.0) ** (np.arange(count) // 2)
 
 

@@ -207,7 +207,7 @@ def _displacements(
 
 
 def _nearest_displacements(costs: Floats) -> Floats:
-    """No bijection can do better than every atom going to its nearest, either way."""
+    """Lower bound of the largest displacement: every atom goes to its nearest, either way."""
     nearest: Floats = np.maximum(costs.min(axis=2).max(axis=1), costs.min(axis=1).max(axis=1))
     return nearest
 

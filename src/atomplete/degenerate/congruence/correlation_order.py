@@ -1,4 +1,4 @@
-"""Up to which order two environments have the same correlations, whatever the basis.
+"""Correlation order up to which two environments agree, whatever the basis.
 
 The density correlations of order nu, in a complete basis, are the multiset of the tuples of nu
 neighbours, each up to rotation: of their distances to the centre and to each other, and from

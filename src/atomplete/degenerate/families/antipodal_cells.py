@@ -56,7 +56,7 @@ def _vectors(rng: Generator) -> Floats:
 
 
 def _draw(dimensions: int, level: Level) -> Callable[[Generator, bool], Construction]:
-    """Source of random pairs in cells of that many periodic directions."""
+    """Source of random pairs in cells with a given number of periodic directions."""
 
     def draw(rng: Generator, mixed: bool) -> Construction:
         symbols = ("C", "C", "H", "O") if mixed else ("C", "C", "C", "C")

@@ -122,7 +122,7 @@ def constructions(n: int, seed: int) -> list[Construction]:
 
 
 def _accepted(attempts: Floats) -> NDArray[np.bool_]:
-    """Which attempts keep the distances of the paper; shape (attempt,)."""
+    """Mark the attempts that keep the distances of the paper; shape (attempt,)."""
     r, z1, z2, psi, phi1, phi2 = attempts.T
     to_center = np.hypot(r, z1)
     ring = np.stack([np.zeros_like(phi1), phi1, phi1 + phi2], axis=1)

@@ -71,7 +71,7 @@ class CorrelationKeys:
     def _sums(
         self, centers: Int[np.ndarray, " subset"], others: Subsets, nu: int, mirror: int
     ) -> Sums:
-        """Of the environments of one atom of each subset, up to order nu."""
+        """Sum the keys of the environments of one atom of each subset, up to order nu."""
         key = np.zeros(len(centers), dtype=np.uint64)
         # the atom at the origin is of a kind of its own
         key += (centers == len(self._all) - 1).astype(np.uint64)

@@ -1,4 +1,4 @@
-"""What the ends of a search are: congruent copies, implausible, or pairs that may be finds."""
+"""Ends of a search: congruent copies, implausible structures, or pairs that may be finds."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +24,7 @@ _SAME = 1e-3
 
 @dataclass(frozen=True)
 class Target:
-    """What counts as a find.
+    """Conditions under which a pair counts as a find.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class NearPair:
     correlation_order: int
 
     def measured(self) -> dict[str, float | int]:
-        """What is known of the pair, by name."""
+        """Measured values of the pair, by name."""
         return {
             "feature_distance": self.feature_distance,
             "noise_floor": self.noise,

@@ -31,7 +31,7 @@ _LARGEST_STEP = 0.5
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a search may cost, and what it looks for.
+    """Limits of a search: starts, seconds and finds.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search has found, and where its starts have ended.
+    """Finds of a search, and where its starts have ended.
 
     Attributes
     ----------

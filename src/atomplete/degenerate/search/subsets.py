@@ -59,7 +59,7 @@ class SubsetPair:
     separation: float
 
     def measured(self) -> dict[str, float | int]:
-        """What is known of the pair, by name."""
+        """Measured values of the pair, by name."""
         return {"degenerate_nu": self.degenerate_nu, "separation": self.separation}
 
     def __repr__(self) -> str:

@@ -99,7 +99,7 @@ class AseCalculator:
 
     @property
     def name(self) -> str:
-        """What names the calculator; a file without its folders, which differ by machine."""
+        """Name of the calculator; a file without its folders, which differ by machine."""
         folder, _, name = self.path.rpartition(":")
         return f"ase:{Path(folder).name}:{name}" if self.source is not None else f"ase:{self.path}"
 

@@ -1,4 +1,4 @@
-"""One thread per calculation: parallel sums in another order would change the last bits."""
+"""One OpenMP thread a calculation: parallel sums in another order would change the last bits."""
 
 import ctypes
 from collections.abc import Iterator

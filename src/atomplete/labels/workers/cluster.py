@@ -1,4 +1,4 @@
-"""The same campaign on a Dask cluster, also one of SLURM jobs."""
+"""Label campaigns on a Dask cluster, also one of SLURM jobs."""
 
 import shutil
 import subprocess

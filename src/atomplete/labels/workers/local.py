@@ -1,4 +1,4 @@
-"""Where labels are computed: in processes of this machine, or elsewhere."""
+"""Workers that compute labels: processes of this machine, or a protocol for others."""
 
 import queue
 import threading
@@ -14,7 +14,7 @@ from atomplete.labels.workers.process import EndedError, LabelProcess
 
 
 class Workers(Protocol):
-    """What computes labels, in any order.
+    """Protocol of workers, which compute labels in any order.
 
     Examples
     --------
