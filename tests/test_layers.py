@@ -1,4 +1,4 @@
-"""The build of the package: which room may import which, folder sizes, how classes are told apart.
+"""The build of the package: imports between rooms, folder sizes, isinstance, first words of prose.
 
 Each test reads the whole source and names every offender in one message.
 """
@@ -88,6 +88,17 @@ TOLD_APART = {
     ("potentials/descriptor_potential.py", "LinearSpec"),
     ("potentials/descriptor_potential.py", "ThreeCenter"),
     ("training/force_matching.py", "DeepSet"),
+}
+ROOMS_OF_OLD_PROSE = {
+    "audit",
+    "cli",
+    "descriptors",
+    "nn",
+    "paper",
+    "potentials",
+    "report",
+    "training",
+    "transformer",
 }
 
 ROOT = Path(atomplete.__file__).parent
@@ -253,6 +264,20 @@ def test_each_way_to_tell_classes_apart_would_be_found():
     assert set(told_apart(ast.parse(text))) >= set("ABCDEF")
     assert "InputError" not in own_classes()
     assert "System" in own_classes()
+
+
+def test_docstrings_name_their_subject():
+    # "What a campaign did" makes a reader guess: it is the outcome of a campaign
+    found = {
+        (module, "|", text.splitlines()[0])
+        for module, tree in TREES.items()
+        if room_of(module) not in ROOMS_OF_OLD_PROSE
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and (text := ast.get_docstring(node))
+        and text.split()[0].rstrip(",:") in ("What", "How", "Of")
+    }
+    assert not found, listed(found)
 
 
 def test_optional_packages_are_imported_late():
