@@ -118,4 +118,8 @@ def _data(sets: Sequence[PairSet]) -> Mapping[str, Any]:
 
 
 def _resource(name: str) -> str:
-    return (files("atomplete.report") / name).read_text(encoding="utf-8")
+    return (
+        files("atomplete.report") / "templates" / name
+        if name.endswith("js")
+        else files("atomplete.report") / name
+    ).read_text(encoding="utf-8")

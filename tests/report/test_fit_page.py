@@ -1,0 +1,72 @@
+"""The page of a fitted potential: what it says is what lies in the folder."""
+
+import json
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from report_folders import Page
+
+from atomplete.errors import InputError
+from atomplete.report.fit_page import write_fit_page
+
+RNG = np.random.default_rng(0)
+REFERENCE = RNG.normal(size=40)
+PREDICTED = REFERENCE + 0.1 * RNG.normal(size=40)
+ERRORS = {f"{q}_{kind}": None for q in ("energy", "stress") for kind in ("mae", "rmse")}
+ERRORS |= {"energy_per_atom_mae": 0.0123, "energy_per_atom_rmse": 0.0234}
+ERRORS |= {"forces_mae": 0.0345, "forces_rmse": 0.0456}
+
+
+def write(folder, name, content):
+    (folder / name).write_text(json.dumps(content))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    values = {"reference": REFERENCE.tolist(), "predicted": PREDICTED.tolist()}
+    write(tmp_path, "metrics.json", {"validation": ERRORS, "train": ERRORS})
+    write(tmp_path, "parity.json", {"validation": {"forces": values, "stress": None}})
+    write(tmp_path, "run.json", {"read": {"structures": 7}, "options": {"seed": 3}})
+    epochs = [{"epoch": k, "train_loss": 1 / k, "validation_loss": 2 / k} for k in range(1, 5)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(one) + "\n" for one in epochs))
+    return tmp_path
+
+
+def test_errors_and_sections(folder):
+    page = Page(write_fit_page(folder).read_text())
+    assert [s["id"] for s in page.all("section")] == ["errors", "parity", "training", "provenance"]
+    start = page.texts.index("forces")
+    assert page.texts[start : start + 4] == ["forces", "eV/Å", "0.0345", "0.0456"]
+    assert "stress" not in page.texts
+    assert {"train loss", "validation loss"} <= set(page.texts)
+
+
+def test_points_lie_where_their_values_say(folder):
+    text = write_fit_page(folder).read_text()
+    (drawing,) = (
+        ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+        if "reference forces of validation data" in svg
+    )  # fmt: skip
+    (group,) = (g for g in drawing.iter("g") if "data-points" in g.attrib)
+    x, y = np.array([(use.get("x"), use.get("y")) for use in group.iter("use")], float).T
+    slope = (x[1] - x[0]) / (REFERENCE[1] - REFERENCE[0])
+    np.testing.assert_allclose(x - x[0], slope * (REFERENCE - REFERENCE[0]), atol=0.1)
+    np.testing.assert_allclose(y - y[0], -slope * (PREDICTED - PREDICTED[0]), atol=0.1)
+
+
+def test_a_closed_form_has_no_epochs(folder):
+    for name in ("log.jsonl", "parity.json", "run.json"):
+        (folder / name).unlink()
+    page = Page(write_fit_page(folder).read_text())
+    assert [s["id"] for s in page.all("section")] == ["errors", "provenance"]
+
+
+def test_damaged_files(folder, tmp_path_factory):
+    (folder / "parity.json").write_text("[")
+    with pytest.raises(InputError, match=r"parity\.json: damaged, not JSON"):
+        write_fit_page(folder)
+    assert not (folder / "report.html").exists()
+    with pytest.raises(InputError, match=r"no metrics\.json in it"):
+        write_fit_page(tmp_path_factory.mktemp("empty"))
