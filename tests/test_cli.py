@@ -10,17 +10,16 @@ from collections import namedtuple
 import h5py
 import numpy as np
 import pytest
-import torch
 import yaml
 from ase import Atoms
 from labelled_pairs import SMALL, labelled, write_labelled
 
+from atomplete.checkpoint import load
 from atomplete.cli import main
 from atomplete.data import read_structures, write_structures
 from atomplete.degenerate.families.registry import generate
-from atomplete.descriptors import NAMED, ExpansionSpec, ThreeCenterSpec, build, split
+from atomplete.descriptors import NAMED, Descriptor, ExpansionSpec, ThreeCenterSpec, build, split
 from atomplete.paper import ROWS
-from atomplete.potentials import load
 from atomplete.system import System
 
 
@@ -282,9 +281,7 @@ def test_components_are_projections_on_fitted_axes(atomplete, pairs, tmp_path):
     assert columns["parity"].tolist() == [1] * 12 + [-1] * 5
     assert "labels" not in columns
     # the same axes, for later structures
-    content = torch.load(tmp_path / "f" / "representation.pt", weights_only=True)
-    kept = build(ThreeCenterSpec.model_validate_json(content["spec"]))
-    kept.load_state_dict(content["state"])
+    kept = load(tmp_path / "f" / "descriptor.pt", Descriptor)
     np.testing.assert_allclose(columns["values"], kept(system).values, rtol=0, atol=1e-12)
 
 

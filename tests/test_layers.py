@@ -53,7 +53,7 @@ ROOMS_WITH_OPTIONAL = {"labels", "audit", "cli", "report"}
 MOST_FILES = 12
 
 # What is not yet as it should be. These lists only shrink, and end empty.
-ROOMS_TO_COME = {"registry", "checkpoint"}
+ROOMS_TO_COME: set[str] = set()
 LEAVES_STILL_IMPORTED = {("audit/subjects/of_calculator.py", "labels")}
 FOLDERS_TOO_LARGE = {"src/atomplete/cli"}
 TOLD_APART = {
@@ -83,7 +83,6 @@ TOLD_APART = {
     ("paper/studies/objectives.py", "ThreeCenter"),
     ("potentials/descriptor_potential.py", "DeepSet"),
     ("potentials/descriptor_potential.py", "FusedRows"),
-    ("potentials/descriptor_potential.py", "LatentSpec"),
     ("potentials/descriptor_potential.py", "Linear"),
     ("potentials/descriptor_potential.py", "LinearSpec"),
     ("potentials/descriptor_potential.py", "ThreeCenter"),

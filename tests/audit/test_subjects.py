@@ -11,11 +11,12 @@ from ase.calculators.lj import LennardJones
 
 from atomplete.audit import Scope, audit, diagnose, subject_of
 from atomplete.audit.verdicts.pairs import family_pairs
+from atomplete.checkpoint import save
 from atomplete.data import write_structures
 from atomplete.descriptors import NAMED
 from atomplete.errors import InputError
 from atomplete.nn import LinearSpec
-from atomplete.potentials import EnergyModel, EnergyModelSpec, save
+from atomplete.potentials import EnergyModel, EnergyModelSpec
 
 MINE = Path(__file__).parent / "my_descriptors.py"
 

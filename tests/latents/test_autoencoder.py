@@ -8,6 +8,7 @@ import torch
 from ase import Atoms
 from small_models import BASIS, CUTOFF, molecule
 
+from atomplete.checkpoint import load, save
 from atomplete.degenerate.families.registry import generate
 from atomplete.descriptors import (
     ExpansionSpec,
@@ -19,7 +20,8 @@ from atomplete.errors import InputError
 from atomplete.latents import AutoEncoder, AutoEncoderSpec, EncoderSpec, Latent, LatentSpec
 from atomplete.nn import DeepSetSpec, LinearSpec
 from atomplete.nn.set_map import SetMap
-from atomplete.potentials import EnergyModel, EnergyModelSpec, load, load_latent, save
+from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.potentials.base import Potential
 from atomplete.system import System
 from atomplete.training import RowTable
 from atomplete.training.train import TrainSpec, train
@@ -119,11 +121,11 @@ def test_latents_are_saved_and_loaded(tmp_path):
     latent = latent_of(ENCODERS["deep set"])
     latent.feature_scale.fill_(3.0)
     save(tmp_path / "latent.pt", latent)
-    found, system = load_latent(tmp_path / "latent.pt"), System.from_atoms([molecule(0)], CUTOFF)
+    found, system = load(tmp_path / "latent.pt"), System.from_atoms([molecule(0)], CUTOFF)
     assert found.spec == latent.spec
     assert torch.equal(found(system).values, latent(system).values)
-    with pytest.raises(InputError, match=r"latent\.pt: not an atomplete model"):
-        load(tmp_path / "latent.pt")
+    with pytest.raises(InputError, match=r"latent\.pt: holds a descriptor .latent., not a pot"):
+        load(tmp_path / "latent.pt", Potential)
 
 
 @pytest.mark.parametrize("form", [LinearSpec(), DeepSetSpec(hidden=(8,), head=())])

@@ -8,11 +8,11 @@ import pytest
 import torch
 from labelled_pairs import SMALL, embedding_energy, labelled, write_labelled
 
+from atomplete.checkpoint import load
 from atomplete.data import write_structures
 from atomplete.errors import InputError
 from atomplete.paper import ROWS, ReproduceOptions, reproduce
 from atomplete.paper.data import LabelledPairs
-from atomplete.potentials import load, load_latent
 from atomplete.system import System
 
 N_PAIRS = 32
@@ -85,7 +85,7 @@ def predictions(folder, row):
 
 def read(path):
     """A row's model, or the latent of one that predicts features."""
-    return (load_latent if path.parent.name.endswith("rho") else load)(path)
+    return load(path)
 
 
 def files_of(folder):
@@ -185,7 +185,7 @@ def test_a_linear_latent_is_blind_and_one_of_a_deep_set_is_not(finished, labels)
     _, folder, _ = finished
     system = System.from_atoms(LabelledPairs.read(labels, 32, seed=0).structures, 2.0)
     differences = {
-        row: load_latent(folder / row / "model.pt")(system).values.view(32, 2, -1).diff(dim=1).abs()
+        row: load(folder / row / "model.pt")(system).values.view(32, 2, -1).diff(dim=1).abs()
         for row in ("A_L_rho", "A_NL_rho")
     }
     assert differences["A_L_rho"].max() < 1e-10

@@ -9,10 +9,11 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from atomplete.checkpoint import load, save
 from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec
 from atomplete.errors import InputError
 from atomplete.nn import DeepSetSpec
-from atomplete.potentials import EnergyModel, EnergyModelSpec, load, save
+from atomplete.potentials import EnergyModel, EnergyModelSpec
 from atomplete.system import System
 from atomplete.training.force_matching import ForceMatchingSpec, match_forces
 

@@ -1,7 +1,7 @@
 """Verbs of models: ``evaluate`` and ``reproduce``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,10 +47,11 @@ def evaluate(
     """
     import numpy as np
 
+    from atomplete.checkpoint import load
     from atomplete.data import read_structures, write_structures
-    from atomplete.potentials import load
+    from atomplete.potentials.base import Potential
 
-    fitted = load(model)
+    fitted: Any = load(model, Potential)
     structures = read_structures(input)
     with naming(input):
         predicted = fitted.predict(structures).numpy()

@@ -105,9 +105,9 @@ def featurize(
     """
     import torch
 
+    from atomplete.checkpoint import save
     from atomplete.data import read_structures
     from atomplete.featurize import featurize as write_features
-    from atomplete.potentials.checkpoint import write_tensors
 
     given = {
         "representation": representation,
@@ -141,8 +141,7 @@ def featurize(
             memory=options.memory,
             progress=not quiet,
         )
-    content = {"spec": spec.model_dump_json(), "state": fitted.state_dict()}
-    write_tensors(output / "representation.pt", content)
+    save(output / "descriptor.pt", fitted)
     if not quiet:
         for kept in getattr(fitted, "kept", ()):
             print(kept)

@@ -1,5 +1,6 @@
 """Representations of atomic environments: from pair coefficients to labelled feature rows."""
 
+from atomplete.descriptors.base import AnyDescriptorSpec, Descriptor, DescriptorSpec
 from atomplete.descriptors.chunks import split
 from atomplete.descriptors.contraction.contraction import Kept
 from atomplete.descriptors.density.density_correlations import DensityCorrelations
@@ -26,9 +27,12 @@ from atomplete.descriptors.tagged.three_center import ThreeCenter
 __all__ = [
     "NAMED",
     "NICE_COMPONENTS",
+    "AnyDescriptorSpec",
     "BlockReport",
     "DensityCorrelations",
     "DensityCorrelationsSpec",
+    "Descriptor",
+    "DescriptorSpec",
     "Equivariants",
     "Estimate",
     "Expansion",

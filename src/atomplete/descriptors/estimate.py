@@ -88,7 +88,10 @@ def estimate(representation: Representation, system: System, memory: int = MEMOR
     if isinstance(representation, Nice):
         representation.check_fit(len(system.centers), memory)
         peak = max(peak, representation.fit_bytes(len(system.centers)))
-    n_rows, n_features = int(representation.n_rows(system).sum()), len(representation.parity)
+    n_rows, n_features = (
+        int(representation.rows_per_center(system).sum()),
+        len(representation.parity),
+    )
     return Estimate(
         n_rows=n_rows,
         n_features=n_features,

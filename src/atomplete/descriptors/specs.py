@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from atomplete.descriptors.base import DescriptorSpec
 from atomplete.descriptors.equivariants import blocks_of_order
 from atomplete.descriptors.expansion import ExpansionSpec
 from atomplete.errors import InputError
@@ -17,7 +18,24 @@ def _not_all_zero(counts: tuple[int, int]) -> tuple[int, int]:
     return counts
 
 
-class DensityCorrelationsSpec(BaseModel):
+class ExpandedSpec(DescriptorSpec):
+    """Spec of a descriptor that is made of pair coefficients g_ij.
+
+    Examples
+    --------
+    >>> ThreeCenterSpec().cutoff
+    2.0
+    """
+
+    expansion: ExpansionSpec = ExpansionSpec()
+
+    @property
+    def cutoff(self) -> float:
+        """Radius of an environment, Å."""
+        return self.expansion.cutoff
+
+
+class DensityCorrelationsSpec(ExpandedSpec):
     """Invariants of the neighbour density, of the orders ν named (N = 0).
 
     Examples
@@ -26,13 +44,11 @@ class DensityCorrelationsSpec(BaseModel):
     2.0
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["density_correlations"] = "density_correlations"
     nu: tuple[Literal[1, 2, 3], ...] = Field(default=(1, 2, 3), min_length=1)
-    expansion: ExpansionSpec = ExpansionSpec()
 
 
-class ThreeCenterSpec(BaseModel):
+class ThreeCenterSpec(ExpandedSpec):
     """Three-centre descriptors (N = 2, ν = 1), as they are or contracted.
 
     With ``radial_components`` the radial channels of each l are first contracted to that many;
@@ -46,9 +62,7 @@ class ThreeCenterSpec(BaseModel):
     (400, 250)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["three_center"] = "three_center"
-    expansion: ExpansionSpec = ExpansionSpec()
     tag_cutoff: float | None = Field(
         default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
     )
@@ -56,7 +70,7 @@ class ThreeCenterSpec(BaseModel):
     components: Annotated[tuple[Count, Count], AfterValidator(_not_all_zero)] | None = None
 
 
-class TaggedCorrelationsSpec(BaseModel):
+class TaggedCorrelationsSpec(ExpandedSpec):
     """Correlations of N tagged neighbours and ν densities, of any equivariance.
 
     Examples
@@ -65,11 +79,9 @@ class TaggedCorrelationsSpec(BaseModel):
     6
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["tagged_correlations"] = "tagged_correlations"
     n_tagged: Literal[0, 1, 2] = Field(default=1, description="N, tagged neighbours of a row")
     nu: Literal[0, 1, 2, 3] = Field(default=1, description="ν, densities that they correlate with")
-    expansion: ExpansionSpec = ExpansionSpec()
     tag_cutoff: float | None = Field(
         default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
     )
@@ -114,7 +126,7 @@ NICE_COMPONENTS = (
 )
 
 
-class NiceSpec(BaseModel):
+class NiceSpec(ExpandedSpec):
     """Density correlations of the orders ν = 1..``max_nu``, contracted at each step (N = 0).
 
     ``components`` are kept of each block: given numbers, for each order ν ≥ 2 and each of its
@@ -128,9 +140,7 @@ class NiceSpec(BaseModel):
     (1000, 1000)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["nice"] = "nice"
-    expansion: ExpansionSpec = ExpansionSpec()
     max_nu: int = Field(default=4, ge=1, description="largest ν, inclusive")
     max_lambda: int | None = Field(
         default=None, ge=0, description="largest intermediate order; None: max_angular"

@@ -4,15 +4,21 @@ from typing import Literal
 
 import torch
 from jaxtyping import Int
-from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
+from torch import Tensor
 
-from atomplete.descriptors import ExpansionSpec, Features, ThreeCenter, ThreeCenterSpec
+from atomplete.descriptors import (
+    Descriptor,
+    DescriptorSpec,
+    ExpansionSpec,
+    Features,
+    ThreeCenter,
+    ThreeCenterSpec,
+)
 from atomplete.latents.autoencoder import AutoEncoder, EncoderSpec, of_centers, scaled
 from atomplete.system import System
 
 
-class LatentSpec(BaseModel):
+class LatentSpec(DescriptorSpec):
     """An encoder of three-centre rows.
 
     Examples
@@ -22,10 +28,14 @@ class LatentSpec(BaseModel):
     2.0
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["latent"] = "latent"
     rows: ThreeCenterSpec
     encoder: EncoderSpec
+
+    @property
+    def cutoff(self) -> float:
+        """Radius of an environment, Å."""
+        return self.rows.cutoff
 
     @property
     def expansion(self) -> ExpansionSpec:
@@ -33,7 +43,7 @@ class LatentSpec(BaseModel):
         return self.rows.expansion
 
 
-class Latent(nn.Module):
+class Latent(Descriptor, spec=LatentSpec):
     """xi~_i = Σ_rows psi(x): scalars, then pseudoscalars, of each centre.
 
     Parameters
@@ -82,14 +92,10 @@ class Latent(nn.Module):
         """(latent,) +1 for scalars, −1 for pseudoscalars."""
         return self.spec.encoder.parity
 
-    def n_rows(self, system: System) -> Int[Tensor, " center"]:
-        """Rows of each centre: one."""
-        return torch.ones_like(system.centers)
-
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
         """Bytes that each centre's rows take while they are computed and encoded."""
         width = max(self.spec.encoder.hidden, default=0)
-        hidden = 4 * width * self.rows.n_rows(system) * system.positions.element_size()
+        hidden = 4 * width * self.rows.rows_per_center(system) * system.positions.element_size()
         return self.rows.row_bytes(system) + hidden
 
     def forward(self, system: System) -> Features:

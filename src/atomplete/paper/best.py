@@ -6,8 +6,9 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from atomplete.checkpoint import save
 from atomplete.paper.data import LabelledPairs
-from atomplete.potentials import PairBasisSpec, TightBinding, TightBindingSpec, save
+from atomplete.potentials import PairBasisSpec, TightBinding, TightBindingSpec
 from atomplete.training import TightBindingFitSpec, fit_tight_binding
 
 

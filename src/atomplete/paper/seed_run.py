@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from atomplete.checkpoint import save
 from atomplete.descriptors import Features
 from atomplete.latents import AutoEncoder, AutoEncoderSpec, Latent
 from atomplete.nn import DeepSetSpec, LinearSpec
@@ -20,7 +21,7 @@ from atomplete.paper.inputs import BATCH, Inputs
 from atomplete.paper.presets import Budget
 from atomplete.paper.results import RowResult, write_predictions
 from atomplete.paper.table import ROWS, Row
-from atomplete.potentials import EnergyModel, EnergyModelSpec, save
+from atomplete.potentials import EnergyModel, EnergyModelSpec
 from atomplete.training import RowTable
 from atomplete.training.train import TrainSpec, train
 

@@ -1,6 +1,5 @@
 """Potentials: energies of structures from descriptors, and from tight binding."""
 
-from atomplete.potentials.checkpoint import load, load_latent, save
 from atomplete.potentials.descriptor_potential import EnergyModel, EnergyModelSpec
 from atomplete.potentials.tight_binding.pair_features import PairBasisSpec
 from atomplete.potentials.tight_binding.tight_binding import TightBinding, TightBindingSpec
@@ -11,7 +10,4 @@ __all__ = [
     "PairBasisSpec",
     "TightBinding",
     "TightBindingSpec",
-    "load",
-    "load_latent",
-    "save",
 ]

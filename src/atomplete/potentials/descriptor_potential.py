@@ -1,34 +1,34 @@
 """The energy of a structure: a representation, a model of its rows, and reference energies."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import ase
 import torch
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 
 from atomplete.descriptors import (
+    AnyDescriptorSpec,
+    Descriptor,
     Features,
     FusedRows,
-    Representation,
-    RepresentationSpec,
     ThreeCenter,
-    build,
     split,
 )
 from atomplete.errors import InputError
 from atomplete.latents.autoencoder import scaled
-from atomplete.latents.latent import Latent, LatentSpec
 from atomplete.nn.deep_set import DeepSet, DeepSetSpec
 from atomplete.nn.linear import Linear, LinearSpec, fit_ridge
+from atomplete.potentials.base import Potential
+from atomplete.registry import Spec, build, restore
 from atomplete.system import Centers, System
 
 ModelSpec = Annotated[DeepSetSpec | LinearSpec, Field(discriminator="type")]
 
 
-class EnergyModelSpec(BaseModel):
+class EnergyModelSpec(Spec):
     """Plain data that, with a state dict, is the whole model.
 
     Examples
@@ -39,14 +39,14 @@ class EnergyModelSpec(BaseModel):
     True
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    representation: RepresentationSpec | LatentSpec = Field(discriminator="type")
+    type: Literal["descriptor_potential"] = "descriptor_potential"
+    representation: AnyDescriptorSpec
     model: ModelSpec
     species: tuple[int, ...] = Field(min_length=1, description="atomic numbers of centres")
     centers: Centers = Field(default="auto", description="which atoms carry the energy")
 
 
-class EnergyModel(nn.Module):
+class EnergyModel(Potential, spec=EnergyModelSpec):
     """E = Σ_i (E_ref(species of i) + scale · E_i) over the centres of a structure, eV.
 
     Parameters
@@ -73,11 +73,11 @@ class EnergyModel(nn.Module):
         self,
         spec: EnergyModelSpec,
         seed: int = 0,
-        representation: Representation | Latent | None = None,
+        representation: Descriptor | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.representation = representation or describe(spec.representation)
+        self.representation = representation or build(spec.representation)
         n_odd = int((self.representation.parity < 0).sum())
         n_even = len(self.representation.parity) - n_odd
         self.model: DeepSet | Linear
@@ -93,6 +93,15 @@ class EnergyModel(nn.Module):
         self.register_buffer("reference", torch.zeros(len(spec.species), dtype=torch.float64))
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("feature_scale", torch.ones((), dtype=torch.float64))
+
+    @classmethod
+    def from_state(cls, spec: EnergyModelSpec, state: dict[str, Tensor]) -> "EnergyModel":
+        """Model of a spec and a state dict; a fit may have found fewer features than it allows."""
+        prefix = "representation."
+        own = {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+        model = cls(spec, representation=restore(spec.representation, own))
+        model.load_state_dict(state)
+        return model
 
     def forward(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:
         """Energies in units of ``scale`` and relative to the references, (structure,)."""
@@ -229,7 +238,7 @@ class EnergyModel(nn.Module):
         """
         return self._evaluate(self._source(), system)
 
-    def _source(self) -> Representation | Latent | FusedRows:
+    def _source(self) -> Descriptor | FusedRows:
         """The representation, with the first layer of the model where that is a shorter way."""
         if not isinstance(self.model, DeepSet) or not isinstance(self.representation, ThreeCenter):
             return self.representation
@@ -237,7 +246,7 @@ class EnergyModel(nn.Module):
         return FusedRows(self.representation, even, odd)
 
     def _evaluate(
-        self, source: Representation | Latent | FusedRows, system: System
+        self, source: Descriptor | FusedRows, system: System
     ) -> Float[Tensor, " structure"]:
         rows, n_structures = source(system), len(system.cell)
         if not isinstance(source, FusedRows) or not isinstance(self.model, DeepSet):
@@ -273,11 +282,6 @@ class EnergyModel(nn.Module):
         for part in split(source, system):
             energies += self._evaluate(source, part)
         return energies
-
-
-def describe(spec: RepresentationSpec | LatentSpec) -> Representation | Latent:
-    """The representation that a model's spec names, not fitted."""
-    return Latent(spec) if isinstance(spec, LatentSpec) else build(spec)
 
 
 def _differences(values: Tensor, pairs: Int[Tensor, "pair 2"]) -> Tensor:

@@ -60,7 +60,7 @@ class RowTable:
             Tables with the rows of each centre, and with one row for each centre.
         """
         parts = split(representation, system)
-        n_rows = int(representation.n_rows(system).sum())
+        n_rows = int(representation.rows_per_center(system).sum())
         values = torch.empty(n_rows, len(representation.parity), dtype=dtype)
         labels: list[Features] = []
         sums: list[Features] = []

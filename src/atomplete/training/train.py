@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
+from atomplete.checkpoint import read_tensors, write_tensors
 from atomplete.descriptors import Features
 from atomplete.errors import InputError
-from atomplete.potentials.checkpoint import read_tensors, write_tensors
 from atomplete.runs.files import atomic_write
 from atomplete.runs.progress import progress_of
 from atomplete.runs.provenance import versions

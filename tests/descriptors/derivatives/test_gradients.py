@@ -276,6 +276,6 @@ def test_nothing_to_differentiate(representation, structures):
 
 @pytest.mark.parametrize("row", [-1, 10**6])
 def test_a_row_that_does_not_exist_is_refused(representation, system, row):
-    n_rows = int(representation.n_rows(system).sum())
+    n_rows = int(representation.rows_per_center(system).sum())
     with pytest.raises(InputError, match=f"no row {row}: there are {n_rows}"):
         gradients(representation, system, torch.tensor([0, row]))

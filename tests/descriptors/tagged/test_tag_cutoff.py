@@ -57,8 +57,8 @@ def test_rows_are_those_of_neighbours_within_the_tag_cutoff():
         [features.rows[k] for k in ("structure", "center", "neighbor_1", "neighbor_2")], 1
     )
     assert sorted(map(tuple, rows.tolist())) == sorted(expected)
-    assert len(expected) == int(representation().n_rows(system).sum())
-    assert 0 < len(expected) < int(representation(tag_cutoff=None).n_rows(system).sum())
+    assert len(expected) == int(representation().rows_per_center(system).sum())
+    assert 0 < len(expected) < int(representation(tag_cutoff=None).rows_per_center(system).sum())
 
 
 def test_weights_end_at_the_tag_cutoff():

@@ -42,7 +42,7 @@ def test_names_say_how_many_neighbors_are_tagged_and_correlated(name):
     representation = build(SMALL.representation(name, species=5))
     system = System.from_atoms(family_study(17).data.structures[:1], cutoff=2.0)
     n_tagged = int(name[1]) if name[0] == "N" else 0
-    assert representation.n_rows(system).item() == 2**n_tagged  # two neighbours
+    assert representation.rows_per_center(system).item() == 2**n_tagged  # two neighbours
     nu = int(name[-1])
     spec = representation.spec
     assert nu == (1 if name == "N2nu1" else getattr(spec, "nu", getattr(spec, "max_nu", None)))

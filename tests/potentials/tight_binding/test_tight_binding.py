@@ -7,9 +7,10 @@ import pytest
 import torch
 from ase import Atoms
 
+from atomplete.checkpoint import load, save
 from atomplete.degenerate.families.registry import generate
 from atomplete.errors import InputError
-from atomplete.potentials import PairBasisSpec, TightBinding, TightBindingSpec, load, save
+from atomplete.potentials import PairBasisSpec, TightBinding, TightBindingSpec
 
 SPEC = TightBindingSpec(
     basis=PairBasisSpec(max_radial=4, max_radial_surroundings=2, widths=(1.3, 2.0))

@@ -53,9 +53,10 @@ def model_subject(name: str) -> Subject:
     Traceback (most recent call last):
     atomplete.errors.InputError: absent.pt: no such file
     """
-    from atomplete.potentials import load  # takes a second, and few subjects are models
+    from atomplete.checkpoint import load
+    from atomplete.potentials.base import Potential
 
-    model = load(name)
+    model: Any = load(name, Potential)
     levels: dict[str, tuple[Level, ...]] = {"info": ("environment",), "all": ("structure",)}
 
     def prepare(scope: Scope) -> Describe:

@@ -2,8 +2,9 @@
 
 import torch
 from jaxtyping import Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.density.correlations import nu1, nu2, nu3
 from atomplete.descriptors.expansion import Expansion
 from atomplete.descriptors.features import Features
@@ -11,7 +12,7 @@ from atomplete.descriptors.specs import DensityCorrelationsSpec
 from atomplete.system import System
 
 
-class DensityCorrelations(nn.Module):
+class DensityCorrelations(Descriptor, spec=DensityCorrelationsSpec):
     """The invariants of rho_i of the orders ν that the spec names, side by side.
 
     Parameters
@@ -39,10 +40,6 @@ class DensityCorrelations(nn.Module):
     def __repr__(self) -> str:
         cutoff = self.spec.expansion.cutoff
         return f"DensityCorrelations({len(self.parity)} features, cutoff {cutoff} Å)"
-
-    def n_rows(self, system: System) -> Int[Tensor, " center"]:
-        """Rows of each centre: one."""
-        return torch.ones_like(system.centers)
 
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
         """Bytes that each centre's features take while they are computed, at the most."""

@@ -107,7 +107,7 @@ def gradients(
     True
     """
     system = system.within(representation.spec.expansion.cutoff)
-    center_of_row = torch.repeat_interleave(representation.n_rows(system))
+    center_of_row = torch.repeat_interleave(representation.rows_per_center(system))
     wanted = torch.ones_like(center_of_row, dtype=torch.bool)
     if rows is not None:
         outside = (rows < 0) | (rows >= len(wanted))
@@ -118,7 +118,7 @@ def gradients(
     environments = _of_centers(system, centers)
     wanted = wanted[torch.isin(center_of_row, centers)]
     parts = split(representation, environments, chunk_bytes // GRAPH)
-    sizes = [int(representation.n_rows(part).sum()) for part in parts]
+    sizes = [int(representation.rows_per_center(part).sum()) for part in parts]
     chunks = zip(parts, wanted.split(sizes), strict=True)
     return _joined([_of_part(representation, part, kept) for part, kept in chunks])
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.chunks import CHUNK_BYTES, MEMORY, split
 from atomplete.descriptors.contraction.contraction import radial_components
 from atomplete.descriptors.equivariants import blocks_of
@@ -22,7 +23,7 @@ from atomplete.runs.progress import progress_of
 from atomplete.system import System
 
 
-class Nice(nn.Module):
+class Nice(Descriptor, spec=NiceSpec):
     """Invariants of rho_i of the orders ν = 1..``max_nu``, scalars first, then pseudoscalars.
 
     It must be fitted before it is used. The channels of each l are turned to their principal
@@ -116,10 +117,6 @@ class Nice(nn.Module):
             for nu, blocks in enumerate(self.orders, 2)
             for (_, o3_sigma), block in blocks.items()
         )
-
-    def n_rows(self, system: System) -> Int[Tensor, " center"]:
-        """Rows of each centre: one."""
-        return torch.ones_like(system.centers)
 
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
         """Bytes that each centre's features take while they are computed, at the most.

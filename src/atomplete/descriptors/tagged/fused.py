@@ -92,7 +92,7 @@ class FusedRows:
 
     def row_bytes(self, system: System) -> Int[Tensor, " center"]:
         """Bytes that each centre's rows take while they are computed."""
-        rows = self.representation.n_rows(system)
+        rows = self.representation.rows_per_center(system)
         # in order, of one parity, and of the other for both orders of the neighbours
         return 3 * len(self.parity) * rows * system.positions.element_size()
 

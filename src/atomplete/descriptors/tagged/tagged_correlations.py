@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.equivariants import blocks_of
 from atomplete.descriptors.expansion import Expansion
 from atomplete.descriptors.features import Features
@@ -53,7 +54,7 @@ class Equivariants:
         return f"Equivariants({len(self.rows.values)} rows; features of {', '.join(sizes)})"
 
 
-class TaggedCorrelations(nn.Module):
+class TaggedCorrelations(Descriptor, spec=TaggedCorrelationsSpec):
     """Rows (i, i1, …, iN) of correlations of N tagged neighbours and ν densities.
 
     Called, it gives the invariants (λ = 0); ``equivariants`` gives any λ. The densities being
@@ -108,7 +109,7 @@ class TaggedCorrelations(nn.Module):
             f"{len(self.parity)} features, cutoff {self.spec.expansion.cutoff} Å)"
         )
 
-    def n_rows(self, system: System) -> Int[Tensor, " center"]:
+    def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
         """Rows of each centre: its number of tagged neighbours to the power N."""
         return system.within(self.tag_cutoff).neighbor_counts ** self.spec.n_tagged
 
@@ -129,7 +130,7 @@ class TaggedCorrelations(nn.Module):
             taken_from = tagged ** (level - 1) * sizes[k] if level else 0
             held = factor * (1 + tagged) + taken_from + tagged**level * here
             numbers = torch.maximum(numbers, held)
-        ends = self.n_rows(system) * (2 * len(self.parity) + 20)
+        ends = self.rows_per_center(system) * (2 * len(self.parity) + 20)
         return torch.maximum(numbers, ends) * system.positions.element_size()
 
     def forward(self, system: System) -> Features:

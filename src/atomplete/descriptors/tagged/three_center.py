@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.chunks import MEMORY, split
 from atomplete.descriptors.contraction.contraction import (
     Kept,
@@ -25,7 +26,7 @@ from atomplete.runs.progress import progress_of
 from atomplete.system import System
 
 
-class ThreeCenter(nn.Module):
+class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
     """One row for each (centre, neighbour 1, neighbour 2), as in ``tagged.three_center``.
 
     A contracted one must be fitted before it is used. Contractions are buffers, so that a
@@ -67,8 +68,7 @@ class ThreeCenter(nn.Module):
         sizes = len(self.labels) - n_odd, n_odd
         kept = sizes if spec.components is None else spec.components
         self._kept = min(sizes[0], kept[0]), min(sizes[1], kept[1])
-        #: What the contractions have kept of the training data, once fitted.
-        self.kept: tuple[Kept, ...] = ()
+        self._kept_of_fit: tuple[Kept, ...] = ()
         contracted, projected = spec.radial_components is not None, spec.components is not None
         self.register_buffer("radial", _zeros(*radial_shape) if contracted else None)
         self.register_buffer("even", _zeros(sizes[0], self._kept[0]) if projected else None)
@@ -85,7 +85,12 @@ class ThreeCenter(nn.Module):
             return 1 - 2 * (self.labels[:, 1::2].sum(1) % 2)
         return torch.tensor([1] * self._kept[0] + [-1] * self._kept[1])
 
-    def n_rows(self, system: System) -> Int[Tensor, " center"]:
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """What the contractions have kept of the data that they were fitted to here."""
+        return self._kept_of_fit
+
+    def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
         """Rows of each centre: its number of tagged neighbours squared."""
         return self._near(system).neighbor_counts ** 2
 
@@ -178,7 +183,7 @@ class ThreeCenter(nn.Module):
                 kept = radial_kept(moments, self.radial)
             if self.even is not None:
                 kept += self._fit_components(systems, memory, progress)
-        self.kept = kept
+        self._kept_of_fit = kept
         return self
 
     def contraction_plan(self, systems: Sequence[System], memory: int = MEMORY) -> Plan:

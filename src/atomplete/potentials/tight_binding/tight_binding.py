@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import ase
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 
 from atomplete.errors import InputError
+from atomplete.potentials.base import Potential
 from atomplete.potentials.tight_binding.overlaps import slater_overlaps
 from atomplete.potentials.tight_binding.pair_features import (
     PairBasisSpec,
@@ -25,6 +26,7 @@ from atomplete.potentials.tight_binding.self_consistent_charges import (
     ground_state,
 )
 from atomplete.potentials.tight_binding.slater_koster import between_atoms, on_atoms
+from atomplete.registry import Spec
 from atomplete.units import BOHR, COULOMB, HARTREE
 
 #: Kinds of integrals of a pair, and of what a neighbour adds to an atom.
@@ -35,7 +37,7 @@ CHUNK = 100
 BOND = 1.75
 
 
-class TightBindingSpec(BaseModel):
+class TightBindingSpec(Spec):
     """Molecules of one species of the second shell, and the free atoms that a fit starts from.
 
     Examples
@@ -44,7 +46,7 @@ class TightBindingSpec(BaseModel):
     4.5
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["tight_binding"] = "tight_binding"
     species: int = Field(default=5, ge=3, le=10, description="atomic number")
     electrons: int = Field(default=3, ge=1, le=8, description="valence electrons of an atom")
     smearing: float = Field(default=0.01 * HARTREE, gt=0, description="kT of the electrons, eV")
@@ -76,7 +78,7 @@ class Elements(NamedTuple):
     exponent: Tensor
 
 
-class TightBinding(nn.Module):
+class TightBinding(Potential, spec=TightBindingSpec):
     """E = E_electrons(H, S, γ) + Σ_pairs v_ij + n e: charges in their own field, and pairs.
 
     The electrons minimise their Helmholtz energy with the Coulomb energy of the charges of their

@@ -1,0 +1,107 @@
+"""Checkpoints: the one file format of everything fitted, read without executing anything."""
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from atomplete.errors import InputError
+from atomplete.registry import Registered, kind_named, registered
+from atomplete.runs.files import atomic_write
+from atomplete.runs.provenance import versions
+
+FORMAT = "atomplete 2"
+
+T = TypeVar("T", bound=Registered)
+
+
+def save(path: Path | str, module: Registered) -> None:
+    """Write a fitted module to one file; an older one stays until the new one is complete.
+
+    The file says which kind and type it holds, its spec, its state dict and the versions of all
+    packages that wrote it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from atomplete.descriptors import NAMED, Descriptor, build
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/descriptor.pt", build(NAMED["power_spectrum"]))
+    ...     load(f"{folder}/descriptor.pt", Descriptor).spec == NAMED["power_spectrum"]
+    True
+    """
+    content = {
+        "format": FORMAT,
+        "kind": module.kind,
+        "type": module.spec.type,
+        "spec": module.spec.model_dump_json(),
+        "state": module.state_dict(),
+        "versions": versions(),
+    }
+    write_tensors(path, content)
+
+
+def load(path: Path | str, base: type[T] = Registered) -> T:  # type: ignore[assignment]
+    """Read what ``save`` wrote; nothing that the file might hold is executed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    base
+        What it must hold: a kind (``Descriptor``, ``Potential``) or one class.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no checkpoint, holds something else than ``base`` or a spec
+        that is not understood.
+
+    Examples
+    --------
+    >>> load("absent.pt")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: absent.pt: no such file
+    """
+    content = read_tensors(path)
+    if content.get("format") != FORMAT:
+        raise InputError(f"{path}: not an atomplete checkpoint")
+    kind, type_ = str(content.get("kind")), str(content.get("type"))
+    try:
+        spec_type, found = registered(kind_named(kind), type_)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if not issubclass(found, base):
+        raise InputError(f"{path}: holds a {kind} ({type_}), not a {base.__name__.lower()}")
+    try:
+        spec = spec_type.model_validate(json.loads(content["spec"]))
+        return found.from_state(spec, content["state"])
+    except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"{path}: a {kind} that this version cannot read ({first})") from error
+
+
+def write_tensors(path: Path | str, content: dict[str, Any]) -> None:
+    """Write plain data and tensors, under a temporary name first."""
+    with atomic_write(path) as temporary:
+        torch.save(content, temporary)
+
+
+def read_tensors(path: Path | str) -> dict[str, Any]:
+    """Read what ``write_tensors`` wrote; nothing but plain data and tensors is accepted."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        # torch would take anything else for a format of its past, and does not look at checksums
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                raise zipfile.BadZipFile
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (zipfile.BadZipFile, OSError, ValueError, pickle.UnpicklingError, RuntimeError) as error:
+        raise InputError(f"{path}: not a checkpoint, or a damaged one") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not an atomplete checkpoint")
+    return content
