@@ -1,7 +1,5 @@
 """The run that fills the table: pairs, labels, features, models, errors; resumable throughout."""
 
-import hashlib
-import json
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
@@ -14,10 +12,11 @@ from atomplete.errors import InputError
 from atomplete.paper.data import LabelledPairs, labelled_file
 from atomplete.paper.options import ReproduceOptions
 from atomplete.paper.presets import Budget
-from atomplete.paper.results import RowResult, found_or, write_json
+from atomplete.paper.results import RowResult, write_json
 from atomplete.paper.seed_run import SeedRun
 from atomplete.paper.table import ROWS, Row, TableRow
-from atomplete.runs.provenance import versions
+from atomplete.runs.provenance import COMPUTING, versions, versions_of
+from atomplete.runs.store import Store, identity_of
 
 
 def reproduce(options: ReproduceOptions, folder: Path, *, progress: bool = True) -> list[TableRow]:
@@ -107,12 +106,8 @@ def _needs(row: Row) -> tuple[str, ...]:
 
 def _filled(run: SeedRun, row: Row) -> RowResult:
     """A row's result, an earlier run's if it is there."""
-    return found_or(
-        RowResult,
-        run.folder_of(row.name) / "result.json",
-        _row_identity(run, row),
-        lambda: run.fill(row),
-    )
+    store = Store(run.folder_of(row.name))
+    return store.get("result", _row_identity(run, row), RowResult, lambda: run.fill(row))
 
 
 def _row_identity(run: SeedRun, row: Row) -> str:
@@ -123,14 +118,9 @@ def _row_identity(run: SeedRun, row: Row) -> str:
 
 
 def identity(run: SeedRun, **what: Any) -> str:
-    """A hash of all that a result depends on; but for one, none depends on the row ``best``."""
-    parts = what | {
-        "budget": run.budget.model_dump(mode="json", exclude={"best"}),
-        "seed": run.seed,
-        "data": run.data.hash,
-        "versions": versions(),
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    """Hash all that a result depends on; but for one, none depends on the row ``best``."""
+    budget = run.budget.model_dump(mode="json", exclude={"best"})
+    return identity_of(what, budget, run.seed, run.data.hash, versions_of(COMPUTING))
 
 
 def _table_row(

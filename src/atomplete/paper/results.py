@@ -1,18 +1,15 @@
 """What a run writes for each row and seed, and the table that is made of it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from atomplete.paper.data import LabelledPairs
 from atomplete.paper.errors import PairErrors
 from atomplete.runs.files import atomic_write
-
-Result = TypeVar("Result", bound=BaseModel)
 
 
 class RowResult(BaseModel):
@@ -35,19 +32,6 @@ class RowResult(BaseModel):
             validation_difference_error=validation.difference,
             seconds=round(seconds, 1),
         )
-
-
-def found_or(kind: type[Result], path: Path, identity: str, make: Callable[[], Result]) -> Result:
-    """What an earlier run with the same options and data wrote, or a new result, written last."""
-    try:
-        content = json.loads(path.read_text())
-        if content["identity"] == identity:
-            return kind.model_validate(content["result"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
-        pass  # none, or none that can be read: it is made anew
-    result = make()
-    write_json(path, {"identity": identity, "result": result.model_dump()})
-    return result
 
 
 def write_predictions(path: Path, data: LabelledPairs, predicted: np.ndarray) -> None:

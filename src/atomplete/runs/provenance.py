@@ -1,21 +1,36 @@
 """Versions of everything that numbers depend on."""
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
-_PACKAGES = ("atomplete", "torch", "numpy", "scipy", "ase", "vesin", "wigners", "tblite", "pyscf")
+#: Packages whose versions features, models and their errors depend on, given structures and labels.
+COMPUTING = ("atomplete", "torch", "numpy", "scipy", "ase", "vesin", "wigners")
+
+_LABELLING = ("tblite", "pyscf")
 
 
 def versions() -> dict[str, str]:
-    """Version of Python and of each package that is installed.
+    """Version of Python and of each package that is installed, those of labels included.
 
     Examples
     --------
     >>> sorted(versions())[:2]
     ['ase', 'atomplete']
     """
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    return {"python": platform.python_version(), **versions_of((*COMPUTING, *_LABELLING))}
+
+
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Version of each of these packages that is installed.
+
+    Examples
+    --------
+    >>> sorted(versions_of(("numpy", "no such package")))
+    ['numpy']
+    """
+    found = {}
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

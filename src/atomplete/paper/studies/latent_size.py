@@ -9,8 +9,9 @@ from pydantic import Field
 from atomplete.latents import AutoEncoderSpec
 from atomplete.paper.experiment import identity, open_runs
 from atomplete.paper.options import ReproduceOptions
-from atomplete.paper.results import RowResult, found_or, write_json
+from atomplete.paper.results import RowResult, write_json
 from atomplete.paper.seed_run import SeedRun
+from atomplete.runs.store import Store
 
 #: From less than the 3n − 6 = 18 degrees of freedom of eight atoms to many times as many.
 SIZES = (8, 16, 32, 64, 128, 256, 512)
@@ -64,10 +65,10 @@ def latent_sizes(
 def _of_size(run: SeedRun, folder: Path, size: int) -> LatentSize:
     spec = run.budget.autoencoder
     encoder = spec.encoder.model_copy(update={"latent": (size - size // 4, size // 4)})
-    result = found_or(
-        RowResult,
-        folder / "result.json",
+    result = Store(folder).get(
+        "result",
         identity(run, latent=size),
+        RowResult,
         lambda: _fitted(run, spec.model_copy(update={"encoder": encoder}), folder),
     )
     return LatentSize(latent=size, **result.model_dump())

@@ -20,10 +20,11 @@ from atomplete.latents import AutoEncoder, Latent
 from atomplete.paper.experiment import identity, open_runs
 from atomplete.paper.inputs import Inputs
 from atomplete.paper.options import ReproduceOptions
-from atomplete.paper.results import found_or, write_json
+from atomplete.paper.results import write_json
 from atomplete.paper.seed_run import SeedRun
 from atomplete.paper.studies.slopes import Slopes, anisotropy, rank
 from atomplete.runs.progress import progress_of
+from atomplete.runs.store import Store
 from atomplete.system import System
 from atomplete.training.train import minimise
 
@@ -78,10 +79,10 @@ def objectives(
     single = options.model_copy(update={"seeds": options.seeds[:1]})
     (run,) = open_runs(single, ("three_center", "nice"), folder, progress)
     found = [
-        found_or(
-            LatentObjective,
-            folder / "objectives" / name / "result.json",
+        Store(folder / "objectives" / name).get(
+            "result",
             identity(run, objective=name),
+            LatentObjective,
             partial(_measured, run, name, folder / "objectives" / name),
         )
         for name in OBJECTIVES
