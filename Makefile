@@ -19,10 +19,10 @@ gallery: $(VENV)/.test-ready
 	$(BIN)/atomplete audit --gallery -n 5 -o $(GALLERY) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 fast-test: lint
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .

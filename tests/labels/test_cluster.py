@@ -23,6 +23,10 @@ from atomplete.labels import (
 SLURM = {"cores": 2, "memory": "4GB", "queue": "long", "walltime": "02:00:00"}
 
 
+# a Dask cluster and its workers are half a dozen processes, each of which loads all
+real_cluster = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def client():
     distributed = pytest.importorskip("distributed")
@@ -36,6 +40,7 @@ def client():
         yield client
 
 
+@real_cluster
 def test_a_cluster_gives_the_same_bytes(client, undisturbed, tmp_path):
     done = label_file(
         undisturbed / "in.xyz",
@@ -53,6 +58,7 @@ def test_a_cluster_gives_the_same_bytes(client, undisturbed, tmp_path):
     assert not any(children_of(pid) for pid in pids)
 
 
+@real_cluster
 def test_what_goes_wrong_goes_wrong_alike(client, rattled, tmp_path):
     structures = rattled(7)
     acts = ("fail", "raise", "garble", "die", "sleep", "once")
@@ -71,6 +77,7 @@ def test_what_goes_wrong_goes_wrong_alike(client, rattled, tmp_path):
     assert [label.converged for label in there] == [False] * 5 + [True] * 2
 
 
+@real_cluster
 def test_a_refusal_ends_the_campaign(client, rattled, tmp_path):
     structures = rattled(4)
     structures[1].info["act"] = "refuse"
@@ -80,6 +87,7 @@ def test_a_refusal_ends_the_campaign(client, rattled, tmp_path):
         )
 
 
+@real_cluster
 def test_a_worker_that_is_lost_is_done_without(client, rattled, tmp_path):
     structures = rattled(30)
     killed = []
@@ -156,6 +164,7 @@ def test_a_job_that_slurm_refuses_ends_the_campaign(monkeypatch, tmp_path):
         pass
 
 
+@real_cluster
 def test_slurm_jobs_label(undisturbed, tmp_path, monkeypatch):
     """With a stand-in for SLURM that runs each job at once."""
     pytest.importorskip("dask_jobqueue")

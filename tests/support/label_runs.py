@@ -37,8 +37,8 @@ def wait_until(condition, seconds=60):
         time.sleep(0.01)
 
 
-def started(input, output):
-    """A run in a process of its own, once the journal has some labels; its children's ids too."""
+def started(input, output, labels=10):
+    """A run in a process of its own, once the journal has so many labels; its children's ids too."""
     journal = Path(f"{output}.journal.jsonl")
     run = subprocess.Popen(
         [sys.executable, "-c", RUN_FILE, str(input), str(output)],
@@ -46,7 +46,7 @@ def started(input, output):
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 10)
+    wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= labels)
     children = children_of(run.pid)
     assert len(children) == 2
     return run, journal, children
