@@ -38,7 +38,7 @@ def wait_until(condition, seconds=60):
 
 
 def started(input, output, labels=10):
-    """A run in a process of its own, once the journal has so many labels; its children's ids too."""
+    """A run in a process of its own, once the journal has some labels, and its children."""
     journal = Path(f"{output}.journal.jsonl")
     run = subprocess.Popen(
         [sys.executable, "-c", RUN_FILE, str(input), str(output)],
