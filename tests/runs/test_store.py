@@ -43,7 +43,9 @@ def test_a_result_comes_back_equal_to_the_last_bit(tmp_path, kind, result):
     assert store.get("one", "id", kind, fail) == result
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"identity": "id", "result": {"x": "y"}}'])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", "{}", '{"identity": "id", "result": {"x": "y"}}']
+)
 def test_what_cannot_be_read_is_made_anew(tmp_path, damage):
     (tmp_path / "one.json").write_text(damage)
     assert Store(tmp_path).get("one", "id", Model, lambda: Model(x=1)) == Model(x=1)
