@@ -90,8 +90,8 @@ def audit(
     Examples
     --------
     >>> from atomplete.audit.subjects.named import subject_of
-    >>> subjects = [subject_of("power_spectrum"), subject_of("three_center")]
-    >>> result = audit(subjects, ["antipodal"], n=2, progress=False)
+    >>> subjects = [subject_of("radial_spectrum"), subject_of("power_spectrum")]
+    >>> result = audit(subjects, ["distances"], n=2, progress=False)
     >>> [row.verdict for row in result.rows]
     ['blind', 'blind', 'separates', 'separates']
     """

@@ -88,7 +88,7 @@ def follow_softest(
     >>> from atomplete.descriptors import NAMED, build
     >>> bent = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
     >>> distances = RepresentationMap(build(NAMED["radial_spectrum"]), bent, "environment")
-    >>> path = follow_softest(distances, Limits(0.9, 1.9), n_steps=10)
+    >>> path = follow_softest(distances, Limits(0.9, 1.9), n_steps=4)
     >>> bool(path.separations[-1] > 0.05), bool(path.feature_distances[-1] < 1e-12)
     (True, True)
     """

@@ -48,7 +48,9 @@ class Nice(Descriptor, spec=NiceSpec):
     >>> from atomplete.descriptors import ExpansionSpec
     >>> square = ase.Atoms("B4", [(0, 0, 0), (0, 0, 1.6), (0, 1.6, 0), (0, 1.6, 1.6)])
     >>> system = System.from_atoms(square, cutoff=2.0)
-    >>> Nice(NiceSpec(max_nu=5, components=0.999)).fit([system])(system).values.shape[0]
+    >>> basis = ExpansionSpec(cutoff=2.0, max_radial=2, max_angular=2)
+    >>> spec = NiceSpec(expansion=basis, max_nu=4, components=0.999)
+    >>> Nice(spec).fit([system])(system).values.shape[0]
     4
     """
 
