@@ -19,7 +19,7 @@ from atomplete.cli import main
 from atomplete.data import read_structures, write_structures
 from atomplete.degenerate.families.registry import generate
 from atomplete.descriptors import NAMED, Descriptor, ExpansionSpec, ThreeCenterSpec, build, split
-from atomplete.paper import ROWS
+from atomplete.paper.table import ROWS
 from atomplete.system import System
 
 

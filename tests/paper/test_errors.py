@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from atomplete.errors import InputError
-from atomplete.paper import pair_errors
+from atomplete.paper.errors import pair_errors
 
 
 def test_both_errors_by_hand():

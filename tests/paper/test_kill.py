@@ -10,14 +10,16 @@ import time
 import pytest
 from labelled_pairs import SMALL, write_labelled
 
-from atomplete.paper import ReproduceOptions, reproduce
+from atomplete.paper.experiment import reproduce
+from atomplete.paper.options import ReproduceOptions
 
 #: Runs ``reproduce`` with a checkpoint after each epoch, so that there is one to go on from.
 SCRIPT = """
 import json, sys, torch
 from pathlib import Path
 import atomplete.training.train as train_module
-from atomplete.paper import ReproduceOptions, reproduce
+from atomplete.paper.experiment import reproduce
+from atomplete.paper.options import ReproduceOptions
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -11,8 +11,10 @@ from labelled_pairs import SMALL, embedding_energy, labelled, write_labelled
 from atomplete.checkpoint import load
 from atomplete.data import write_structures
 from atomplete.errors import InputError
-from atomplete.paper import ROWS, ReproduceOptions, reproduce
 from atomplete.paper.data import LabelledPairs
+from atomplete.paper.experiment import reproduce
+from atomplete.paper.options import ReproduceOptions
+from atomplete.paper.table import ROWS
 from atomplete.system import System
 
 N_PAIRS = 32

@@ -6,8 +6,9 @@ Labels are GFN2-xTB, the budget is the standard one with fewer epochs. A minute 
 import numpy as np
 import pytest
 
-from atomplete.paper import ReproduceOptions, reproduce
 from atomplete.paper.data import LabelledPairs
+from atomplete.paper.experiment import reproduce
+from atomplete.paper.options import ReproduceOptions
 
 pytestmark = pytest.mark.slow
 

@@ -12,29 +12,28 @@ import typer
 from atomplete.cli import (
     audit,
     label,
-    models,
-    report,
+    paper,
+    potentials,
     resolve,
     search,
     structures,
-    study,
     subsets,
 )
 from atomplete.cli.app import app, heeding_interrupts
 from atomplete.errors import InputError, MissingExtraError
 
+# importing the verbs registers them
 __all__ = [
     "app",
     "audit",
     "label",
-    "models",
-    "report",
+    "paper",
+    "potentials",
     "resolve",
     "search",
     "structures",
-    "study",
     "subsets",
-]  # importing them registers their verbs
+]
 
 # in the order of use, which is that of --help
 _VERBS = (

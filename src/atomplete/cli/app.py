@@ -1,6 +1,5 @@
 """The application that all verbs belong to, and what they share."""
 
-import os
 import signal
 import sys
 import threading
@@ -21,10 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="YAML file of options (name: value); the command line wins."),
-]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
@@ -64,8 +59,3 @@ def in_new_folder(path: Path) -> Path:
         raise InputError(f"{path}: a folder, not a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

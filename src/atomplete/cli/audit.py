@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import ConfigFile, Quiet, app
-from atomplete.config import resolve
+from atomplete.cli.app import Quiet
+from atomplete.cli.options import verb
 from atomplete.errors import InputError
 
 
@@ -15,50 +15,37 @@ class AuditOptions(BaseModel):
     """Options of ``audit``."""
 
     model_config = ConfigDict(extra="forbid")
-    subjects: list[str] = Field(default_factory=list)
-    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    families: list[str] | None = None
-    n: int = Field(default=20, ge=1)
-    seed: int | None = Field(default=None, ge=0)
-    pairs: Path | None = None
-    sweep: bool = False
-    gallery: bool = False
-
-
-@app.command()
-def audit(
     subjects: Annotated[
-        list[str] | None,
+        list[str],
         typer.Argument(
             help="three_center, power_spectrum, N1nu2, a spec.yaml, a model.pt, file.py:function, "
             "dscribe:SOAP, featomic:SoapPowerSpectrum, mace:FILE, metatomic:FILE, ase:NAME, …; "
             "options may follow: 'dscribe:SOAP?n_max=6,l_max=4'."
         ),
-    ] = None,
+    ] = Field(default_factory=list)
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    families: list[str] | None = Field(
+        None, description="Families, such as b8,antipodal (default: all)"
+    )
+    n: int = Field(20, ge=1, description="Members of each")
+    seed: int | None = Field(
+        None, ge=0, description="Seed of random members (default: each family's own)"
+    )
+    pairs: Path | None = Field(
+        None,
+        description="Pairs of your own: two structures each, with pair_id, sign (+ or -) and, to "
+        "look at one environment, center in the info",
+    )
+    sweep: bool = Field(False, description="Also find the smallest basis that separates")
+    gallery: bool = Field(False, description="Audit the usual descriptors, side by side")
+
+
+@verb(AuditOptions)
+def audit(
+    options: AuditOptions,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for audit.json and run.json.")
     ] = None,
-    families: Annotated[
-        str | None, typer.Option(help="Families, such as b8,antipodal (default: all).")
-    ] = None,
-    n: Annotated[int | None, typer.Option("-n", help="Members of each (default: 20).")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of random members (default: each family's own).")
-    ] = None,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Pairs of your own: two structures each, with pair_id, sign (+ or -) and, to "
-            "look at one environment, center in the info."
-        ),
-    ] = None,
-    sweep: Annotated[
-        bool, typer.Option("--sweep", help="Also find the smallest basis that separates.")
-    ] = False,
-    gallery: Annotated[
-        bool, typer.Option("--gallery", help="Audit the usual descriptors, side by side.")
-    ] = False,
-    config: ConfigFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Find out what descriptors and models cannot tell apart, and how sure that is.
@@ -85,16 +72,6 @@ def audit(
     from atomplete.audit.subjects.subject import packages
     from atomplete.runs.files import atomic_write
 
-    given = {
-        "subjects": subjects or None,
-        "families": None if families is None else [name.strip() for name in families.split(",")],
-        "n": n,
-        "seed": seed,
-        "pairs": pairs,
-        "sweep": sweep or None,
-        "gallery": gallery or None,
-    }
-    options = resolve(AuditOptions, config, given)
     if not options.subjects and not options.gallery:
         raise InputError("no subject to audit: name one, such as three_center, or give --gallery")
     if output is not None and output.exists() and not output.is_dir():

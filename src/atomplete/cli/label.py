@@ -9,29 +9,46 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import ConfigFile, Quiet, app, cores
+from atomplete.cli.app import Quiet
+from atomplete.cli.options import verb
 from atomplete.config import resolve
 from atomplete.errors import InputError
+from atomplete.runs.provenance import cores
 
 
 class LabelOptions(BaseModel):
     """Options of ``label``."""
 
     model_config = ConfigDict(extra="forbid")
-    method: str = "xtb"
+    method: str = Field(
+        "xtb",
+        description="xtb, pbe, or an ASE calculator: ase:emt, ase:package.module:Class, "
+        "file.py:function",
+    )
     settings: dict[str, Any] = Field(default_factory=dict)
-    workers: int = Field(ge=1)
-    nice: int = Field(default=0, ge=0, le=19)
-    time_limit: float | None = Field(default=None, gt=0)
-    scheduler: str | None = None
-    slurm: Path | None = None
-    slice: str = ":"
-    limit: int | None = Field(default=None, ge=1)
-    max_hours: float | None = Field(default=None, gt=0)
-    retry_failed: bool = False
-    skip_unreadable: bool = False
-    merge: list[Path] = Field(default_factory=list)
-    licence: str = "not stated"
+    workers: int = Field(
+        default_factory=cores, ge=1, description="Processes (default: one for each core)"
+    )
+    nice: int = Field(0, ge=0, le=19, description="Niceness to add to the processes")
+    time_limit: float | None = Field(
+        None, gt=0, description="Seconds after which one calculation is killed"
+    )
+    scheduler: str | None = Field(None, description="Address of a Dask scheduler, to compute there")
+    slurm: Path | None = Field(
+        None, description="YAML file: jobs, and options of dask-jobqueue; compute in SLURM jobs"
+    )
+    slice: str = Field(":", description="A:B, structures A to B - 1 of the file (default: all)")
+    limit: int | None = Field(None, ge=1, description="New calculations in this run")
+    max_hours: float | None = Field(
+        None, gt=0, description="Hours after which no new calculation begins"
+    )
+    retry_failed: bool = Field(False, description="Try again what failed for good")
+    skip_unreadable: bool = Field(False, description="Go on without structures that cannot be used")
+    merge: Annotated[
+        list[Path],
+        typer.Option(help="Journal of another machine to take labels from; may be repeated."),
+    ] = Field(default_factory=list)
+    licence: str = Field("not stated", description="Licence, for the card")
 
 
 class SlurmOptions(BaseModel):
@@ -41,54 +58,14 @@ class SlurmOptions(BaseModel):
     jobs: int = Field(default=1, ge=1)
 
 
-@app.command()
+@verb(LabelOptions)
 def label(
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
-    method: Annotated[
-        str | None,
-        typer.Option(
-            help="xtb, pbe, or an ASE calculator: ase:emt, ase:package.module:Class, "
-            "file.py:function (default: xtb)."
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes (default: one for each core).")
-    ] = None,
-    nice: Annotated[int | None, typer.Option(help="Niceness to add to the processes.")] = None,
-    time_limit: Annotated[
-        float | None, typer.Option(help="Seconds after which one calculation is killed.")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, to compute there.")
-    ] = None,
-    slurm: Annotated[
-        Path | None,
-        typer.Option(help="YAML file: jobs, and options of dask-jobqueue; compute in SLURM jobs."),
-    ] = None,
+    options: LabelOptions,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the SLURM job script and end.")
     ] = False,
-    part: Annotated[
-        str | None, typer.Option("--slice", help="A:B, structures A to B - 1 of the file.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="New calculations in this run.")] = None,
-    max_hours: Annotated[
-        float | None, typer.Option(help="Hours after which no new calculation begins.")
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try again what failed for good.")
-    ] = False,
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option("--skip-unreadable", help="Go on without structures that cannot be used."),
-    ] = False,
-    merge: Annotated[
-        list[Path] | None,
-        typer.Option(help="Journal of another machine to take labels from; may be repeated."),
-    ] = None,
-    licence: Annotated[str | None, typer.Option(help="Licence, for the card.")] = None,
-    config: ConfigFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Compute energies and forces; an interrupted run goes on where it was.
@@ -98,22 +75,6 @@ def label(
 
     Example: atomplete label b8.xyz -o labelled.xyz --method xtb
     """
-    given = {
-        "method": method,
-        "workers": workers,
-        "nice": nice,
-        "time_limit": time_limit,
-        "scheduler": scheduler,
-        "slurm": slurm,
-        "slice": part,
-        "limit": limit,
-        "max_hours": max_hours,
-        "retry_failed": retry_failed or None,
-        "skip_unreadable": skip_unreadable or None,
-        "merge": merge or None,
-        "licence": licence,
-    }
-    options = resolve(LabelOptions, config, given, {"workers": cores()})
     if dry_run:
         if options.slurm is None:
             raise InputError("--dry-run prints the job script of --slurm, which is not given")

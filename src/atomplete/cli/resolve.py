@@ -7,46 +7,51 @@ from typing import Annotated, Literal
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import ConfigFile, app, in_new_folder, naming
-from atomplete.cli.blindness import Center, Cutoff, Level, MaxAngular, MaxRadial, Representation
-from atomplete.config import resolve as resolve_options
+from atomplete.cli.app import in_new_folder, naming
+from atomplete.cli.options import verb
+
+Representation = Annotated[
+    str,
+    typer.Argument(
+        help="three_center, power_spectrum, bispectrum, ..., a YAML file with a spec, or any "
+        "subject of an audit: file.py:function, dscribe:SOAP?n_max=6, ..."
+    ),
+]
 
 
-class ResolveOptions(BaseModel):
-    """Options of ``resolve``."""
+class BasisOptions(BaseModel):
+    """Options of verbs that look for what a descriptor cannot see around a centre."""
 
     model_config = ConfigDict(extra="forbid")
-    level: Literal["environment", "structure"] = "environment"
-    center: int | None = Field(default=None, ge=0)
-    cutoff: float | None = Field(default=None, gt=0)
-    max_radial: int | None = Field(default=None, ge=1)
-    max_angular: int | None = Field(default=None, ge=0)
-    sweep: int = Field(default=3, ge=0)
-    follow: int = Field(default=0, ge=0)
-    shortest: float = Field(default=0.8, gt=0)
+    level: Literal["environment", "structure"] = Field(
+        "environment", description="environment, of one centre, or structure"
+    )
+    center: int | None = Field(
+        None, ge=0, description="Centre atom (default: that of the info, else 0)"
+    )
+    cutoff: float | None = Field(
+        None,
+        gt=0,
+        description="Radius of an environment in Å (default: 1.25 times the farthest atom)",
+    )
+    max_radial: int | None = Field(None, ge=1, description="Radial functions of our own bases")
+    max_angular: int | None = Field(None, ge=0, description="Largest l of our own bases")
 
 
-@app.command()
+class ResolveOptions(BasisOptions):
+    """Options of ``resolve``."""
+
+    sweep: int = Field(3, ge=0, description="Larger bases to try where there are zeros")
+    follow: int = Field(0, ge=0, description="Steps of 0.02 Å along the softest direction")
+    shortest: float = Field(0.8, gt=0, description="Distance in Å at which that path ends")
+
+
+@verb(ResolveOptions)
 def resolve(
     representation: Representation,
     input: Annotated[Path, typer.Argument(help="File of structures.")],
-    level: Level = None,
-    center: Center = None,
-    cutoff: Cutoff = None,
-    max_radial: MaxRadial = None,
-    max_angular: MaxAngular = None,
-    sweep: Annotated[
-        int | None, typer.Option(help="Larger bases to try where there are zeros (default: 3).")
-    ] = None,
-    follow: Annotated[
-        int | None,
-        typer.Option(help="Steps of 0.02 Å along the softest direction (default: 0)."),
-    ] = None,
-    shortest: Annotated[
-        float | None, typer.Option(help="Distance in Å at which that path ends (default: 0.8).")
-    ] = None,
+    options: ResolveOptions,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON to write.")] = None,
-    config: ConfigFile = None,
 ) -> None:
     """Count the directions that a representation resolves around each structure.
 
@@ -60,17 +65,6 @@ def resolve(
     from atomplete.data import read_structures
     from atomplete.runs.files import atomic_write
 
-    given = {
-        "level": level,
-        "center": center,
-        "cutoff": cutoff,
-        "max_radial": max_radial,
-        "max_angular": max_angular,
-        "sweep": sweep,
-        "follow": follow,
-        "shortest": shortest,
-    }
-    options = resolve_options(ResolveOptions, config, given)
     structures = read_structures(input)
     destination = None if output is None else in_new_folder(output)
     with naming(input):

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import ConfigFile, app, in_new_folder
-from atomplete.cli.blindness import Group, Level
-from atomplete.config import resolve as resolve_options
+from atomplete.cli.app import in_new_folder
+from atomplete.cli.options import verb
 from atomplete.errors import InputError
 
 
@@ -16,15 +15,19 @@ class SubsetsOptions(BaseModel):
     """Options of ``subsets``."""
 
     model_config = ConfigDict(extra="forbid")
-    nu: int = Field(default=2, ge=1, le=3)
-    level: Literal["environment", "structure"] = "environment"
-    group: Literal["O3", "SO3"] = "O3"
-    center: bool = True
-    spacing: float = Field(default=1.5, gt=0)
-    symbols: tuple[str, str] = ("C", "C")
+    nu: int = Field(2, ge=1, le=3, description="Order up to which correlations agree, 1 to 3")
+    level: Literal["environment", "structure"] = Field(
+        "environment", description="environment, of one centre, or structure"
+    )
+    group: Literal["O3", "SO3"] = Field("O3", description="O3, or SO3: enantiomers are different")
+    center: bool = Field(True, description="Whether a structure has an atom in the middle too")
+    spacing: float = Field(1.5, gt=0, description="Shortest distance of the vertices in Å")
+    symbols: tuple[str, str] = Field(
+        ("C", "C"), description="Species of the centre and of the vertices"
+    )
 
 
-@app.command()
+@verb(SubsetsOptions)
 def subsets(
     vertices: Annotated[
         str,
@@ -35,25 +38,7 @@ def subsets(
     ],
     size: Annotated[int, typer.Argument(help="Vertices in a subset.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
-    nu: Annotated[
-        int | None, typer.Option(help="Order up to which correlations agree, 1 to 3 (default: 2).")
-    ] = None,
-    level: Level = None,
-    group: Group = None,
-    center: Annotated[
-        bool | None,
-        typer.Option(
-            "--center/--no-center", help="Whether a structure has an atom in the middle too."
-        ),
-    ] = None,
-    spacing: Annotated[
-        float | None, typer.Option(help="Shortest distance of the vertices in Å (default: 1.5).")
-    ] = None,
-    symbols: Annotated[
-        tuple[str, str] | None,
-        typer.Option(help="Species of the centre and of the vertices (default: C C)."),
-    ] = None,
-    config: ConfigFile = None,
+    options: SubsetsOptions,
 ) -> None:
     """Find all degenerate pairs among the subsets of the vertices of rings and polyhedra.
 
@@ -69,15 +54,6 @@ def subsets(
     from atomplete.degenerate.search.subsets import degenerate_subsets
     from atomplete.degenerate.vertices import vertices as vertices_of
 
-    given = {
-        "nu": nu,
-        "level": level,
-        "group": group,
-        "center": center,
-        "spacing": spacing,
-        "symbols": symbols,
-    }
-    options = resolve_options(SubsetsOptions, config, given)
     for symbol in options.symbols:
         if symbol not in atomic_numbers:
             raise InputError(f"symbols: {symbol!r} is no element")

@@ -1,12 +1,15 @@
 """Options of the run that fills the table."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from atomplete.config import checked
-from atomplete.paper.presets import BUDGETS, Budget
 from atomplete.paper.table import ROWS
+from atomplete.runs.provenance import cores
+
+if TYPE_CHECKING:  # the command line reads this module to start up
+    from atomplete.paper.presets import Budget
 
 #: With fewer, the validation or the test part would be a single pair, which has no spread.
 MINIMUM_PAIRS = 17
@@ -31,25 +34,35 @@ class ReproduceOptions(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    pairs: int = Field(default=4000, ge=MINIMUM_PAIRS, description="how many of the paper's pairs")
+    pairs: int = Field(4000, ge=MINIMUM_PAIRS, description="How many of the paper's pairs")
     labels: str = Field(
-        default="xtb", description="xtb, pbe (the dataset in the package), or a labelled file"
+        "xtb",
+        description="xtb, computed here; pbe, the dataset in the package; or a labelled file "
+        "(default: xtb)",
     )
     rows: tuple[str, ...] = Field(
-        default=tuple(ROWS), min_length=1, description="rows of the table to fill"
+        tuple(ROWS),
+        min_length=1,
+        description="Rows to fill, such as B_NL,D_NL,best (default: all)",
     )
-    budget: Literal["smoke", "standard", "paper"] = "standard"
-    settings: dict[str, Any] = Field(
-        default_factory=dict, description="what to change in the budget's specs"
+    budget: Literal["smoke", "standard", "paper"] = Field(
+        "standard", description="smoke, standard or paper"
     )
+    #: What to change in the specs of the budget.
+    settings: dict[str, Any] = Field(default_factory=dict)
     seeds: Seeds = Field(
-        default=(0,),
-        description="each fills all rows anew: of the validation pairs, weights and batches",
+        (0,), description="Seeds of validation pairs and training, such as 0,1,2 (default: 0)"
     )
-    workers: int = Field(default=1, ge=1, description="processes for labelling")
+    workers: int = Field(
+        default_factory=cores,
+        ge=1,
+        description="Processes for labels (default: one for each core)",
+    )
 
-    def resolved_budget(self) -> Budget:
+    def resolved_budget(self) -> "Budget":
         """The preset with ``settings`` laid over it."""
+        from atomplete.paper.presets import BUDGETS, Budget
+
         preset = BUDGETS[self.budget].model_dump()
         return checked(Budget, _overlay(preset, self.settings), "settings")
 

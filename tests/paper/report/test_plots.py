@@ -6,9 +6,9 @@ from matplotlib.collections import PathCollection
 from matplotlib.image import imread
 
 from atomplete.errors import InputError
-from atomplete.paper import ROWS, TableRow
 from atomplete.paper.report import plot_pairs
 from atomplete.paper.report.plots import pair_figures
+from atomplete.paper.table import ROWS, TableRow
 
 N_TEST = 12
 ENERGIES = [name for name, row in ROWS.items() if row.target == "energy"]

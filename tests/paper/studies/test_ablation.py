@@ -6,8 +6,7 @@ import pytest
 from labelled_pairs import write_labelled
 
 from atomplete.descriptors import build
-from atomplete.paper import AblationOptions, ablation
-from atomplete.paper.studies.ablation import Name
+from atomplete.paper.studies.ablation import AblationOptions, Name, ablation
 from atomplete.paper.studies.pair_sets import FAMILIES, family_study
 from atomplete.system import System
 

@@ -6,7 +6,7 @@ from labelled_pairs import SMALL, labelled
 
 from atomplete.data import read_structures, write_structures
 from atomplete.errors import InputError
-from atomplete.paper import ReproduceOptions
+from atomplete.paper.options import ReproduceOptions
 from atomplete.paper.studies.learning_curve import CurvePoint, extrapolate, learning_curve
 
 SEEDS, SIZES = (0, 1), (20, 40)

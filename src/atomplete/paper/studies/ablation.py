@@ -32,6 +32,7 @@ from atomplete.paper.results import write_json
 from atomplete.paper.studies.pair_sets import Study, b8_study, family_study
 from atomplete.potentials import EnergyModel, EnergyModelSpec
 from atomplete.runs.progress import progress_of
+from atomplete.runs.provenance import cores
 from atomplete.training.train import TrainSpec, train
 
 #: N tagged neighbours with ν densities; or no tags, and all orders up to ν.
@@ -50,7 +51,7 @@ class AblationOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     labels: str = Field(default="xtb", description="of B8, as in ``ReproduceOptions``")
     seeds: Seeds = Field(default=(0, 1, 2), description="of weights and the order of batches")
-    workers: int = Field(default=1, ge=1, description="processes for labelling")
+    workers: int = Field(default_factory=cores, ge=1, description="processes for labelling")
     representations: tuple[Name, ...] = Field(default=get_args(Name), min_length=1)
     b8_pairs: int = Field(default=800, ge=MINIMUM_PAIRS, description="B8 pairs, for all purposes")
     family_pairs: int = Field(default=300, ge=MINIMUM_PAIRS, description="pairs of each family")

@@ -49,6 +49,10 @@ class CurvePoint(BaseModel):
     difference_error: float
     seed: int
 
+    def cells(self) -> tuple[str, str]:
+        """Errors of pair means and differences, for people."""
+        return f"{self.mean_error:.4f}", f"{self.difference_error:.4f}"
+
 
 class Extrapolation(BaseModel):
     """Errors that the power law of a row gives for more pairs, with bounds.
@@ -69,6 +73,14 @@ class Extrapolation(BaseModel):
     difference_error_low: float
     difference_error_high: float
     extrapolated: Literal[True] = True
+
+    def cells(self) -> tuple[str, str]:
+        """Errors of pair means and differences with their bounds, for people."""
+        return (
+            f"{self.mean_error:.4f} ({self.mean_error_low:.3f} to {self.mean_error_high:.3f})",
+            f"{self.difference_error:.4f} ({self.difference_error_low:.3f} to "
+            f"{self.difference_error_high:.3f}), extrapolated",
+        )
 
 
 def learning_curve(
