@@ -55,6 +55,7 @@ def kill_when(process, reached):
         process.wait()
 
 
+@pytest.mark.slow
 def test_killed_while_it_trains_an_encoder(script, tmp_path):
     labels = write_labelled(tmp_path / "labels.xyz", 32)
     epochs = 60
@@ -99,6 +100,7 @@ def test_killed_while_it_labels(script, tmp_path):
     assert lines_of(journal) == 2 * n_pairs
 
 
+@pytest.mark.slow
 def test_killed_while_it_trains(script, tmp_path):
     labels = write_labelled(tmp_path / "labels.xyz", 32)
     epochs = 60

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -56,6 +57,12 @@ def finished(options_of, tmp_path_factory):
     """A filled table: options, folder, rows. Tests must not write into the folder."""
     folder, options = tmp_path_factory.mktemp("finished"), options_of()
     return options, folder, reproduce(options, folder, progress=False)
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the filled table's folder, to be written into."""
+    return shutil.copytree(finished[1], tmp_path / "copy")
 
 
 def table_of(folder):
@@ -289,13 +296,12 @@ def test_test_structures_enter_no_weight(finished, options_of, tmp_path):
 # what is not done again
 
 
-def test_a_second_call_does_nothing_again(options_of, tmp_path, monkeypatch):
-    first = reproduce(options_of(), tmp_path, progress=False)
-    before = files_of(tmp_path)
+def test_a_second_call_does_nothing_again(finished, copied, options_of, monkeypatch):
+    before = files_of(copied)
     for work in ("seed_run.train", "inputs.build", "best.fit_tight_binding"):
         monkeypatch.setattr(f"atomplete.paper.{work}", lambda *_, **__: pytest.fail("done again"))
-    assert reproduce(options_of(), tmp_path, progress=False) == first  # `seconds` as well
-    after = files_of(tmp_path)
+    assert reproduce(options_of(), copied, progress=False) == finished[2]  # `seconds` as well
+    after = files_of(copied)
     changed = {path.name for path in before if after[path] != before[path]}
     assert changed <= {"table.json", "run.json"}
     assert after.keys() == before.keys()
@@ -404,26 +410,24 @@ def test_a_file_without_forces_fills_all_rows_but_best(options_of, tmp_path):
     reproduce(options.model_copy(update={"rows": ("D_L",)}), tmp_path / "run", progress=False)
 
 
-def test_what_best_spends_fills_no_other_row_anew(options_of, tmp_path):
-    rows = ("D_L", "best")
-    reproduce(options_of(rows=rows), tmp_path, progress=False)
-    before = files_of(tmp_path)
+def test_what_best_spends_fills_no_other_row_anew(copied, options_of):
+    before = files_of(copied)
     best = SMALL["best"] | {"fit": {"iterations": 2}}
-    reproduce(options_of(rows=rows, settings=SMALL | {"best": best}), tmp_path, progress=False)
-    changed = {path.parts[0] for path, time in files_of(tmp_path).items() if before[path] != time}
+    options = options_of(rows=("D_L", "best"), settings=SMALL | {"best": best})
+    reproduce(options, copied, progress=False)
+    changed = {path.parts[0] for path, time in files_of(copied).items() if before[path] != time}
     assert changed == {"best", "table.json", "run.json"}
 
 
-def test_other_forces_fill_best_anew(options_of, tmp_path):
+def test_other_forces_fill_best_anew(finished, copied, options_of, tmp_path):
     structures = labelled(32)
-    rows = {"rows": ("best",)}
-    first = reproduce(options_of(**rows), tmp_path / "run", progress=False)
     for atoms in structures:
-        atoms.calc.results["forces"] = -atoms.calc.results["forces"]
+        atoms.calc.results["forces"] *= 1.1
     path = tmp_path / "labels.xyz"
     write_structures(path, structures)
-    again = reproduce(options_of(labels=str(path), **rows), tmp_path / "run", progress=False)
-    assert again[0].mean_error != first[0].mean_error
+    again = reproduce(options_of(labels=str(path), rows=("best",)), copied, progress=False)
+    (first,) = (row for row in finished[2] if row.row == "best")
+    assert again[0].mean_error != first.mean_error
 
 
 def test_a_file_without_pairs(options_of, tmp_path):
