@@ -161,7 +161,7 @@ def test_reproduce(table_folder):
 
 def test_reproduce_prints_the_table(atomplete, table_folder, monkeypatch):
     monkeypatch.setattr(
-        "atomplete.paper.report.write_report", lambda folder, progress: folder / "page"
+        "atomplete.report.write_report", lambda folder, kinds, progress: folder / "page"
     )
     command = f"reproduce --labels {table_folder}/labels.xyz --rows D_L,B_L --seeds 3,4 --pairs 24"
     outcome = atomplete(

@@ -28,14 +28,15 @@ def reproduce(
     Example: atomplete reproduce --pairs 60 --budget smoke -o runs/smoke
     """
     from atomplete.paper.experiment import reproduce as fill_table
-    from atomplete.paper.report import plot_pairs, write_report
+    from atomplete.paper.report import RUN_PAGE, plot_pairs
     from atomplete.paper.table import format_table
+    from atomplete.report import write_report
 
     table = fill_table(options, output, progress=not quiet)
     energies = [row for row in table if row.target == "energy"]
     plots = plot_pairs(energies, output) if energies else ()
     print(format_table(table))
-    page = write_report(output, progress=not quiet)
+    page = write_report(output, [RUN_PAGE], progress=not quiet)
     print(f"\n{', '.join(['table.json', *(plot.name for plot in plots)])} and run.json in {output}")
     print(f"report in {page}")
 
@@ -139,7 +140,7 @@ def _learning_curve(options: ReproduceOptions, output: Path, progress: bool) -> 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="Folder of a reproduce run, or of an audit.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of reproduce, audit or train.")],
     quiet: Quiet = False,
 ) -> None:
     """Write a page on the results in FOLDER: tables, plots, and pairs to turn in 3D.
@@ -148,6 +149,8 @@ def report(
 
     Example: atomplete report runs/b8
     """
-    from atomplete.paper.report import write_report
+    from atomplete.paper.report import RUN_PAGE
+    from atomplete.report import AUDIT_PAGE, FIT_PAGE, write_report
 
-    print(f"report in {write_report(folder, progress=not quiet)}")
+    kinds = (RUN_PAGE, AUDIT_PAGE, FIT_PAGE)
+    print(f"report in {write_report(folder, kinds, progress=not quiet)}")

@@ -242,7 +242,7 @@ def _make_responsive(
 def _themed(svg: str) -> str:
     """The same with colours by their names, and no more digits than a screen can show."""
     names = {light: name for name, light in reversed(LIGHT.items())}
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), svg)
     return re.sub(
         r"#[0-9a-f]{6}", lambda m: f"var(--{names[m[0]]})" if m[0] in names else m[0], svg
     )

@@ -1,8 +1,8 @@
 """Pairs for the 3D viewer: structures and what is known of them, packed for a page."""
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,14 @@ from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from jaxtyping import Float
 
-from atomplete.degenerate.congruence.congruence import Group
+from atomplete.audit.verdicts.pairs import Pair, family_pairs
+from atomplete.audit.verdicts.verdict import NOTHING
 from atomplete.degenerate.families.registry import FAMILIES
-from atomplete.degenerate.family import Family
-from atomplete.report.resolution import NAMES, Pair, enclosing_expansion, pair_distances
-from atomplete.runs.progress import progress_of
+from atomplete.report.records import AuditEntry
 
-#: Members of each family that a page shows.
-MEMBERS = 4
 #: Distance in Å within which members have an atom in common, as for the viewer.
 _SHARED = 1e-3
+_GROUPS = {"O3": "O(3)", "SO3": "SO(3)"}
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,10 @@ class PairSet:
     ----------
     key, title, note
         Name in the page, heading, and what the pairs are.
-    pairs, ids
-        The structures, and the number of each pair.
-    group
-        The group up to which the members differ.
-    distances, noise, typical
-        (name, pair), and (name,); see ``PairDistances``. None where they are not defined.
+    pairs
+        The pairs; a set has at least one.
+    verdicts
+        Verdicts on some of them, or all.
     congruent
         Whether the members are copies of each other, which nothing may tell apart.
     facts
@@ -46,52 +42,63 @@ class PairSet:
     title: str
     note: str
     pairs: Sequence[Pair]
-    ids: Sequence[int]
-    group: Group
-    distances: Float[np.ndarray, "name pair"] | None = None
-    noise: Float[np.ndarray, "name pair"] | None = None
-    typical: Float[np.ndarray, " name"] | None = None
+    verdicts: Sequence[AuditEntry] = ()
     congruent: bool = False
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def periodic(self) -> bool:
-        """Whether any of the structures is."""
-        return any(atoms.pbc.any() for pair in self.pairs for atoms in pair)
+    @classmethod
+    def of_family(
+        cls, name: str, n: int, seed: int | None = None, verdicts: Sequence[AuditEntry] = ()
+    ) -> "PairSet":
+        """First members of a family of degenerate pairs."""
+        family = FAMILIES[name]
+        group = _GROUPS[family.group]
+        kind = "congruent controls" if family.congruent else f"different under {group}"
+        note = f"{family.description}; {kind}, {family.level} level {family.source}"
+        title, pairs = f"{family.letter}: {name}", family_pairs(name, n, seed)
+        return cls(name, title, note, pairs, verdicts, family.congruent)
 
     def payload(self) -> dict[str, Any]:
-        """All of it for ``viewer.js``: numbers as base64 of little-endian arrays."""
-        members = [atoms for pair in self.pairs for atoms in pair]
+        """All of it for ``page.js``: numbers as base64 of little-endian arrays."""
+        members = [atoms for pair in self.pairs for atoms in (pair.plus, pair.minus)]
         centers = [int(atoms.info.get("center", -1)) for atoms in members]
-        positions = np.concatenate([x for pair in self.pairs for x in _positions(*pair)])
+        positions = np.concatenate([x for p in self.pairs for x in _positions(p.plus, p.minus)])
         # a screen has a thousand pixels; the scale keeps one part in 32 thousand
         scale = float(np.abs(positions).max()) / 32767 or 1.0
-        content: dict[str, Any] = {
+        verdicts: dict[int, list[dict[str, Any]]] = {}
+        for verdict in self.verdicts:
+            verdicts.setdefault(verdict.number, []).append(_said(verdict))
+        content = {
             "key": self.key,
             "title": self.title,
             "note": self.note,
-            "group": self.group,
             "congruent": self.congruent,
-            "ids": packed(self.ids, "<i4"),
+            "ids": packed([pair.number for pair in self.pairs], "<i4"),
             "sizes": packed([len(atoms) for atoms in members], "<u2"),
             "centers": packed(centers, "<i2"),
             "numbers": packed(np.concatenate([atoms.numbers for atoms in members]), "u1"),
             "positions": packed(np.round(positions / scale), "<i2"),
             "scale": scale,
+            "verdicts": verdicts,
             **self.facts,
         }
-        if self.periodic:
-            content["cells"] = [
-                np.round(atoms.cell.array[atoms.pbc], 4).tolist() for atoms in members
-            ]
-        if self.distances is not None and self.noise is not None:
-            content["distances"] = {
-                name: packed(self.distances[k], "<f4") for k, name in enumerate(NAMES)
-            }
-            content["noise"] = {name: packed(self.noise[k], "<f4") for k, name in enumerate(NAMES)}
-        if self.typical is not None:
-            content["typical"] = dict(zip(NAMES, map(float, self.typical), strict=True))
+        if any(atoms.pbc.any() for atoms in members):
+            cells = [np.round(atoms.cell.array[atoms.pbc], 4).tolist() for atoms in members]
+            content["cells"] = cells
         return content
+
+
+def viewer_data(sets: Sequence[PairSet]) -> dict[str, Any]:
+    """Data of a page with these sets: with thresholds, and symbols and radii (Å) of elements."""
+    numbers = {
+        int(z) for s in sets for pair in s.pairs for a in (pair.plus, pair.minus) for z in a.numbers
+    }
+    return {
+        "sets": [one.payload() for one in sets],
+        "elements": {z: (chemical_symbols[z], float(covalent_radii[z])) for z in sorted(numbers)},
+        # differences of so many noise floors are none
+        "nothing": NOTHING,
+    }
 
 
 def packed(values: Any, dtype: str) -> str:
@@ -99,49 +106,15 @@ def packed(values: Any, dtype: str) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()
 
 
-def element_styles(sets: Sequence[PairSet]) -> dict[int, tuple[str, float]]:
-    """Symbol and covalent radius in Å of each element of the page, by atomic number."""
-    numbers = {int(z) for s in sets for pair in s.pairs for atoms in pair for z in atoms.numbers}
-    return {z: (chemical_symbols[z], float(covalent_radii[z])) for z in sorted(numbers)}
-
-
-def family_sets(names: Sequence[str], n: int = MEMBERS, *, progress: bool = False) -> list[PairSet]:
-    """The first members of families of degenerate pairs, each measured in a basis of its own."""
-    with progress_of("families", len(names), progress) as step:
-        sets = []
-        for name in names:
-            sets.append(_measured(family_set(FAMILIES[name], n)))
-            step()
-        return sets
-
-
-def family_set(family: Family, n: int, seed: int | None = None) -> PairSet:
-    """The first members of a family, not measured."""
-    kind = "congruent controls" if family.congruent else f"different under {_TITLES[family.group]}"
-    return PairSet(
-        key=family.name,
-        title=f"{family.letter}: {family.name}",
-        note=f"{family.description}; {kind}, {family.level} level {family.source}",
-        pairs=family.pairs(n, seed),
-        ids=range(n),
-        group=family.group,
-        congruent=family.congruent,
-    )
-
-
-def _measured(one: PairSet) -> PairSet:
-    # without a cutoff, nothing encloses the environments of a crystal
-    if any(a.pbc.any() and "cutoff" not in a.info for pair in one.pairs for a in pair):
-        return one
-    measured = [pair_distances([p], enclosing_expansion(*p), one.group) for p in one.pairs]
-    return replace(
-        one,
-        distances=np.concatenate([m.values for m in measured], axis=1),
-        noise=np.stack([m.noise for m in measured], axis=1),
-    )
-
-
-_TITLES = {"O3": "O(3)", "SO3": "SO(3)"}
+def _said(verdict: AuditEntry) -> dict[str, Any]:
+    return {
+        "subject": verdict.subject,
+        "style": verdict.style,
+        "words": verdict.words,
+        "reason": verdict.reason,
+        "separation": verdict.separation,
+        "noise_floor": verdict.noise_floor,
+    }
 
 
 def _positions(plus: Atoms, minus: Atoms) -> list[Float[np.ndarray, "atom xyz"]]:

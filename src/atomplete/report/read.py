@@ -2,13 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from atomplete.errors import InputError
-
-Record = TypeVar("Record")
 
 
 def read_json(path: Path) -> Any:
@@ -27,7 +25,7 @@ def read_options(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_records(path: Path, kind: type[Record]) -> list[Record]:
+def read_records(path: Path, kind: Any) -> list[Any]:
     """Records of a list in JSON, none if there is no such file.
 
     Parameters
@@ -51,13 +49,14 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
     if not isinstance(content, list):
         raise InputError(f"{path}: a list is expected, not {type(content).__name__}")
     try:
-        return TypeAdapter(list[kind]).validate_python(content)  # type: ignore[valid-type]
+        records: list[Any] = TypeAdapter(list[kind]).validate_python(content)
     except ValidationError as error:
         problem = error.errors()[0]
         number, *place = problem["loc"]
         where = ".".join(map(str, place)) or "entry"
         message = f"{path}, entry {number}: {where}: {problem['msg'].lower()}"
         raise InputError(message) from error
+    return records
 
 
 def read_log(path: Path) -> list[dict[str, float]]:

@@ -1,97 +1,20 @@
-"""What a report reads: lists of records in JSON, checked, with unknown fields left alone.
+"""Rows of ``audit.json``, ``sweep.json`` and ``resolution.json``, as a page reads them."""
 
-A report has to read the folders of older and of newer versions, so fields that it can do without
-are optional, and fields that it does not know are ignored.
-"""
+from typing import Literal
 
-import json
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from pydantic import BaseModel, ConfigDict
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from atomplete.errors import InputError
+from atomplete.degenerate.families.registry import FAMILIES
 
 
 class Record(BaseModel):
-    """One entry of a list in JSON."""
+    """One entry of a list in JSON; fields that a page does not show are left alone."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class TableEntry(Record):
-    """A row of ``table.json``; errors are relative to standard deviations."""
-
-    row: str
-    mean_error: float
-    difference_error: float
-    v1_name: str | None = None
-    target: str = "energy"
-    mean_error_spread: float | None = None
-    difference_error_spread: float | None = None
-    published_mean_error: float | None = None
-    published_difference_error: float | None = None
-    n_train_pairs: int | None = None
-    n_validation_pairs: int | None = None
-    n_test_pairs: int | None = None
-    labels: str = "?"
-    budget: str = "?"
-    seed: int | None = None
-    seeds: tuple[int, ...] = ()
-    seconds: float | None = None
-
-    @property
-    def source(self) -> str:
-        """Where the labels come from, in a word: a method, a dataset, or the name of a file."""
-        return Path(self.labels).name
-
-
-class LatentEntry(Record):
-    """An autoencoder of ``latent_size.json``: errors of the reconstruction."""
-
-    latent: int
-    mean_error: float
-    difference_error: float
-
-
-class ObjectiveEntry(Record):
-    """An objective of the latent in ``objectives.json``."""
-
-    objective: str
-    separation: float | None = None
-    jacobian_rank: float | None = None
-    full_rank: float | None = None
-    mean_error: float | None = None
-    difference_error: float | None = None
-
-
-class AblationEntry(Record):
-    """A representation on a set of pairs in ``ablation.json``."""
-
-    representation: str
-    set: str
-    mean_error: float | None = None
-    difference_error: float | None = None
-    mean_error_spread: float | None = None
-    difference_error_spread: float | None = None
-
-
-class LearningEntry(Record):
-    """A point of ``learning_curve.json``: of one seed, or extrapolated with bounds."""
-
-    row: str
-    n_train_pairs: int
-    mean_error: float
-    difference_error: float
-    mean_error_low: float | None = None
-    mean_error_high: float | None = None
-    difference_error_low: float | None = None
-    difference_error_high: float | None = None
-    extrapolated: bool = False
-
-
 class AuditEntry(Record):
-    """A verdict of ``audit.json``: what a subject says about one pair of a family."""
+    """Verdict of ``audit.json`` on one subject and one pair of a family."""
 
     subject: str
     family: str
@@ -109,9 +32,27 @@ class AuditEntry(Record):
     feature_distances: tuple[float, ...] = ()
 
     @property
-    def number(self) -> int | None:
-        """Which pair of the family it is."""
-        return self.member if self.member is not None else self.pair_id
+    def number(self) -> int:
+        """Number of the pair in its family."""
+        return next((n for n in (self.member, self.pair_id) if n is not None), 0)
+
+    @property
+    def rightly_blind(self) -> bool:
+        """Whether nothing may tell the members apart, and the subject does not."""
+        congruent = self.congruent
+        if congruent is None:
+            congruent = self.family in FAMILIES and FAMILIES[self.family].congruent
+        return congruent and self.verdict == "blind"
+
+    @property
+    def style(self) -> str:
+        """Colour of the verdict by name: being blind to controls is right."""
+        return "separates" if self.rightly_blind else self.verdict
+
+    @property
+    def words(self) -> str:
+        """Verdict for people."""
+        return "equal" if self.rightly_blind else self.verdict
 
 
 class SweepStep(Record):
@@ -122,7 +63,7 @@ class SweepStep(Record):
 
 
 class SweepEntry(Record):
-    """The smallest basis in which a subject separates a family, if any does."""
+    """Smallest basis in which a subject separates a family, if any does."""
 
     subject: str
     family: str
@@ -130,7 +71,7 @@ class SweepEntry(Record):
 
 
 class ResolutionEntry(Record):
-    """What a subject resolves around one structure, as ``atomplete resolve`` writes it."""
+    """Motions that a subject resolves around one structure, from ``atomplete resolve``."""
 
     subject: str
     structure: int
@@ -149,36 +90,5 @@ class ResolutionEntry(Record):
 
     @property
     def title(self) -> str:
-        """Which structure it is."""
+        """Name of the structure."""
         return f"{self.file} {self.structure}: {self.formula}".lstrip()
-
-
-Entry = TypeVar("Entry", bound=Record)
-
-
-def read_json(path: Path) -> Any:
-    """The content of a file of JSON; one sentence if it is damaged."""
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path}: damaged, not JSON ({error})") from error
-
-
-def read_records(path: Path, entry: type[Entry]) -> list[Entry]:
-    """The entries of a list in JSON, none if there is no such file."""
-    if not path.is_file():
-        return []
-    content = read_json(path)
-    if not isinstance(content, list):
-        raise InputError(f"{path}: a list is expected, not {type(content).__name__}")
-    entries = []
-    for number, fields in enumerate(content):
-        try:
-            entries.append(entry.model_validate(fields))
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"])) or "entry"
-            raise InputError(
-                f"{path}, entry {number}: {where}: {problem['msg'].lower()}"
-            ) from error
-    return entries

@@ -1,6 +1,6 @@
-"""The page of a filled table, and the choice of the page that suits a folder."""
+"""The page of a filled table, and its pictures."""
 
-from atomplete.paper.report.plots import plot_pairs
-from atomplete.paper.report.write import write_report
+from atomplete.paper.report.pair_plots import plot_pairs
+from atomplete.paper.report.run_page import RUN_PAGE
 
-__all__ = ["plot_pairs", "write_report"]
+__all__ = ["RUN_PAGE", "plot_pairs"]

@@ -1,118 +1,176 @@
-"""Small panels of predicted against reference values, one for each row of the table."""
+"""Predicted against reference values of test pairs: pictures of a run, and panels of its page."""
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Int
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from atomplete.paper.report.run_folder import Predictions
-from atomplete.report.axis import Axis, number
-from atomplete.report.records import TableEntry
+from atomplete.errors import InputError
+from atomplete.paper.report.run_folder import Predictions, read_predictions
+from atomplete.paper.table import TableRow
+from atomplete.report import charts
+from atomplete.report.pair_sets import packed
+from atomplete.runs.files import atomic_write
 
 Quantity = Literal["mean", "difference"]
 
-_SIZE, _LEFT, _TOP, _BOTTOM = 220, 40, 8, 38
+_COLUMNS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Test pairs of one row; means are relative to the average of all references.
+
+    Attributes
+    ----------
+    name
+        Of its points in a page: row and quantity.
+    error, published
+        Relative errors, here and published.
+    """
+
+    row: TableRow
+    quantity: Quantity
+    ids: Int[np.ndarray, " pair"]
+    reference: Float[np.ndarray, " pair"]
+    predicted: Float[np.ndarray, " pair"]
+
+    @classmethod
+    def of(cls, row: TableRow, found: Predictions, quantity: Quantity) -> "Panel":
+        """Panel of a row with predictions."""
+        weights = np.array([0.5, 0.5] if quantity == "mean" else [1, -1])
+        test = found.is_test
+        reference = found.reference[test] @ weights
+        center = reference.mean() if quantity == "mean" else 0.0
+        predicted = found.predicted[test] @ weights
+        return cls(row, quantity, found.ids[test], reference - center, predicted - center)
+
+    @property
+    def name(self) -> str:
+        """Name of its points in a page."""
+        return f"{self.row.row} {self.quantity}"
+
+    @property
+    def error(self) -> float:
+        """Relative error of the row."""
+        return float(getattr(self.row, f"{self.quantity}_error"))
+
+    @property
+    def published(self) -> str:
+        """Published error in words, empty if there is none."""
+        value = getattr(self.row, f"published_{self.quantity}_error")
+        return "" if value is None else f"published {charts.number(value)}"
+
+    def draw(self, axes: Axes, limits: tuple[float, float]) -> None:
+        """Draw the points; the band is one published error wide to either side."""
+        published = getattr(self.row, f"published_{self.quantity}_error")
+        width = None if published is None else published * float(self.reference.std())
+        gid = f"points {self.name}"
+        charts.parity(axes, self.reference, self.predicted, limits, width=width, gid=gid)
+        axes.set(xlabel=f"reference {self.quantity}, eV", ylabel="predicted, eV")
+
+    def values(self) -> dict[str, str]:
+        """Numbers, references and predictions of the points, packed for the page's script."""
+        pairs = np.stack([self.reference, self.predicted], 1)
+        return {"ids": packed(self.ids, "<i4"), "values": packed(pairs, "<f4")}
 
 
 def panels(
-    table: Sequence[TableEntry], predictions: dict[str, Predictions], quantity: Quantity
-) -> str:
-    """Panels of the test pairs of all rows on the same axes, as HTML.
-
-    Means are drawn around their average, differences around zero. The band along the diagonal is
-    one published error wide to either side. The attributes of each panel tell ``viewer.js`` where
-    its points are.
-    """
-    shown = [row for row in table if row.row in predictions]
-    data = [_test_values(predictions[row.row], quantity) for row in shown]
-    center = float(data[0][0].mean()) if quantity == "mean" else 0.0
-    data = [(r - center, p - center) for r, p in data]
-    axis = _axis(np.concatenate([r for r, _ in data]), np.concatenate([p for _, p in data]))
-    figures = [
-        _panel(row, r, p, axis, quantity, center) for row, (r, p) in zip(shown, data, strict=True)
+    table: Sequence[TableRow], predictions: dict[str, Predictions], quantity: Quantity
+) -> list[Panel]:
+    """Panels of all rows that have predictions."""
+    return [
+        Panel.of(row, predictions[row.row], quantity) for row in table if row.row in predictions
     ]
-    return f'<div class="panels">{"".join(figures)}</div>'
 
 
-def _axis(reference: np.ndarray, predicted: np.ndarray) -> Axis:
-    """It holds the reference, and predictions that are not too far out of its range."""
-    low, high = reference.min(), reference.max()
-    most = 0.3 * (high - low)
-    lowest, highest = np.clip(np.quantile(predicted, [0.01, 0.99]), low - most, high + most)
-    return Axis.around("", [min(low, lowest), max(high, highest)])
-
-
-def _test_values(one: Predictions, quantity: Quantity) -> tuple[np.ndarray, np.ndarray]:
-    test = np.array([part == "test" for part in one.part])
-    if quantity == "mean":
-        return one.reference[test].mean(1), one.predicted[test].mean(1)
-    return -np.diff(one.reference[test])[:, 0], -np.diff(one.predicted[test])[:, 0]
-
-
-def _panel(
-    row: TableEntry,
-    reference: np.ndarray,
-    predicted: np.ndarray,
-    axis: Axis,
-    quantity: Quantity,
-    center: float,
-) -> str:
-    right, low = _SIZE - 6, _SIZE - _BOTTOM + _TOP
-
-    def px(values: np.ndarray | float) -> np.ndarray:
-        return _LEFT + (np.asarray(values) - axis.low) / (axis.high - axis.low) * (right - _LEFT)
-
-    def py(values: np.ndarray | float) -> np.ndarray:
-        inside = np.clip(values, axis.low, axis.high)
-        return low - (inside - axis.low) / (axis.high - axis.low) * (low - _TOP)
-
-    is_mean = quantity == "mean"
-    error = row.mean_error if is_mean else row.difference_error
-    published = row.published_mean_error if is_mean else row.published_difference_error
-    parts = []
-    for tick in axis.ticks():
-        text = f"{tick:.3g}".replace("-", "−")
-        parts.append(f'<path class="grid" d="M{px(tick):.1f} {_TOP}V{low}"/>')
-        parts.append(f'<path class="grid" d="M{_LEFT} {py(tick):.1f}H{right}"/>')
-        parts.append(f'<text x="{px(tick):.1f}" y="{low + 14}" text-anchor="middle">{text}</text>')
-        parts.append(
-            f'<text x="{_LEFT - 4}" y="{py(tick) + 4:.1f}" text-anchor="end">{text}</text>'
+def drawings(shown: Sequence[Panel]) -> list[tuple[Panel, Markup]]:
+    """Panels with their drawings for a page, all on the same axes."""
+    drawn = []
+    for panel in shown:
+        (axes,) = charts.grid(size=(225, 225))
+        panel.draw(axes, _limits(shown))
+        text = (
+            f"{panel.row.row}: predicted against reference pair {panel.quantity} of "
+            f"{len(panel.ids)} test pairs; relative error {charts.number(panel.error)}"
         )
-    if published is not None:
-        width = published * float(reference.std())
-        width = min(width, axis.high - axis.low)
-        half = [(axis.low, axis.low + width), (axis.high - width, axis.high)]
-        ends = [(axis.high, axis.high), (axis.low, axis.low)]
-        corners = [*half, ends[0], *((y, x) for x, y in reversed(half)), ends[1]]
-        band = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in corners)
-        parts.append(f'<polygon class="band" points="{band}"/>')
-    parts.append(
-        f'<path class="diagonal" d="M{px(axis.low):.1f} {py(axis.low):.1f}'
-        f'L{px(axis.high):.1f} {py(axis.high):.1f}"/>'
+        drawn.append((panel, charts.inline(axes, text, legend=False)))
+    return drawn
+
+
+def plot_pairs(table: Sequence[TableRow], folder: Path) -> tuple[Path, Path]:
+    """Draw ``parity.png`` (pair means) and ``difference.png`` (pair differences).
+
+    One panel for each row, test pairs only, five beside each other. The band around the diagonal
+    is one published root mean square error wide to either side; a model blind to the pairs lies
+    flat on zero.
+
+    Parameters
+    ----------
+    table
+        Rows whose folders in ``folder`` hold ``predictions.csv``.
+    folder
+        Where to write.
+
+    Returns
+    -------
+    parity, difference
+        The two files.
+
+    Examples
+    --------
+    >>> plot_pairs([], Path("runs"))
+    Traceback (most recent call last):
+    atomplete.errors.InputError: runs: no rows to draw
+    """
+    predictions = read_predictions(table, folder)
+    if not predictions:
+        raise InputError(f"{folder}: no rows to draw")
+    parity, difference = folder / "parity.png", folder / "difference.png"
+    _write(picture(panels(table, predictions, "mean")), parity)
+    _write(picture(panels(table, predictions, "difference")), difference)
+    return parity, difference
+
+
+def picture(shown: Sequence[Panel]) -> Figure:
+    """All panels in one figure."""
+    n_columns = min(len(shown), _COLUMNS)
+    n_lines = -(-len(shown) // n_columns)
+    grid = charts.grid(n_lines, n_columns, size=(max(240, 400 / n_columns), 260))
+    figure = grid[0].get_figure(root=True)
+    assert figure is not None
+    for axes, panel in zip(grid, shown, strict=False):
+        panel.draw(axes, _limits(shown))
+        beside = panel.published and f"  ({panel.published})"
+        title = f"{panel.row.row}\nrelative error {charts.number(panel.error)}{beside}"
+        axes.set_title(title, fontsize=9)
+    for unused in grid[len(shown) :]:
+        unused.remove()
+    handles, labels = grid[0].get_legend_handles_labels()
+    labels[-1] = "test pairs"
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    first = shown[0]
+    relative = ", relative to their average" if first.quantity == "mean" else ""
+    labels_of = Path(first.row.labels).stem
+    figure.suptitle(
+        f"Pair {first.quantity} of {len(first.ids)} test pairs{relative}, {labels_of} labels"
     )
-    points = "".join(
-        f"M{x:.1f} {y:.1f}h0" for x, y in zip(px(reference), py(predicted), strict=True)
+    return figure
+
+
+def _limits(shown: Sequence[Panel]) -> tuple[float, float]:
+    """Ends of the axes of all panels."""
+    return charts.parity_limits(
+        np.concatenate([p.reference for p in shown]), np.concatenate([p.predicted for p in shown])
     )
-    few = " few" if len(reference) < 50 else ""
-    parts.append(f'<path class="cloud{few}" d="{points}"/>')
-    parts.append(
-        f'<text class="label" x="{(_LEFT + right) / 2}" y="{_SIZE + 4}" text-anchor="middle">'
-        f"reference {quantity}, eV</text>"
-    )
-    beside = "" if published is None else f"published {number(published)}"
-    description = (
-        f"{row.row}: predicted against reference pair {quantity} of {len(reference)} test pairs; "
-        f"relative error {number(error)} {beside}"
-    )
-    attributes = (
-        f'data-row="{escape(row.row)}" data-quantity="{quantity}" data-center="{center}" '
-        f'data-low="{axis.low}" data-high="{axis.high}" '
-        f'data-frame="{_LEFT},{right},{_TOP},{low}"'
-    )
-    return (
-        f'<figure class="panel"><figcaption><b>{escape(row.row)}</b> {number(error)} '
-        f'<span class="quiet">{beside}</span></figcaption>'
-        f'<svg viewBox="0 0 {_SIZE} {_SIZE + 8}" role="img" aria-label="{escape(description)}" '
-        f"{attributes}>{''.join(parts)}</svg></figure>"
-    )
+
+
+def _write(figure: Figure, path: Path) -> None:
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=150, facecolor="white")

@@ -1,148 +1,118 @@
-"""Charts of a run: training, latent size, learning curves."""
+"""Charts of a run: errors, training, latent size, learning curves."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
+from itertools import cycle
 
 import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
 
+from atomplete.paper.report.pair_plots import Quantity
 from atomplete.paper.report.run_folder import RunFolder
-from atomplete.report.axis import Axis
-from atomplete.report.page import Section, figure
-from atomplete.report.records import LearningEntry
-from atomplete.report.svg import N_COLORS, Series, chart
+from atomplete.paper.studies.latent_size import LatentSize
+from atomplete.paper.studies.learning_curve import CurvePoint, Extrapolation
+from atomplete.paper.table import TableRow
+from atomplete.report import charts
+from atomplete.report.charts import LIGHT
 
 #: Pairs that arXiv:2302.14770 trained on.
 _PUBLISHED_PAIRS = 3500
 #: What is predicted of a pair.
-QUANTITIES: tuple[Literal["mean", "difference"], ...] = ("mean", "difference")
+QUANTITIES: tuple[Quantity, ...] = ("difference", "mean")
+
+Figures = list[tuple[str, Markup]]
 
 
-def training(run: RunFolder) -> Section | None:
-    """Losses against epochs."""
-    if not run.logs:
-        return None
-    figures, colors = [], _colors(run)
-    for name, key in (("training loss", "train_loss"), ("validation loss", "validation_loss")):
-        series = [
-            Series(
-                row,
-                [epoch["epoch"] for epoch in log if key in epoch],
-                [epoch[key] for epoch in log if key in epoch],
-                color=colors[row],
-                dots=False,
-            )
-            for row, logs in run.logs.items()
-            for log in logs
-        ]
-        x = Axis.around("epoch", [v for s in series for v in s.x], zero=True)
-        y = Axis.around(name, [v for s in series for v in s.y], log=True)
-        drawing = chart(f"{name} against epoch for {', '.join(run.logs)}", x, y, series)
-        figures.append(figure(drawing, ""))
-    body = "<p>Losses of each trained row, a line for each seed.</p>" + _charts(figures)
-    return Section("training", "Training curves", body)
-
-
-def _colors(run: RunFolder) -> dict[str, int]:
-    """A colour for each row that is drawn, the same in all charts."""
-    drawn = dict.fromkeys([*run.logs, *(one.row for one in run.learning)])
-    return {row: k % N_COLORS for k, row in enumerate(drawn)}
-
-
-def latent_size(run: RunFolder, n_atoms: int | None) -> Section | None:
-    """Errors of the reconstruction against the size of the latent."""
-    if not run.latent:
-        return None
-    points = sorted(run.latent, key=lambda one: one.latent)
-    sizes = [float(one.latent) for one in points]
-    series = [
-        Series(f"pair {q}s", sizes, [getattr(one, f"{q}_error") for one in points], color=k)
-        for k, q in enumerate(QUANTITIES)
-    ]
-    count = 3 * n_atoms - 6 if n_atoms else None
-    x = Axis.around("latent size", [*sizes, *([count] if count else [])], log=True)
-    x = replace(x, marked=tuple(sizes))
-    y = Axis.around("relative error", [v for s in series for v in s.y], log=True)
-    marks = [(float(count), f"3n − 6 = {count}")] if count else []
-    drawing = chart("reconstruction error against latent size", x, y, series, x_marks=marks)
-    body = (
-        "<p>How well ν = 7 features are reconstructed from latents of different sizes. The count "
-        "3n − 6 is how many numbers fix an environment of n atoms up to rotation.</p>"
-    )
-    return Section("latent", "Latent size", body + _charts([figure(drawing, "")]))
-
-
-def learning_curves(run: RunFolder) -> Section | None:
-    """Errors against the number of training pairs, beside the published ones."""
-    if not run.learning:
-        return None
-    figures, colors = [], _colors(run)
+def errors(table: Sequence[TableRow]) -> Figures:
+    """Errors with their spread over seeds, beside the published ones."""
+    figures = []
     for quantity in QUANTITIES:
-        series = [
-            one
-            for row in dict.fromkeys(p.row for p in run.learning)
-            for one in (
-                *_curve([p for p in run.learning if p.row == row], quantity, colors[row]),
-                *_published(run, row, quantity, colors[row]),
-            )
-        ]
-        x = Axis.around("training pairs", [v for s in series for v in s.x], log=True)
-        y = Axis.around(f"{quantity} error", [v for s in series for v in s.y], log=True)
-        drawing = chart(f"{quantity} error against training pairs", x, y, series)
-        figures.append(figure(drawing, ""))
-    body = (
-        "<p>Relative test errors against the number of training pairs. Bars reach from the least "
-        "to the largest error of all seeds, and over the bounds of what is extrapolated "
-        "(dashed).</p>"
-    )
-    return Section("learning", "Learning curves", body + _charts(figures))
+        axes = charts.lanes(f"error on pair {quantity}s", [row.row for row in table])
+        for lane, row in enumerate(table):
+            error = getattr(row, f"{quantity}_error")
+            spread = getattr(row, f"{quantity}_error_spread") or 0.0
+            published = getattr(row, f"published_{quantity}_error") or np.nan
+            ends = (max(error - spread, error / 10), error + spread)
+            axes.plot(ends, (lane, lane), color=LIGHT["c0"], lw=2)
+            axes.plot(published, lane, "D", ms=7, mfc="none", color=LIGHT["published"],
+                      label="published")  # fmt: skip
+            axes.plot(error, lane, "o", ms=7, color=LIGHT["c0"], label="here")
+        text = f"relative error on pair {quantity}s of each row"
+        figures.append(("", charts.inline(axes, text)))
+    return figures
 
 
-def _curve(points: Sequence[LearningEntry], quantity: str, color: int) -> list[Series]:
-    name = f"{quantity}_error"
-    measured = _means_over_seeds([p for p in points if not p.extrapolated], name)
-    beyond = [
-        (p.n_train_pairs, getattr(p, name), (getattr(p, f"{name}_low"), getattr(p, f"{name}_high")))
-        for p in points
-        if p.extrapolated
-    ]
-    # the extrapolation starts at the last point, which is drawn once
-    lines = [(points[0].row, measured, False)]
-    if beyond:
-        lines.append(("", [*((n, y, None) for n, y, _ in measured[-1:]), *beyond], True))
-    return [
-        Series(
-            label,
-            [float(n) for n, _, _ in line],
-            [y for _, y, _ in line],
-            color=color,
-            bounds=[ends if ends and None not in ends else None for _, _, ends in line],
-            dashed=dashed,
-        )
-        for label, line, dashed in lines
-    ]
+def training(run: RunFolder) -> Figures:
+    """Losses against epochs, a line for each seed."""
+    figures, colors = [], _colors(run)
+    for key in ("train_loss", "validation_loss") if run.logs else ():
+        axes = charts.plain("epoch", key.replace("train_", "training ").replace("_", " "), log="y")
+        for row, logs in run.logs.items():
+            for log in logs:
+                points = [(e["epoch"], e[key]) for e in log if key in e]
+                axes.plot(*np.transpose(points), color=colors[row], label=row)
+        text = f"{axes.get_ylabel()} against epoch for {', '.join(run.logs)}"
+        figures.append(("", charts.inline(axes, text)))
+    return figures
 
 
-def _means_over_seeds(
-    points: Sequence[LearningEntry], name: str
-) -> list[tuple[int, float, tuple[float, float] | None]]:
-    """Number of pairs, mean error, and the least and largest error, in order."""
+def latent_size(found: Sequence[LatentSize], n_coordinates: int | None) -> Figures:
+    """Errors of the reconstruction against the size of the latent."""
+    if not found:
+        return []
+    axes = charts.plain("latent size", "relative error", log="xy")
+    points = sorted(found, key=lambda one: one.latent)
+    sizes = [one.latent for one in points]
+    for quantity, color in zip(QUANTITIES, charts.PALETTE, strict=False):
+        values = [getattr(one, f"{quantity}_error") for one in points]
+        axes.plot(sizes, values, "o-", ms=5, color=color, label=f"pair {quantity}s")
+    axes.set_xticks(sizes, map(str, sizes))
+    if n_coordinates:
+        text = f"3n − 6 = {n_coordinates}"
+        axes.axvline(n_coordinates, color=LIGHT["ink"], ls="--", lw=1, label=text)
+    return [("", charts.inline(axes, "reconstruction error against latent size"))]
+
+
+def learning_curves(run: RunFolder) -> Figures:
+    """Errors against the number of training pairs, beside the published ones."""
+    figures, colors = [], _colors(run)
+    published = {row.row: row for row in run.table}
+    for quantity in QUANTITIES if run.learning else ():
+        axes = charts.plain("training pairs", f"{quantity} error", log="xy")
+        for row in dict.fromkeys(point.row for point in run.learning):
+            points = [point for point in run.learning if point.row == row]
+            _draw_curve(axes, points, f"{quantity}_error", colors[row])
+            if row in published and (
+                error := getattr(published[row], f"published_{quantity}_error")
+            ):
+                label = f"{row}, published"
+                axes.plot(_PUBLISHED_PAIRS, error, "D", mfc="none", color=colors[row], label=label)
+        figures.append(("", charts.inline(axes, f"{quantity} error against training pairs")))
+    return figures
+
+
+def _draw_curve(
+    axes: Axes, points: Sequence[CurvePoint | Extrapolation], name: str, color: str
+) -> None:
+    """Means over seeds with the least and the largest error, then what is extrapolated, dashed."""
     errors: dict[int, list[float]] = {}
     for point in points:
-        errors.setdefault(point.n_train_pairs, []).append(getattr(point, name))
-    return [
-        (n, float(np.mean(found)), (min(found), max(found)) if len(found) > 1 else None)
-        for n, found in sorted(errors.items())
-    ]
+        if not point.extrapolated:
+            errors.setdefault(point.n_train_pairs, []).append(getattr(point, name))
+    sizes = sorted(errors)
+    means = [float(np.mean(errors[n])) for n in sizes]
+    axes.plot(sizes, means, "o-", ms=5, color=color, label=points[0].row)
+    axes.vlines(sizes, *zip(*((min(errors[n]), max(errors[n])) for n in sizes), strict=True),
+                color=color, lw=1.6)  # fmt: skip
+    for point in points:
+        if point.extrapolated:
+            n, error = point.n_train_pairs, getattr(point, name)
+            axes.plot([sizes[-1], n], [means[-1], error], "o--", ms=5, color=color)
+            low, high = (getattr(point, f"{name}_{end}") for end in ("low", "high"))
+            axes.vlines(n, low, high, color=color, lw=1.6)
 
 
-def _published(run: RunFolder, row: str, quantity: str, color: int) -> list[Series]:
-    """The published error of a row, at the number of pairs that it was trained on."""
-    errors = [getattr(one, f"published_{quantity}_error") for one in run.table if one.row == row]
-    if not errors or errors[0] is None:
-        return []
-    return [Series(f"{row}, published", [_PUBLISHED_PAIRS], errors[:1], color, hollow=True)]
-
-
-def _charts(figures: Sequence[str]) -> str:
-    return f'<div class="charts">{"".join(figures)}</div>'
+def _colors(run: RunFolder) -> dict[str, str]:
+    """A colour for each row that is drawn, the same in all charts."""
+    drawn = dict.fromkeys([*run.logs, *(one.row for one in run.learning)])
+    return dict(zip(drawn, cycle(charts.PALETTE), strict=False))

@@ -1,31 +1,26 @@
 """The folder of a run of ``atomplete reproduce``, as far as it is filled."""
 
 import csv
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from atomplete.data import pair_structures, read_structures
 from atomplete.errors import InputError
 from atomplete.paper.datasets import DATASETS, dataset
-from atomplete.report.records import (
-    AblationEntry,
-    LatentEntry,
-    LearningEntry,
-    ObjectiveEntry,
-    TableEntry,
-    read_json,
-    read_records,
-)
-from atomplete.report.resolution import Pair
+from atomplete.paper.studies.ablation import AblationRow
+from atomplete.paper.studies.latent_size import LatentSize
+from atomplete.paper.studies.learning_curve import CurvePoint, Extrapolation
+from atomplete.paper.studies.objectives import LatentObjective
+from atomplete.paper.table import TableRow
+from atomplete.report.read import read_log, read_options, read_records
 
 # energies are written with nine decimals, and summed in single precision by some models
 _NOTHING = 1e-3
-_PREDICTION_COLUMNS = ("energy_plus", "energy_minus", "predicted_plus", "predicted_minus")
+_COLUMNS = ("energy_plus", "energy_minus", "predicted_plus", "predicted_minus")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +36,28 @@ class Predictions:
     """
 
     ids: Int[np.ndarray, " pair"]
-    part: list[str]
+    part: np.ndarray
     reference: Float[np.ndarray, "pair 2"]
     predicted: Float[np.ndarray, "pair 2"]
+
+    @classmethod
+    def read(cls, path: Path) -> "Predictions":
+        """Read ``predictions.csv``."""
+        with path.open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        try:
+            values = [[float(row[name]) for name in _COLUMNS] for row in rows]
+            ids = np.array([int(row["pair_id"]) for row in rows], dtype=int)
+            part = np.array([row["part"] for row in rows])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: damaged, not a table of predictions ({error})") from error
+        energies = np.array(values).reshape(-1, 4)
+        return cls(ids, part, energies[:, :2], energies[:, 2:])
+
+    @property
+    def is_test(self) -> Bool[np.ndarray, " pair"]:
+        """Pairs that nothing was fitted to or chosen by."""
+        return self.part == "test"
 
     @property
     def blind(self) -> bool:
@@ -52,104 +66,77 @@ class Predictions:
         return float(np.abs(predicted).max()) < _NOTHING * float(np.std(reference))
 
 
+def read_predictions(table: Sequence[TableRow], folder: Path) -> dict[str, Predictions]:
+    """Predictions of the rows that have any, by their names."""
+    paths = {row.row: folder / row.row / "predictions.csv" for row in table}
+    return {name: Predictions.read(path) for name, path in paths.items() if path.is_file()}
+
+
 @dataclass(frozen=True, eq=False)
 class RunFolder:
-    """What a run has written; parts that it has not are empty."""
+    """Results of a run; parts that it does not have are empty."""
 
     path: Path
-    table: list[TableEntry]
+    table: list[TableRow]
     provenance: dict[str, Any]
     predictions: dict[str, Predictions]
     logs: dict[str, list[list[dict[str, float]]]]
-    latent: list[LatentEntry]
-    objectives: list[ObjectiveEntry]
-    ablation: list[AblationEntry]
-    learning: list[LearningEntry]
+    latent: list[LatentSize]
+    objectives: list[LatentObjective]
+    ablation: list[AblationRow]
+    learning: list[CurvePoint | Extrapolation]
 
     @classmethod
     def read(cls, path: Path) -> "RunFolder":
         """Read everything but the structures; ``table.json`` must be there."""
-        table = read_records(path / "table.json", TableEntry)
+        table = read_records(path / "table.json", TableRow)
         if not table:
             raise InputError(f"{path / 'table.json'}: no rows")
-        run = path / "run.json"
-        provenance = read_json(run) if run.is_file() else {}
-        if not isinstance(provenance, dict):
-            raise InputError(f"{run}: options by name are expected")
-        predictions = {
-            row.row: _read_predictions(file)
-            for row in table
-            if (file := path / row.row / "predictions.csv").is_file()
-        }
         logs = {
-            row.row: [_read_log(file) for file in sorted((path / row.row).rglob("log.jsonl"))]
+            row.row: [read_log(file) for file in sorted((path / row.row).rglob("log.jsonl"))]
             for row in table
         }
         return cls(
             path=path,
             table=table,
-            provenance=provenance,
-            predictions=predictions,
+            provenance=read_options(path / "run.json"),
+            predictions=read_predictions(table, path),
             logs={name: found for name, found in logs.items() if any(found)},
-            latent=read_records(path / "latent_size.json", LatentEntry),
-            objectives=read_records(path / "objectives.json", ObjectiveEntry),
-            ablation=read_records(path / "ablation.json", AblationEntry),
-            learning=read_records(path / "learning_curve.json", LearningEntry),
+            latent=read_records(path / "latent_size.json", LatentSize),
+            objectives=read_records(path / "objectives.json", LatentObjective),
+            ablation=read_records(path / "ablation.json", AblationRow),
+            learning=read_records(path / "learning_curve.json", CurvePoint | Extrapolation),
         )
 
-    def pairs(self) -> tuple[list[int], list[Pair]]:
-        """The pairs of the run, by their numbers; none if the file is not to be found."""
-        path = self._labelled_file()
-        if path is None:
-            return [], []
-        structures = read_structures(path)
-        found = pair_structures(structures, path)
-        known = {int(i) for p in self.predictions.values() for i in p.ids}
-        kept = [
-            (int(pair_id), (structures[plus], structures[minus]))
-            for pair_id, (plus, minus) in zip(found.ids, found.indices, strict=True)
-            if not known or int(pair_id) in known
-        ]
-        return [pair_id for pair_id, _ in kept], [pair for _, pair in kept]
+    @property
+    def missing(self) -> list[str]:
+        """Optional files that the folder does not hold."""
+        optional = {
+            "latent_size.json": self.latent,
+            "objectives.json": self.objectives,
+            "ablation.json": self.ablation,
+            "learning_curve.json": self.learning,
+        }
+        return [name for name, content in optional.items() if not content]
 
-    def _labelled_file(self) -> Path | None:
-        labels = str(self.provenance.get("options", {}).get("labels", self.table[0].labels))
+    @property
+    def source(self) -> str:
+        """Origin of the labels in a word: a method, a dataset, or the name of a file."""
+        return Path(self.table[0].labels).name
+
+    def labelled_file(self) -> Path | None:
+        """The labelled pairs, if they are to be found."""
+        options = self.provenance.get("options", {})
+        labels = str(options.get("labels", self.table[0].labels))
         if labels in DATASETS:
             return dataset(labels)
         if Path(labels).is_file():
             return Path(labels)
         found = list(self.path.glob(f"b8-*-{labels}.xyz"))
-        n_pairs = self.provenance.get("options", {}).get("pairs")
-        exact = self.path / f"b8-{n_pairs}-{labels}.xyz"
+        exact = self.path / f"b8-{options.get('pairs')}-{labels}.xyz"
         return exact if exact in found else max(found, key=_n_pairs, default=None)
 
 
 def _n_pairs(path: Path) -> int:
     count = path.name.split("-")[1]
     return int(count) if count.isdigit() else 0
-
-
-def _read_predictions(path: Path) -> Predictions:
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    try:
-        values = [[float(row[name]) for name in _PREDICTION_COLUMNS] for row in rows]
-        ids = np.array([int(row["pair_id"]) for row in rows], dtype=int)
-        part = [row["part"] for row in rows]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: damaged, not a table of predictions ({error})") from error
-    energies = np.array(values).reshape(-1, 4)
-    return Predictions(ids, part, energies[:, :2], energies[:, 2:])
-
-
-def _read_log(path: Path) -> list[dict[str, float]]:
-    """Epochs of a training; the last line may be half written."""
-    epochs = []
-    lines = path.read_text().splitlines()
-    for number, line in enumerate(lines):
-        try:
-            epochs.append(json.loads(line))
-        except ValueError as error:
-            if number < len(lines) - 1:
-                raise InputError(f"{path}, line {number + 1}: damaged, not JSON") from error
-    return epochs

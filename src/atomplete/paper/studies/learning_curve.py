@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from ase import Atoms
@@ -44,6 +44,7 @@ class CurvePoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     row: str
+    extrapolated: ClassVar[bool] = False
     n_train_pairs: int
     mean_error: float
     difference_error: float

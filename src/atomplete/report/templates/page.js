@@ -4,7 +4,6 @@
 const PAGE = JSON.parse(document.getElementById("data").textContent);
 const ARRAYS = { u1: Uint8Array, u2: Uint16Array, i2: Int16Array, i4: Int32Array, f4: Float32Array, f8: Float64Array };
 const PARTS = ["train", "validation", "test"];
-const SAME = 10, DIFFERENT = 100; // distances in units of the noise floor
 const $ = (id) => document.getElementById(id);
 
 function unpack(text, type) {
@@ -29,75 +28,45 @@ const escaped = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "
 // Arrays of a set of pairs, decoded when the set is first looked at.
 function opened(set) {
   if (set.open) return set.open;
-  const numbersOf = (table, type) => Object.fromEntries(
-    Object.entries(table ?? {}).map(([name, text]) => [name, unpack(text, type)]));
-  const sizes = unpack(set.sizes, "u2");
+  const array = (name, type) => set[name] && unpack(set[name], type);
   const starts = [0];
-  for (const size of sizes) starts.push(starts.at(-1) + size);
+  for (const size of array("sizes", "u2")) starts.push(starts.at(-1) + size);
   set.open = {
-    sizes, starts,
-    ids: unpack(set.ids, "i4"),
-    centers: unpack(set.centers, "i2"),
-    numbers: unpack(set.numbers, "u1"),
-    positions: unpack(set.positions, "i2"),
-    distances: numbersOf(set.distances, "f4"),
-    noise: numbersOf(set.noise, "f4"),
-    parts: set.parts ? unpack(set.parts, "u1") : null,
-    energies: set.energies ? unpack(set.energies, "f8") : null,
-    errors: numbersOf(set.errors, "f4"),
+    starts,
+    ids: array("ids", "i4"),
+    centers: array("centers", "i2"),
+    numbers: array("numbers", "u1"),
+    positions: array("positions", "i2"),
+    parts: array("parts", "u1"),
+    energies: array("energies", "f8"),
+    errors: Object.fromEntries(
+      Object.entries(set.errors ?? {}).map(([name, text]) => [name, unpack(text, "f4")])),
   };
   return set.open;
 }
 
 function member(set, index) {
   const open = opened(set);
-  const [start, size] = [open.starts[index], open.sizes[index]];
+  const [start, end] = [open.starts[index], open.starts[index + 1]];
   return {
-    positions: [...Array(size).keys()].map(
+    positions: [...Array(end - start).keys()].map(
       (k) => [0, 1, 2].map((x) => set.scale * open.positions[3 * (start + k) + x])),
-    numbers: open.numbers.subarray(start, start + size),
+    numbers: open.numbers.subarray(start, end),
     center: open.centers[index],
     cell: set.cells?.[index],
   };
 }
 
-// What a distance says, against the noise floor of the same features: a class and words. Members
-// that are congruent ought to be the same.
-function judgement(distance, noise, congruent) {
-  const floor = Math.max(noise, 1e-16);
-  if (distance <= SAME * floor) return [congruent ? "separates" : "blind", "the same"];
-  if (distance <= DIFFERENT * floor) return ["undecided", "undecided"];
-  return [congruent ? "broken" : "separates", "different"];
-}
-
-// A bar on a logarithmic scale from 1e-17 to 3, with the noise floor shaded.
-function logBar(value, noise, verdict, typical) {
+// A bar on a logarithmic scale from 1e-17 to 3; shaded, differences that are none beside the noise.
+function logBar(value, noise, verdict) {
   const at = (x) => (100 * Math.min(Math.max((Math.log10(Math.max(x, 1e-17)) + 17) / 17.5, 0), 1)).toFixed(1);
-  const floor = Math.max(noise, 1e-16);
-  return `<span class="bar" aria-hidden="true"><i class="floor" style="width:${at(SAME * floor)}%"></i>` +
-    `<i class="value ${verdict}" style="width:${at(value)}%"></i>` +
-    `${typical ? `<i class="typical" style="left:${at(typical)}%"></i>` : ""}</span>`;
+  return `<span class="bar" aria-hidden="true"><i class="floor" style="width:${at(PAGE.nothing * noise)}%"></i>` +
+    `<i class="value ${verdict}" style="width:${at(value)}%"></i></span>`;
 }
 
 function tableOf(caption, heads, rows) {
   return `<figure><div class="scroll"><table><thead><tr>${heads}</tr></thead><tbody>${rows.join("")}</tbody></table></div>` +
     `<figcaption class="quiet">${caption}</figcaption></figure>`;
-}
-
-function distanceTable(set, k) {
-  const open = opened(set);
-  if (!set.distances) return "";
-  const rows = Object.entries(PAGE.names).map(([name, text]) => {
-    const [value, noise] = [open.distances[name][k], open.noise[name][k]];
-    const [verdict, words] = judgement(value, noise, set.congruent);
-    return `<tr><th scope="row">${text}</th><td>${numberText(value, 2)}</td><td class="noise">${numberText(noise, 2)}</td>` +
-      `<td class="wide">${logBar(value, noise, verdict, set.typical?.[name])}</td><td><span class="verdict ${verdict}">${words}</span></td></tr>`;
-  });
-  return tableOf("What each representation says: relative distance of the two members in its features, " +
-    "on a logarithmic scale; shaded, ten times the noise floor of congruent copies" +
-    `${set.typical ? "; the tick is the median between different pairs" : ""}.`,
-    `<th scope="col">representation</th><th scope="col">distance</th><th scope="col" class="noise">noise</th>` +
-    `<th scope="col"></th><th scope="col">members are</th>`, rows);
 }
 
 function energyTable(set, k) {
@@ -119,14 +88,15 @@ function energyTable(set, k) {
 }
 
 function verdictTable(set, id) {
-  const found = set.verdicts?.[id];
+  const found = set.verdicts[id];
   if (!found) return "";
   const rows = found.map((v) => `<tr><th scope="row">${escaped(v.subject)}</th><td>${numberText(v.separation, 2)}</td>` +
-    `<td class="noise">${numberText(v.noise_floor, 2)}</td>` +
+    `<td class="noise">${numberText(v.noise_floor, 2)}</td><td class="wide">${logBar(v.separation, v.noise_floor, v.style)}</td>` +
     `<td><span class="verdict ${v.style}">${v.words}</span></td><td>${escaped(v.reason)}</td></tr>`);
-  return tableOf("What the audited subjects say of this pair.",
+  return tableOf("Separation of the two members by each subject, in units of what random structures differ by, " +
+    `on a logarithmic scale; shaded, ${PAGE.nothing} times the noise floor of congruent copies.`,
     `<th scope="col">subject</th><th scope="col">separation</th><th scope="col" class="noise">noise floor</th>` +
-    `<th scope="col">verdict</th><th scope="col"></th>`, rows);
+    `<th scope="col"></th><th scope="col">verdict</th><th scope="col"></th>`, rows);
 }
 
 class PairPanel {
@@ -183,7 +153,7 @@ class PairPanel {
       $(sign).setAttribute("aria-label", `${m ? "Minus" : "Plus"} member of pair ${id}, ` +
         `${members[m].positions.length} atoms; turn with the arrow keys`);
     });
-    $("says").innerHTML = verdictTable(this.set, id) + distanceTable(this.set, this.k) + energyTable(this.set, this.k);
+    $("says").innerHTML = verdictTable(this.set, id) + energyTable(this.set, this.k);
     if (remember) history.replaceState(null, "", `#pair=${key}/${id}`);
   }
 }
@@ -203,53 +173,36 @@ function shift([plus, minus], congruent) {
   return `One atom differs, marked${apart}; a dashed ring shows where the other member has it.`;
 }
 
-// Points of the parity panels: name the nearest one, and show its pair when it is chosen.
+// Points of the parity panels: name the nearest one, and show its pair when it is chosen. A panel
+// has those that the set lists under its name, in that order.
 function answerPanels(panel) {
-  const run = PAGE.sets.find((set) => set.energies);
-  if (!run) return;
-  const tip = $("tip");
-  document.querySelectorAll("svg[data-row]").forEach((svg) => {
-    const { row, quantity, center, low, high, frame } = svg.dataset;
-    const [left, right, top, bottom] = frame.split(",").map(Number);
-    const ends = [Number(low), Number(high)];
-    let points = null;
-    const clamp = (y) => Math.min(Math.max(y, ends[0]), ends[1]);
-    const all = () => {
-      const open = opened(run);
-      const errors = open.errors[row];
-      if (!errors) return [];
-      return [...open.ids.keys()].filter((k) => open.parts[k] === 2).map((k) => {
-        const value = (e) => (quantity === "mean" ? (e[0] + e[1]) / 2 - Number(center) : e[0] - e[1]);
-        const energy = [open.energies[2 * k], open.energies[2 * k + 1]];
-        const reference = value(energy);
-        const predicted = value([energy[0] + errors[2 * k], energy[1] + errors[2 * k + 1]]);
-        const across = (v) => (v - ends[0]) / (ends[1] - ends[0]);
-        return { k, reference, predicted, x: left + across(reference) * (right - left),
-                 y: bottom - across(clamp(predicted)) * (bottom - top) };
-      });
-    };
+  const [tip, run] = [$("tip"), PAGE.sets.find((set) => set.points)];
+  document.querySelectorAll("[data-points]").forEach((group) => {
+    const points = run?.points[group.dataset.points];
+    if (!points) return;
+    const [ids, values] = [unpack(points.ids, "i4"), unpack(points.values, "f4")];
+    const svg = group.ownerSVGElement;
+    const places = [...group.querySelectorAll("use")].map((use) => [use.x.baseVal.value, use.y.baseVal.value]);
     const find = (event) => {
-      points ??= all();
-      const box = svg.getBoundingClientRect();
-      const unit = svg.viewBox.baseVal.width / box.width;
-      const [x, y] = [(event.clientX - box.left) * unit, (event.clientY - box.top) * unit];
-      const near = points.reduce((a, b) => (!a || Math.hypot(b.x - x, b.y - y) < Math.hypot(a.x - x, a.y - y) ? b : a), null);
-      return near && Math.hypot(near.x - x, near.y - y) < 12 ? near : null;
+      const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+      const apart = places.map(([x, y]) => Math.hypot(x - at.x, y - at.y));
+      const least = Math.min(...apart);
+      return least < 12 ? apart.indexOf(least) : -1;
     };
     svg.addEventListener("pointermove", (event) => {
-      const point = find(event);
-      tip.hidden = !point;
-      if (!point) return;
-      tip.textContent = `pair ${opened(run).ids[point.k]}: reference ${signed(point.reference, 3)} eV, ` +
-        `predicted ${signed(point.predicted, 3)} eV`;
+      const k = find(event);
+      tip.hidden = k < 0;
+      if (tip.hidden) return;
+      tip.textContent = `pair ${ids[k]}: reference ${signed(values[2 * k], 3)} eV, ` +
+        `predicted ${signed(values[2 * k + 1], 3)} eV`;
       tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
       tip.style.top = `${event.clientY + 16}px`;
     });
     svg.addEventListener("pointerleave", () => { tip.hidden = true; });
     svg.addEventListener("click", (event) => {
-      const point = find(event);
-      if (!point) return;
-      panel.show(run.key, opened(run).ids[point.k]);
+      const k = find(event);
+      if (k < 0) return;
+      panel.show(run.key, ids[k]);
       $("pairs").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
     });
   });

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from matplotlib.collections import PathCollection
 from matplotlib.image import imread
 
 from atomplete.errors import InputError
 from atomplete.paper.report import plot_pairs
-from atomplete.paper.report.plots import pair_figures
+from atomplete.paper.report.pair_plots import panels, picture
+from atomplete.paper.report.run_folder import read_predictions
 from atomplete.paper.table import ROWS, TableRow
 
 N_TEST = 12
@@ -63,10 +63,16 @@ def run(tmp_path):
     return [table_row(name) for name in ENERGIES], tmp_path, data
 
 
+def figures(table, folder):
+    """Pair means and pair differences, not written anywhere."""
+    predictions = read_predictions(table, folder)
+    return [picture(panels(table, predictions, q)) for q in ("mean", "difference")]
+
+
 def points(axes):
-    """(point, 2): reference and prediction as they were scattered."""
-    (scatter,) = (c for c in axes.collections if type(c) is PathCollection)
-    return np.asarray(scatter.get_offsets())
+    """(point, 2): reference and prediction as they were drawn."""
+    (drawn,) = (line for line in axes.lines if line.get_gid())
+    return drawn.get_xydata()
 
 
 def test_two_pictures_are_written(run):
@@ -84,7 +90,7 @@ def test_two_pictures_are_written(run):
 
 def test_differences_of_blind_models_lie_on_zero(run):
     table, folder, data = run
-    _, figure = pair_figures(table, folder)
+    _, figure = figures(table, folder)
     panels = figure.axes
     assert len(panels) == len(table)
     for row, axes in zip(table, panels, strict=True):
@@ -100,18 +106,17 @@ def test_differences_of_blind_models_lie_on_zero(run):
 
 def test_means_are_drawn_around_their_average(run):
     table, folder, data = run
-    figure, _ = pair_figures(table, folder)
-    center = data[ENERGIES[0]][0].mean()
+    figure, _ = figures(table, folder)
     for row, axes in zip(table, figure.axes, strict=True):
         reference, predicted = data[row.row]
-        drawn = points(axes)
+        center, drawn = reference.mean(), points(axes)
         np.testing.assert_allclose(drawn[:, 0], reference.mean(1) - center, atol=1e-12)
         np.testing.assert_allclose(drawn[:, 1], predicted.mean(1) - center, atol=1e-12)
 
 
 def test_every_reference_is_within_the_frame(run):
     table, folder, _ = run
-    for figure in pair_figures(table, folder):
+    for figure in figures(table, folder):
         for axes in figure.axes:
             low, high = axes.get_xlim()
             assert (low < points(axes)[:, 0]).all()
@@ -121,7 +126,7 @@ def test_every_reference_is_within_the_frame(run):
 
 def test_titles_and_axes_say_what_is_shown(run):
     table, folder, _ = run
-    parity, difference = pair_figures(table, folder)
+    parity, difference = figures(table, folder)
     for figure, quantity, errors in (
         (parity, "mean", ("0.123", "0.0177")),
         (difference, "difference", ("0.456", "0.2")),
@@ -129,8 +134,8 @@ def test_titles_and_axes_say_what_is_shown(run):
         axes = figure.axes[ENERGIES.index("B_NL")]
         assert axes.get_title().startswith("B_NL\n")
         assert all(error in axes.get_title() for error in errors)
-        assert axes.get_xlabel() == f"xtb pair {quantity}, eV"
-        assert figure.axes[0].get_ylabel() == f"predicted pair {quantity}, eV"
+        assert axes.get_xlabel() == f"reference {quantity}, eV"
+        assert "xtb labels" in figure.get_suptitle()
         assert f"{N_TEST} test pairs" in figure.get_suptitle()
         shown = {text.get_text() for text in figure.legends[0].get_texts()}
         assert shown == {"± published error", "perfect", "test pairs"}
@@ -140,7 +145,7 @@ def test_a_single_row(run):
     table, folder, data = run
     only = [row for row in table if row.row == "B_NL"]
     assert all(path.exists() for path in plot_pairs(only, folder))
-    _, figure = pair_figures(only, folder)
+    _, figure = figures(only, folder)
     (axes,) = figure.axes
     assert len(points(axes)) == len(data["B_NL"][0])
 

@@ -1,0 +1,164 @@
+"""The page of an audit: which subject tells apart the pairs of which family."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from atomplete.audit.verdicts.user_pairs import user_pairs
+from atomplete.degenerate.families.registry import FAMILIES
+from atomplete.errors import InputError
+from atomplete.report.audit_charts import separations, slopes, spectra
+from atomplete.report.charts import number
+from atomplete.report.pair_sets import PairSet, viewer_data
+from atomplete.report.read import read_options, read_records
+from atomplete.report.records import AuditEntry, ResolutionEntry, SweepEntry
+from atomplete.report.render import PageKind, render
+
+#: Members of a family that the page shows, at most.
+_SHOWN = 20
+#: Structures whose spectra are drawn, at most; the table has them all.
+_DRAWN = 12
+_NOTHING = "–"
+
+#: Head and rows.
+Table = tuple[list[str], list[list[str]]]
+
+
+def audit_page(folder: Path, progress: bool = False) -> str:
+    """HTML of the page; there is nothing that takes long."""
+    entries = read_records(folder / "audit.json", AuditEntry)
+    if not entries:
+        raise InputError(f"{folder / 'audit.json'}: no rows")
+    run = read_options(folder / "run.json")
+    sets = _sets(folder, entries, run.get("options", {}).get("seed"))
+    resolutions = [
+        entry
+        for path in sorted(folder.glob("resolution*.json"))
+        for entry in read_records(path, ResolutionEntry)
+    ]
+    titles = list(dict.fromkeys(e.title for e in resolutions))
+    subjects = {e.subject: e.group for e in entries}
+    return render(
+        "audit.html",
+        title="Audit: what descriptors cannot see",
+        data=viewer_data(sets) if sets else None,
+        n_verdicts=len(entries),
+        subjects=subjects,
+        faults={subject: _faults(entries, subject) for subject in subjects},
+        families=_families(entries, list(subjects), {one.key for one in sets}),
+        separations=separations(entries),
+        slopes=slopes(entries),
+        slope_table=_slope_table(entries),
+        spectra=spectra(resolutions, titles[:_DRAWN]),
+        titles=titles,
+        resolutions=resolutions,
+        resolution_table=_resolution_table(resolutions),
+        sweep=_sweep_table(read_records(folder / "sweep.json", SweepEntry)),
+        run=run,
+    )
+
+
+AUDIT_PAGE = PageKind("audit.json", audit_page)
+
+
+def _faults(entries: Sequence[AuditEntry], subject: str) -> str:
+    """Words on a subject: what it is blind to, or that it is broken."""
+    of = [e for e in entries if e.subject == subject]
+    if broken := dict.fromkeys(e.reason for e in of if e.verdict == "broken"):
+        return "; ".join(["broken", *filter(None, broken)])
+    blind = dict.fromkeys(e.family for e in of if e.style == "blind")
+    return f"blind to pairs of {', '.join(blind)}" if blind else "blind to no pair"
+
+
+def _families(
+    entries: Sequence[AuditEntry], subjects: Sequence[str], shown: set[str]
+) -> list[dict[str, Any]]:
+    """Lines of the matrix, one for each family and level."""
+    lines = []
+    for family, level in dict.fromkeys((e.family, e.level) for e in entries):
+        found = [e for e in entries if (e.family, e.level) == (family, level)]
+        lines.append(
+            {
+                "name": family,
+                "letter": f"{FAMILIES[family].letter}: " if family in FAMILIES else "",
+                "pair": found[0].number if family in shown else None,
+                "level": level or "",
+                "cells": [_cell([e for e in found if e.subject == s]) for s in subjects],
+            }
+        )
+    return lines
+
+
+def _cell(found: Sequence[AuditEntry]) -> dict[str, Any]:
+    """Verdicts of one subject on a family with their counts, and a hint on the numbers."""
+    hints = [f"{len(found)} pairs" if len(found) > 1 else "1 pair"]
+    if values := [e.separation for e in found if e.separation is not None]:
+        hints.append(f"separation {number(min(values), 2)} to {number(max(values), 2)}")
+    if floors := [e.noise_floor for e in found if e.noise_floor is not None]:
+        hints.append(f"noise floor up to {number(max(floors), 2)}")
+    hints += dict.fromkeys(e.reason for e in found if e.reason)
+    counts = Counter((e.style, e.words) for e in found).most_common()
+    return {"verdicts": counts, "hint": "; ".join(hints)}
+
+
+def _slope_table(entries: Sequence[AuditEntry]) -> Table:
+    """Head and rows: slopes of each family by each subject, a range where they differ."""
+    measured = [e for e in entries if e.slope is not None]
+    subjects = list(dict.fromkeys(e.subject for e in measured))
+    rows = []
+    for family in dict.fromkeys(e.family for e in measured):
+        row = [family]
+        for subject in subjects:
+            found = [e.slope or 0 for e in measured if (e.family, e.subject) == (family, subject)]
+            ends = dict.fromkeys(f"{v:.2f}" for v in (min(found), max(found))) if found else {}
+            row.append(" to ".join(ends).replace("-", "−") or _NOTHING)
+        rows.append(row)
+    return ["family", *subjects], rows
+
+
+def _resolution_table(entries: Sequence[ResolutionEntry]) -> Table:
+    """Head and rows: rank and smoothness of each subject at each structure."""
+    head = ("structure", "subject", "verdict", "directions resolved", "by symmetry zero")
+    rows = [
+        [
+            e.title,
+            e.subject,
+            e.verdict + (f", {e.resolved_by} resolves" if e.resolved_by else ""),
+            f"{e.rank} of {e.directions - e.required_zeros}",
+            str(e.required_zeros),
+            *(event or _NOTHING for event in (e.cutoff_passed, e.collinear, e.swap)),
+        ]
+        for e in entries
+    ]
+    return [*head, "cutoff", "collinear", "swap"], rows
+
+
+def _sweep_table(sweep: Sequence[SweepEntry]) -> Table:
+    """Head and rows: the smallest basis in which each subject separates each family."""
+    subjects = list(dict.fromkeys(one.subject for one in sweep))
+    found = {
+        (one.family, one.subject): f"n = {s.max_radial}, l ≤ {s.max_angular}"
+        for one in sweep
+        if (s := one.smallest)
+    }
+    rows = [
+        [family, *(found.get((family, subject), _NOTHING) for subject in subjects)]
+        for family in dict.fromkeys(one.family for one in sweep)
+    ]
+    return ["family", *subjects], rows
+
+
+def _sets(folder: Path, entries: Sequence[AuditEntry], seed: int | None) -> list[PairSet]:
+    """Pairs of the audit that can be drawn: of known families, and of files beside it."""
+    sets = []
+    for name in dict.fromkeys(e.family for e in entries):
+        verdicts = [e for e in entries if e.family == name]
+        path = folder / f"{name}.xyz"
+        if name in FAMILIES:
+            n = min(max(e.number for e in verdicts) + 1, _SHOWN)
+            sets.append(PairSet.of_family(name, n, seed, verdicts))
+        elif path.is_file():
+            note = f"from {path.name}"
+            sets.append(PairSet(name, path.name, note, user_pairs(path).pairs, verdicts))
+    return sets
