@@ -1,5 +1,7 @@
 """Labelled pairs without an electronic-structure code, and a table that is filled in a second."""
 
+from functools import cache
+
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -47,10 +49,15 @@ def embedding_energy(atoms):
 def labelled(n_pairs, energy=embedding_energy):
     """The first pairs of the paper's draw with energies and forces."""
     structures = generate("b8", n_pairs)
-    for atoms in structures:
-        forces = -numerical_gradient(energy, atoms)
-        atoms.calc = SinglePointCalculator(atoms, energy=energy(atoms), forces=forces)
+    for atoms, of_atoms in zip(structures, labels_of(n_pairs, energy), strict=True):
+        atoms.calc = SinglePointCalculator(atoms, energy=of_atoms[0], forces=of_atoms[1].copy())
     return structures
+
+
+@cache
+def labels_of(n_pairs, energy):
+    structures = generate("b8", n_pairs)
+    return [(energy(atoms), -numerical_gradient(energy, atoms)) for atoms in structures]
 
 
 def numerical_gradient(energy, atoms, step=1e-4):
