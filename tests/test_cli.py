@@ -476,7 +476,13 @@ def test_bad_structures(refuses, table_folder, tmp_path, verb, kind):
 
 def test_binary_noise(refuses, tmp_path):
     (tmp_path / "bad.xyz").write_bytes(bytes(range(256)))
-    refuses("featurize", "bad.xyz", "-o", "out", says=["bad.xyz", "not an extended XYZ file"])
+    refuses(
+        "featurize",
+        "bad.xyz",
+        "-o",
+        "out",
+        says=["bad.xyz, structure 0", "must hold the number of atoms"],
+    )
 
 
 def test_a_species_that_the_model_does_not_know(refuses, table_folder, tmp_path):

@@ -1,4 +1,6 @@
+import bz2
 import gzip
+import lzma
 import subprocess
 import sys
 
@@ -39,12 +41,13 @@ def labelled(atoms, **results):
 
 def test_reads_all_frames_also_past_blank_lines_and_compressed(xyz, tmp_path):
     assert len(read_structures(xyz(WATER + "\n" + WATER))) == 2
-    packed = tmp_path / "in.xyz.gz"
-    packed.write_bytes(gzip.compress(WATER.encode()))
-    assert read_structures(packed)[0].get_potential_energy() == -10.5
-    packed.write_bytes(gzip.compress(WATER.encode())[:-12])
-    with pytest.raises(InputError, match="cut short"):
-        read_structures(packed)
+    for suffix, compress in {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}.items():
+        packed = tmp_path / f"in.xyz.{suffix}"
+        packed.write_bytes(compress((WATER + "\n" + WATER).encode()))
+        assert [atoms.get_potential_energy() for atoms in read_structures(packed)] == [-10.5, -10.5]
+        packed.write_bytes(compress(WATER.encode())[:-12])
+        with pytest.raises(InputError, match="cut short"):
+            read_structures(packed)
 
 
 def test_other_formats_go_through_ase(tmp_path):
@@ -60,7 +63,7 @@ def test_other_formats_go_through_ase(tmp_path):
     [
         ("", "no structures"),
         ("\n\n", "no structures"),
-        (b"\x89PNG\r\n\x1a\n\x00\xff", "not an extended XYZ file"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "structure 0: line 1 must hold the number of atoms"),
         (b"\x00" * 64, "structure 0: line 1 must hold the number of atoms"),
         ("3.5\n\n", "number of atoms, not '3.5'"),
         ("data,energy\n1,2\n", "number of atoms"),
@@ -69,6 +72,10 @@ def test_other_formats_go_through_ase(tmp_path):
         ("0\nx", "structure 0: there are no atoms"),
         ("1\n\nH 0.123 0.456 0.7", "the last line ends within a number ('H 0.123 0.456 0.7')"),
         ("1\nx\nH", "structure 0: not understood"),
+        (
+            b"1\nx=\xff\nH 0 0 0\n",
+            "structure 0: not understood as extended XYZ (it is not all text",
+        ),
         (WATER + "0\n\n", "structure 1: there are no atoms"),
         ("2\nx\nH 0 0 0\nH 0 0 nan\n", "structure 0: the z coordinate of atom 1 is nan"),
         ("2\nx\nH 0 0 0\nH -inf 0 1\n", "the x coordinate of atom 1 is -inf"),

@@ -59,17 +59,17 @@ def test_garbage_before_the_first_structure_is_one_structure(frames):
     path.write_text("lost line\n" + path.read_text())
     structures, failures = TOLERANT.read(path, FAKE)
     assert list(structures) == [1, 2, 3, 4, 5]
-    assert failures == [(0, "it must begin with the number of atoms, not 'lost line'")]
+    assert failures == [(0, "line 1 must hold the number of atoms, not 'lost line'")]
 
 
 def test_files_that_hold_nothing_usable(tmp_path, frames):
     with pytest.raises(InputError, match="no such file"):
         TOLERANT.read(tmp_path / "absent.xyz", FAKE)
     (tmp_path / "empty.xyz").touch()
-    with pytest.raises(InputError, match=r"empty\.xyz: no structure of : can be labelled"):
+    with pytest.raises(InputError, match=r"empty\.xyz: the file holds no structures"):
         TOLERANT.read(tmp_path / "empty.xyz", FAKE)
     (tmp_path / "bad.xyz.gz").write_bytes(b"no gzip")
-    with pytest.raises(InputError, match=r"bad\.xyz\.gz: it cannot be read"):
+    with pytest.raises(InputError, match=r"bad\.xyz\.gz is not a compressed file"):
         TOLERANT.read(tmp_path / "bad.xyz.gz", FAKE)
     with pytest.raises(InputError, match="no structure of 2:3 can be labelled: there are no atoms"):
         Selection("2:3", skip_unreadable=True).read(frames("0\n\n"), FAKE)

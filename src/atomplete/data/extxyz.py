@@ -5,11 +5,16 @@ or at a number that lost its tail, and it writes positions with eight decimals, 
 than what separates nearly degenerate structures.
 """
 
+import bz2
 import gzip
+import lzma
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
@@ -18,24 +23,32 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from atomplete.errors import InputError
 
+#: What opens a compressed file, by its suffix.
+OPENERS: dict[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
-def parse_file(path: Path) -> list[Atoms]:
-    """All frames of an extended XYZ file, plain or compressed with gzip.
+_NUMBER_OF_ATOMS = re.compile(r"\s*[+-]?\d+\s*")
+
+
+def parse_file(path: Path) -> list[Atoms | InputError]:
+    """All frames of an extended XYZ file, plain or compressed; what is wrong stands for a bad one.
+
+    A frame begins with a line that holds nothing but the number of atoms. Nothing else in a
+    frame does, but for a comment, so that a broken frame does not hide those after it.
 
     Parameters
     ----------
     path
-        The file.
+        The file; ``.gz``, ``.bz2`` and ``.xz`` are unpacked.
 
     Returns
     -------
-    list of Atoms
-        Lengths in Å, energies in eV, as ASE reads them.
+    list of Atoms or InputError
+        Lengths in Å, energies in eV, as ASE reads them; an error names file and structure.
 
     Raises
     ------
     InputError
-        If the file is not text, is cut short, or has a frame that ASE does not understand.
+        If the file cannot be unpacked.
 
     Examples
     --------
@@ -43,60 +56,56 @@ def parse_file(path: Path) -> list[Atoms]:
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'absent.xyz'
     """
-    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8") as file:
-            text = file.read()
-    except (UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile):
-        raise InputError(f"{path} is not an extended XYZ file, or was cut short") from None
-    structures = []
-    for index, frame in enumerate(_frames(text, path)):
-        try:
-            structures.append(next(read_xyz(StringIO(frame), index=0)))
-        except Exception as error:  # ASE raises many types for text that it cannot take
-            reason = " ".join(str(error).split()) or type(error).__name__
-            if isinstance(error, KeyError) and error.args[0] in frame.split():
-                reason = f"{reason} is no element"
-            raise InputError(
-                f"{path}, structure {index}: not understood as extended XYZ ({reason})"
-            ) from None
-    return structures
-
-
-def _frames(text: str, path: Path) -> Iterator[str]:
-    """Cut the text into frames by their announced numbers of atoms."""
-    lines = text.split("\n")
+        with OPENERS.get(path.suffix.lower(), open)(path, "rb") as file:
+            lines = file.read().decode("utf-8", errors="replace").split("\n")
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile):
+        raise InputError(f"{path} is not a compressed file, or was cut short") from None
     ends_in_newline = lines[-1] == ""
-    start, index = 0, 0
-    while start < len(lines):
-        if not lines[start].strip():
-            start += 1
-            continue
+    starts: list[int] = []
+    for number, line in enumerate(lines):
+        is_comment = starts and starts[-1] == number - 1
+        if _NUMBER_OF_ATOMS.fullmatch(line) and not is_comment:
+            starts.append(number)
+    if any(line.strip() for line in lines[: starts[0] if starts else None]):
+        starts.insert(0, 0)
+    found: list[Atoms | InputError] = []
+    for start, end in pairwise([*starts, len(lines)]):
+        cut = end == len(lines) and not ends_in_newline
         try:
-            n_atoms = int(lines[start])
-        except ValueError:
-            raise InputError(
-                f"{path}, structure {index}: line {start + 1} must hold the number of atoms, "
-                f"not {lines[start][:40]!r}"
-            ) from None
-        stop = start + 2 + n_atoms
-        atom_lines = lines[start + 2 : stop]
-        found = sum(bool(line.strip()) for line in atom_lines)
-        if found < n_atoms or n_atoms < 0:
-            raise InputError(
-                f"{path}, structure {index}: it announces {n_atoms} atoms but has {found}; "
-                "is the file cut short?"
-            )
-        cut = stop == len(lines) and not ends_in_newline and n_atoms > 0
-        if cut and _lost_its_tail(atom_lines):
-            raise InputError(
-                f"{path}, structure {index}: the last line ends within a number "
-                f"({atom_lines[-1][-40:]!r}); if it is whole, end it with a newline"
-            )
-        while stop < len(lines) and lines[stop].lstrip().startswith("VEC"):
-            stop += 1  # cell vectors as pseudo-atoms
-        yield "\n".join(lines[start:stop]) + "\n"
-        start, index = stop, index + 1
+            found.append(_frame(lines[start:end], start, cut))
+        except ValueError as error:
+            found.append(InputError(f"{path}, structure {len(found)}: {error}"))
+    return found
+
+
+def _frame(lines: list[str], start: int, may_be_cut: bool) -> Atoms:
+    """One structure from its lines, the first of which is line ``start`` of the file, from zero."""
+    if not _NUMBER_OF_ATOMS.fullmatch(lines[0]):
+        raise ValueError(f"line {start + 1} must hold the number of atoms, not {lines[0][:40]!r}")
+    while len(lines) > 2 and not lines[-1].strip():
+        lines = lines[:-1]
+    text = "\n".join(lines) + "\n"
+    if "\ufffd" in text:
+        raise ValueError("not understood as extended XYZ (it is not all text)")
+    # cell vectors as pseudo-atoms may follow the atoms
+    atom_lines = [line for line in lines[2:] if not line.lstrip().startswith("VEC")]
+    if len(atom_lines) != int(lines[0]):
+        raise ValueError(
+            f"it announces {int(lines[0])} atoms but has {len(atom_lines)}; is the file cut short?"
+        )
+    if may_be_cut and atom_lines and _lost_its_tail(atom_lines):
+        raise ValueError(
+            f"the last line ends within a number ({atom_lines[-1][-40:]!r}); if it is whole, "
+            "end it with a newline"
+        )
+    try:
+        return next(read_xyz(StringIO(text), index=0))
+    except Exception as error:  # ASE raises many types for text that it cannot take
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, KeyError) and error.args[0] in text.split():
+            reason = f"{reason} is no element"
+        raise ValueError(f"not understood as extended XYZ ({reason})") from None
 
 
 def _lost_its_tail(atom_lines: list[str]) -> bool:

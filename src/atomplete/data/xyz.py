@@ -8,12 +8,13 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
-from atomplete.data.extxyz import frame_text, parse_file
+from atomplete.data.extxyz import OPENERS, frame_text, parse_file
 from atomplete.data.validation import validate
 from atomplete.errors import InputError
 from atomplete.runs.files import atomic_write
 
-#: Suffixes of files in the extended XYZ format; ``.gz`` may follow in a file that is read.
+#: Suffixes of files in the extended XYZ format; that of a compression may follow in a file
+#: that is read.
 XYZ_SUFFIXES = (".xyz", ".extxyz")
 
 
@@ -23,7 +24,8 @@ def read_structures(path: str | os.PathLike[str]) -> list[Atoms]:
     Parameters
     ----------
     path
-        Extended XYZ, also compressed with gzip, or any other format that ASE recognises.
+        Extended XYZ, also compressed (``.gz``, ``.bz2``, ``.xz``), or any other format that ASE
+        recognises.
 
     Returns
     -------
@@ -42,23 +44,66 @@ def read_structures(path: str | os.PathLike[str]) -> list[Atoms]:
     Traceback (most recent call last):
     atomplete.errors.InputError: absent.xyz: there is no such file
     """
+    return [or_raise(atoms) for atoms in read_each(path)]
+
+
+def read_each(path: str | os.PathLike[str]) -> list[Atoms | InputError]:
+    """Read and check all structures of a file; what is wrong with one stands in its place.
+
+    Parameters
+    ----------
+    path
+        As in :func:`read_structures`; in other formats than extended XYZ, one structure that is
+        not understood makes the whole file unreadable.
+
+    Returns
+    -------
+    list of Atoms or InputError
+        At least one.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty or not understood.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.xyz"
+    ...     _ = path.write_text("1\\n\\nH 0 0 0\\n1\\n\\nH 0 0 zero\\n")
+    ...     good, bad = read_each(path)
+    >>> len(good), str(bad).partition(", ")[2][:30]
+    (1, 'structure 1: not understood as')
+    """
     path = Path(path)
     if not path.is_file():
         kind = "it is a folder, not a file" if path.is_dir() else "there is no such file"
         raise InputError(f"{path}: {kind}")
     try:
-        structures = _parse(path)
+        found = _parse(path)
     except OSError as error:
         raise InputError(f"{path}: it cannot be read ({error.strerror or error})") from None
-    if not structures:
+    if not found:
         raise InputError(f"{path}: the file holds no structures")
-    for index, atoms in enumerate(structures):
-        validate(atoms, f"{path}, structure {index}")
-    return structures
+    for index, atoms in enumerate(found):
+        try:
+            validate(or_raise(atoms), f"{path}, structure {index}")
+        except InputError as error:
+            found[index] = error
+    return found
 
 
-def _parse(path: Path) -> list[Atoms]:
-    if path.name.removesuffix(".gz").lower().endswith(XYZ_SUFFIXES):
+def or_raise(atoms: Atoms | InputError) -> Atoms:
+    """The structure, unless something is wrong with it."""
+    if isinstance(atoms, InputError):
+        raise atoms
+    return atoms
+
+
+def _parse(path: Path) -> list[Atoms | InputError]:
+    name = path.with_suffix("") if path.suffix.lower() in OPENERS else path
+    if name.suffix.lower() in XYZ_SUFFIXES:
         return parse_file(path)
     try:
         found = ase.io.read(path, index=":")

@@ -1,18 +1,11 @@
 """Selection of the structures of a file that a campaign labels, broken frames left out."""
 
-import gzip
 import os
-import zlib
 from dataclasses import dataclass
-from io import StringIO
-from itertools import pairwise
-from pathlib import Path
 
 from ase import Atoms
-from ase.io.extxyz import read_xyz
 
-from atomplete.data import read_structures, validate
-from atomplete.data.xyz import XYZ_SUFFIXES
+from atomplete.data.xyz import or_raise, read_each
 from atomplete.errors import InputError
 from atomplete.labels.label import LabelMethod
 
@@ -115,6 +108,7 @@ class Selection:
         --------
         >>> import tempfile
         >>> from atomplete.labels import XTB
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "a.xyz"
         ...     _ = path.write_text("1\\n\\nH 0 0 0\\n1\\n\\nH 0 0 zero\\n1\\n\\nHe 0 0 0\\n")
@@ -122,65 +116,19 @@ class Selection:
         >>> list(structures), failures[0][0]
         ([0, 2], 1)
         """
-        found = _read_frames(Path(path)) if self._tolerates(path) else read_structures(path)
+        found = read_each(path)
         structures, failures = {}, []
         for index in self.indices(len(found)):
             try:
-                structures[index] = _usable(found[index], f"{path}, structure {index}", method)
+                atoms = or_raise(found[index])
+                method.check(atoms, f"{path}, structure {index}")
             except InputError as error:
                 if not self.skip_unreadable:
                     raise
                 failures.append((index, str(error).removeprefix(f"{path}, structure {index}: ")))
+            else:
+                structures[index] = atoms
         if not structures:
             first = f": {failures[0][1]}" if failures else ""
             raise InputError(f"{path}: no structure of {self.part} can be labelled{first}")
         return structures, failures
-
-    def _tolerates(self, path: str | os.PathLike[str]) -> bool:
-        name = str(path).removesuffix(".gz").lower()
-        return self.skip_unreadable and name.endswith(XYZ_SUFFIXES) and Path(path).is_file()
-
-
-def _usable(found: Atoms | str, name: str, method: LabelMethod) -> Atoms:
-    if isinstance(found, str):
-        raise InputError(f"{name}: {found}")
-    validate(found, name)
-    method.check(found, name)
-    return found
-
-
-def _read_frames(path: Path) -> list[Atoms | str]:
-    """Structures of extended XYZ, or for each that is broken what is wrong with it.
-
-    A frame begins with a line that holds nothing but the number of atoms. Nothing else in a
-    frame does, but for a comment, so that a broken frame does not hide those after it.
-    """
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            lines = file.read().decode("utf-8", errors="replace").split("\n")
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: it cannot be read ({error})") from None
-    starts: list[int] = []
-    for number, line in enumerate(lines):
-        is_comment = starts and starts[-1] == number - 1
-        if line.strip().isdecimal() and not is_comment:
-            starts.append(number)
-    if any(line.strip() for line in lines[: starts[0] if starts else None]):
-        starts.insert(0, 0)
-    bounds = pairwise([*starts, len(lines)])
-    return [_frame(lines[start:end]) for start, end in bounds]
-
-
-def _frame(lines: list[str]) -> Atoms | str:
-    while lines and not lines[-1].strip() and len(lines) > 2:
-        lines = lines[:-1]
-    if not lines[0].strip().isdecimal():
-        return f"it must begin with the number of atoms, not {lines[0][:40]!r}"
-    atoms = [line for line in lines[2:] if not line.lstrip().startswith("VEC")]
-    if len(atoms) != int(lines[0]):
-        return f"it announces {int(lines[0])} atoms but has {len(atoms)}"
-    try:
-        return next(read_xyz(StringIO("\n".join(lines) + "\n"), index=0))
-    except Exception as error:  # ASE raises many types for text that it cannot take
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return f"not understood as extended XYZ ({reason})"
