@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -119,3 +120,39 @@ def test_keywords_that_the_calculator_refuses_end_the_campaign(file, tmp_path):
     method = get_method(f"{file}:weak", epsilom=1.0)
     with pytest.raises(InputError, match=r"cannot be made with \{'epsilom': 1.0\} \(TypeError"):
         label_structures([Atoms("Ar")], method, tmp_path / "j", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("atoms.positions += 0.1", "changed the structure"),
+        ("atoms.numbers[:] = atoms.numbers[::-1]", "changed the structure"),
+        ("self.results['forces'] = self.results['forces'].T", r"forces have shape \(3, 2\)"),
+        ("self.results['forces'] = np.zeros((3, 3))", r"forces have shape \(3, 3\), not \(2, 3\)"),
+        ("self.results['energy'] = np.nan", "energy are not finite"),
+    ],
+)
+def test_results_that_cannot_be_used_fail_their_structure_alone(tmp_path, body, reason):
+    """And leave the structure as it was given."""
+    text = f"""
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+class Broken(Calculator):
+    implemented_properties = ["energy", "forces"]
+
+    def calculate(self, atoms, properties, changes=all_changes):
+        super().calculate(atoms, properties, changes)
+        self.results = {{"energy": 1.0, "forces": np.zeros((len(atoms), 3))}}
+        if "N" in atoms.symbols:
+            {body}
+"""
+    (tmp_path / "broken.py").write_text(text)
+    structures = [Atoms("CN", positions=[[0, 0, 0], [0, 0, 1.2]]), Atoms("CO", [[0, 0, 0]] * 2)]
+    before = structures[0].copy()
+    method = get_method(f"{tmp_path}/broken.py:Broken")
+    bad, good = label_structures(structures, method, tmp_path / "j", progress=False)
+    assert good.converged
+    assert not bad.converged
+    assert re.search(reason, bad.reason)
+    assert structures[0] == before

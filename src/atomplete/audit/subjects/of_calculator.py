@@ -7,9 +7,9 @@ import numpy as np
 from ase import Atoms
 
 from atomplete.audit.subjects.subject import CannotDescribe, Describe, Rows, Scope, Subject
+from atomplete.data.calculators import CalculatorSource
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.errors import InputError
-from atomplete.labels.methods.ase_calculator import AseCalculator
 
 
 def calculator_subject(name: str, options: dict[str, Any]) -> Subject:
@@ -27,13 +27,10 @@ def calculator_subject(name: str, options: dict[str, Any]) -> Subject:
     >>> calculator_subject("ase:emt", {})
     Subject('ase:emt', levels=('structure',), group='O3')
     """
-    method = AseCalculator.named(name.partition(":")[2], options)
+    source = CalculatorSource.named(name.partition(":")[2], options)
 
     def energy(atoms: Atoms) -> Rows:
-        label = method.compute(atoms)
-        if not label.converged:
-            raise CannotDescribe(label.reason or "it did not converge")
-        return np.array([[label.energy]])
+        return source.results(atoms, ())["energy"][None, None]
 
     return one_by_one(name, ("structure",), lambda scope: energy, "ase")
 
