@@ -1,6 +1,5 @@
 """Labelled degenerate pairs: where they come from, and how they are split."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,17 +97,12 @@ class LabelledPairs:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of structures and energies."""
-        digest = hashlib.sha256(content_hash(self.structures).encode())
-        digest.update(self.energies.numpy().tobytes())
-        return digest.hexdigest()
+        return content_hash(self.structures, [self.energies.numpy()])
 
     @cached_property
     def forces_hash(self) -> str:
-        """SHA-256 of the forces that there are."""
-        digest = hashlib.sha256()
-        for atoms in self.structures:
-            digest.update(np.asarray(_forces(atoms), dtype=float).tobytes())
-        return digest.hexdigest()
+        """SHA-256 of structures and the forces that there are."""
+        return content_hash(self.structures, map(_forces, self.structures))
 
     @property
     def train_structures(self) -> list[Atoms]:

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from ase import Atoms
 
 
@@ -49,16 +50,20 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def content_hash(structures: Sequence[Atoms]) -> str:
-    """SHA-256 of species, positions, cells and periodicity, to the last bit.
+def content_hash(
+    structures: Sequence[Atoms], labels: Iterable[npt.ArrayLike | None] | None = None
+) -> str:
+    """SHA-256 of species, positions, cells and periodicity, and of labels, to the last bit.
 
-    Labels, ``info`` and other arrays do not enter: the hash answers whether two sets are the
-    same structures in the same order.
+    ``info`` and other arrays do not enter: the hash answers whether two sets are the same
+    structures, with the same labels, in the same order.
 
     Parameters
     ----------
     structures
         The structures, in order.
+    labels
+        Numbers that belong to the structures, such as energies and forces, in order.
 
     Returns
     -------
@@ -74,6 +79,8 @@ def content_hash(structures: Sequence[Atoms]) -> str:
     >>> labelled.info["energy"] = -31.7
     >>> content_hash([labelled]) == content_hash([h2])
     True
+    >>> content_hash([h2], [-31.7]) == content_hash([h2], [-31.8])
+    False
     """
     digest = hashlib.sha256()
     for atoms in structures:
@@ -83,4 +90,8 @@ def content_hash(structures: Sequence[Atoms]) -> str:
         digest.update((atoms.positions + 0.0).astype("<f8").tobytes())
         digest.update((np.asarray(atoms.cell) + 0.0).astype("<f8").tobytes())
         digest.update(atoms.pbc.astype("u1").tobytes())
+    if labels is not None:
+        digest = hashlib.sha256(digest.hexdigest().encode())
+        for value in labels:
+            digest.update(b"none" if value is None else np.asarray(value, "<f8").tobytes())
     return digest.hexdigest()

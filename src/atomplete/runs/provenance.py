@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
 #: Packages whose versions features, models and their errors depend on, given structures and labels.
 COMPUTING = ("atomplete", "torch", "numpy", "scipy", "ase", "vesin", "wigners")
@@ -37,6 +37,18 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def versions_behind(path: str) -> dict[str, str]:
+    """Versions of the packages, if any, that an import path such as ``ase.build:bulk`` leads to.
+
+    Examples
+    --------
+    >>> list(versions_behind("ase.calculators.emt:EMT")), list(versions_behind("file.py:make"))
+    (['ase'], [])
+    """
+    module = path.partition(":")[0].partition(".")[0]
+    return versions_of(packages_distributions().get(module, []))
 
 
 def cores() -> int:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from atomplete.degenerate.congruence.congruence import Group, Level
+from atomplete.runs.provenance import versions_of
 
 Rows = NDArray[np.floating]
 
@@ -121,10 +121,4 @@ def packages(subjects: Sequence[Subject]) -> dict[str, str]:
     >>> packages([])
     {}
     """
-    found = {}
-    for package in {subject.package for subject in subjects}:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return versions_of({subject.package for subject in subjects})
