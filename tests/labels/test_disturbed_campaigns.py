@@ -67,7 +67,7 @@ def calm(fake):
 
 
 def label(tmp_path, fake, name="out.xyz", **options):
-    workers = LocalWorkers(2, time_limit=options.pop("time_limit", None))
+    workers = LocalWorkers(options.pop("n", 1), time_limit=options.pop("time_limit", None))
     given = tmp_path / "in.xyz", tmp_path / name, fake, workers
     return label_file(*given, progress=False, **options)
 
@@ -85,7 +85,7 @@ def test_whatever_a_calculator_does_the_next_run_ends_as_if_it_had_not(rattled, 
         structures[index].info["act"] = act
     write_structures(tmp_path / "in.xyz", structures)
     fake = Fake(log=str(tmp_path / "calls.log"))
-    disturbed = label(tmp_path, fake, time_limit=2.0)
+    disturbed = label(tmp_path, fake, n=2, time_limit=2.0)
     failures = tuple((index, reason) for index, (_, reason) in acts.items() if reason)
     assert (disturbed.labelled, disturbed.failed) == (4, failures)
     card = yaml.safe_load(disturbed.card.read_text())
