@@ -89,12 +89,10 @@ TOLD_APART = {
 }
 ROOMS_OF_OLD_PROSE = {
     "audit",
-    "cli",
     "descriptors",
     "nn",
     "paper",
     "potentials",
-    "report",
     "training",
     "transformer",
 }

@@ -27,7 +27,7 @@ class AuditOptions(BaseModel):
     families: list[str] | None = Field(
         None, description="Families, such as b8,antipodal (default: all)"
     )
-    n: int = Field(20, ge=1, description="Members of each")
+    n: int = Field(20, ge=1, description="Members of each family")
     seed: int | None = Field(
         None, ge=0, description="Seed of random members (default: each family's own)"
     )

@@ -42,8 +42,10 @@ class LabelOptions(BaseModel):
     max_hours: float | None = Field(
         None, gt=0, description="Hours after which no new calculation begins"
     )
-    retry_failed: bool = Field(False, description="Try again what failed for good")
-    skip_unreadable: bool = Field(False, description="Go on without structures that cannot be used")
+    retry_failed: bool = Field(
+        False, description="Compute structures again whose calculation failed"
+    )
+    skip_unreadable: bool = Field(False, description="Leave out structures that cannot be used")
     merge: Annotated[
         list[Path],
         typer.Option(help="Journal of another machine to take labels from; may be repeated."),

@@ -42,7 +42,7 @@ def reproduce(
 
 
 class Study(StrEnum):
-    """What ``study`` can find out."""
+    """Questions that ``study`` can answer."""
 
     LATENT_SIZE = "latent-size"
     OBJECTIVES = "objectives"
@@ -52,7 +52,7 @@ class Study(StrEnum):
 
 @verb(ReproduceOptions)
 def study(
-    name: Annotated[Study, typer.Argument(help="What to find out.")],
+    name: Annotated[Study, typer.Argument(help="Question to answer.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
     given: Given,
     quiet: Quiet = False,

@@ -15,7 +15,7 @@ from atomplete.errors import InputError
 class SearchOptions(BasisOptions):
     """Options of ``search``."""
 
-    index: int = Field(0, ge=0, description="Which structure of the file")
+    index: int = Field(0, ge=0, description="Index of the structure in the file")
     group: Literal["O3", "SO3"] = Field("O3", description="O3, or SO3: enantiomers are different")
     shortest: float = Field(0.8, gt=0, description="Least distance in Å between atoms")
     longest: float | None = Field(
@@ -28,8 +28,8 @@ class SearchOptions(BasisOptions):
         False, description="Look for any pair of this composition, not a double"
     )
     from_families: bool = Field(False, description="Start from known families before random ones")
-    starts: int = Field(200, ge=1, description="Most starts")
-    seconds: float = Field(300.0, gt=0, description="Most seconds")
+    starts: int = Field(200, ge=1, description="Largest number of starts")
+    seconds: float = Field(300.0, gt=0, description="Largest number of seconds")
     finds: int = Field(1, ge=1, description="Pairs to find")
     least_nu: int = Field(
         0,
