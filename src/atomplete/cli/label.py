@@ -42,9 +42,7 @@ class LabelOptions(BaseModel):
     max_hours: float | None = Field(
         None, gt=0, description="Hours after which no new calculation begins"
     )
-    retry_failed: bool = Field(
-        False, description="Compute structures again whose calculation failed"
-    )
+    retry_failed: bool = Field(False, description="Compute failed structures again")
     skip_unreadable: bool = Field(False, description="Leave out structures that cannot be used")
     merge: Annotated[
         list[Path],

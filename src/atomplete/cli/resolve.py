@@ -43,9 +43,7 @@ class ResolveOptions(BasisOptions):
 
     sweep: int = Field(3, ge=0, description="Larger bases to try where there are zeros")
     follow: int = Field(0, ge=0, description="Steps of 0.02 Å along the softest direction")
-    shortest: float = Field(
-        0.8, gt=0, description="Distance in Å between atoms at which that path ends"
-    )
+    shortest: float = Field(0.8, gt=0, description="Distance of two atoms in Å that ends the path")
 
 
 @verb(ResolveOptions)
