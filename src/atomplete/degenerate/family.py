@@ -81,14 +81,14 @@ class Family:
 
     name: str
     letter: str
-    level: Level
-    group: Group
-    congruent: bool
-    degenerate_nu: int | None
     description: str
     source: str
-    default_seed: int
     constructions: Callable[[int, int], list[Construction]] = field(compare=False)
+    level: Level = "environment"
+    group: Group = "O3"
+    congruent: bool = False
+    degenerate_nu: int | None = None
+    default_seed: int = 0
 
     def __repr__(self) -> str:
         """Name the family and what its pairs are compared by."""
