@@ -40,12 +40,10 @@ def file(tmp_path):
     return path
 
 
-def test_command_line_over_file_over_defaults_over_the_model(file):
+def test_command_line_over_file_over_the_model(file):
     given = {"seed": None, "workers": None}
     assert resolve(Outer, None, given) == Outer()
-    assert resolve(Outer, None, given, {"workers": 8}).workers == 8
-    found = resolve(Outer, file, given, {"workers": 8, "seed": 1})
-    assert found == Outer(seed=5, workers=8, inner=Inner(width=7))
+    assert resolve(Outer, file, given) == Outer(seed=5, inner=Inner(width=7))
     assert resolve(Outer, file, {"seed": 0}).seed == 0
 
 

@@ -72,7 +72,6 @@ TOLD_APART = {
     ("featurize.py", "Nice"),
     ("featurize.py", "TaggedCorrelations"),
     ("featurize.py", "ThreeCenter"),
-    ("labels/workers/process.py", "Label"),
     ("paper/inputs.py", "Nice"),
     ("paper/inputs.py", "ThreeCenter"),
     ("paper/presets.py", "ExpansionSpec"),

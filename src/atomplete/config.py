@@ -19,12 +19,7 @@ if TYPE_CHECKING:  # to start up, the command line needs neither
 Options = TypeVar("Options", bound=BaseModel)
 
 
-def resolve(
-    options: type[Options],
-    file: Path | None,
-    given: dict[str, Any],
-    defaults: dict[str, Any] | None = None,
-) -> Options:
+def resolve(options: type[Options], file: Path | None, given: dict[str, Any]) -> Options:
     """Merge a YAML file of options with those given otherwise, which win.
 
     Parameters
@@ -35,8 +30,6 @@ def resolve(
         YAML file, or ``None``.
     given
         Options by name; those that are ``None`` were not given.
-    defaults
-        For options given in neither way, where the model has none of its own.
 
     Raises
     ------
@@ -56,7 +49,7 @@ def resolve(
     """
     content = {} if file is None else read_mapping(file, "a list of options (name: value)")
     given = _given(given)
-    content = {**(defaults or {}), **content, **given}
+    content |= given
     with _one_sentence("" if file is None else str(file), content, given):
         return options.model_validate(content)
 

@@ -97,7 +97,7 @@ class LabelProcess:
             else:
                 if isinstance(answer, InputError):
                     raise answer
-                return answer if isinstance(answer, Label) else self._failed(answer, start)
+                return self._failed(answer, start) if isinstance(answer, str) else answer
         how = f"the second time with exit code {self._exit_code}"
         return self._failed(f"its process died twice, {how}", start)
 
