@@ -42,8 +42,8 @@ def test_an_audit_shows_its_matrix(audit):
     assert "n = 4, l ≤ 3" in texts
     sets = {one["key"]: one for one in found.payload()["sets"]}
     assert list(sets) == ["distances", "antipodal", "controls", "own"]
-    assert sets["own"]["verdicts"]["5"][0]["style"] == "broken"
-    assert sets["controls"]["verdicts"]["0"][0]["style"] == "separates"
+    assert sets["own"]["pairs"][0]["verdicts"][0]["style"] == "broken"
+    assert sets["controls"]["pairs"][0]["verdicts"][0]["style"] == "separates"
 
 
 def test_spectra_are_those_of_resolve(audit):

@@ -1,6 +1,5 @@
-"""Pairs for the 3D viewer: structures and what is known of them, packed for a page."""
+"""Pairs for the 3D viewer: structures and what is known of them, as data of a page."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
-from jaxtyping import Float
 
 from atomplete.audit.verdicts.pairs import Pair, family_pairs
 from atomplete.audit.verdicts.verdict import NOTHING
@@ -35,7 +33,9 @@ class PairSet:
     congruent
         Whether the members are copies of each other, which nothing may tell apart.
     facts
-        Further lists and tables for the page, such as energies, ready for JSON.
+        Further values of pairs by their numbers, ready for JSON: ``part`` and ``energies``.
+    shared
+        Further values of the set, ready for JSON: ``rows`` and ``points``.
     """
 
     key: str
@@ -44,7 +44,8 @@ class PairSet:
     pairs: Sequence[Pair]
     verdicts: Sequence[AuditEntry] = ()
     congruent: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[int, dict[str, Any]] = field(default_factory=dict)
+    shared: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of_family(
@@ -59,33 +60,21 @@ class PairSet:
         return cls(name, title, note, pairs, verdicts, family.congruent)
 
     def payload(self) -> dict[str, Any]:
-        """All of it for ``page.js``: numbers as base64 of little-endian arrays."""
-        members = [atoms for pair in self.pairs for atoms in (pair.plus, pair.minus)]
-        centers = [int(atoms.info.get("center", -1)) for atoms in members]
-        positions = np.concatenate([x for p in self.pairs for x in _positions(p.plus, p.minus)])
-        # a screen has a thousand pixels; the scale keeps one part in 32 thousand
-        scale = float(np.abs(positions).max()) / 32767 or 1.0
+        """All of it for ``page.js``, ready for JSON."""
         verdicts: dict[int, list[dict[str, Any]]] = {}
         for verdict in self.verdicts:
             verdicts.setdefault(verdict.number, []).append(_said(verdict))
-        content = {
-            "key": self.key,
-            "title": self.title,
-            "note": self.note,
-            "congruent": self.congruent,
-            "ids": packed([pair.number for pair in self.pairs], "<i4"),
-            "sizes": packed([len(atoms) for atoms in members], "<u2"),
-            "centers": packed(centers, "<i2"),
-            "numbers": packed(np.concatenate([atoms.numbers for atoms in members]), "u1"),
-            "positions": packed(np.round(positions / scale), "<i2"),
-            "scale": scale,
-            "verdicts": verdicts,
-            **self.facts,
-        }
-        if any(atoms.pbc.any() for atoms in members):
-            cells = [np.round(atoms.cell.array[atoms.pbc], 4).tolist() for atoms in members]
-            content["cells"] = cells
-        return content
+        pairs = [
+            {
+                "id": pair.number,
+                "members": _members(pair.plus, pair.minus),
+                "verdicts": verdicts.get(pair.number, []),
+                **self.facts.get(pair.number, {}),
+            }
+            for pair in self.pairs
+        ]
+        told = {"title": self.title, "note": self.note, "congruent": self.congruent}
+        return {"key": self.key, **told, "pairs": pairs, **self.shared}
 
 
 def viewer_data(sets: Sequence[PairSet]) -> dict[str, Any]:
@@ -101,11 +90,6 @@ def viewer_data(sets: Sequence[PairSet]) -> dict[str, Any]:
     }
 
 
-def packed(values: Any, dtype: str) -> str:
-    """Numbers as base64 text."""
-    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()
-
-
 def _said(verdict: AuditEntry) -> dict[str, Any]:
     return {
         "subject": verdict.subject,
@@ -117,20 +101,24 @@ def _said(verdict: AuditEntry) -> dict[str, Any]:
     }
 
 
-def _positions(plus: Atoms, minus: Atoms) -> list[Float[np.ndarray, "atom xyz"]]:
+def _members(plus: Atoms, minus: Atoms) -> list[dict[str, Any]]:
     """Both members relative to their centres, or at the structure level to the centroid."""
+    centers = [int(atoms.info.get("center", -1)) for atoms in (plus, minus)]
     origins = [
-        atoms.positions[atoms.info["center"]]
-        if "center" in atoms.info
-        else atoms.positions.mean(axis=0)
-        for atoms in (plus, minus)
+        atoms.positions.mean(axis=0) if center < 0 else atoms.positions[center]
+        for atoms, center in zip((plus, minus), centers, strict=True)
     ]
     # members that share atoms stay as they are to each other, so that the others stand out
-    if "center" not in plus.info and len(plus) == len(minus):
+    if centers[0] < 0 and len(plus) == len(minus):
         apart = np.linalg.norm(plus.positions - minus.positions, axis=1)
         if apart.min() < _SHARED:
             origins[1] = origins[0]
     return [
-        np.asarray(atoms.positions - origin)
-        for atoms, origin in zip((plus, minus), origins, strict=True)
+        {
+            "positions": np.round(atoms.positions - origin, 4).tolist(),
+            "numbers": atoms.numbers.tolist(),
+            "center": center,
+            "cell": np.round(atoms.cell.array[atoms.pbc], 4).tolist(),
+        }
+        for atoms, origin, center in zip((plus, minus), origins, centers, strict=True)
     ]

@@ -104,9 +104,9 @@ def render(
     )
     environment.filters |= {"number": number, "json": _indented}
     # a "</script>" within a name would end the script
-    text = json.dumps(data, ensure_ascii=False).replace("</", "<\\/") if data else ""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
     page = environment.get_template(template)
-    return page.render(colors=COLORS, links=[], data=Markup(text), **values)
+    return page.render(colors=COLORS, links=[], data=Markup(text) if data else "", **values)
 
 
 def _indented(value: Any) -> str:

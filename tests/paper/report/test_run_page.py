@@ -1,7 +1,5 @@
 """The page as a file: what it says is what lies in the folder, and it needs nothing else."""
 
-import base64
-
 import numpy as np
 import pytest
 from report_folders import (
@@ -38,10 +36,6 @@ def page(run):
 def without_verdicts(monkeypatch):
     """Verdicts take most of the time, and are shown by other tests."""
     monkeypatch.setattr("atomplete.paper.report.run_pairs.SUBJECTS", ())
-
-
-def unpacked(text, dtype):
-    return np.frombuffer(base64.b64decode(text), dtype=dtype)
 
 
 def test_nothing_is_fetched_and_links_lead_somewhere(run):
@@ -96,25 +90,23 @@ def test_latent_sizes_are_marked_with_the_count_of_coordinates(page):
 
 
 def test_structures_of_the_viewer_are_those_of_the_file(page):
-    data = page.payload()["sets"][0]
-    assert unpacked(data["ids"], "<i4").tolist() == list(range(N_PAIRS))
-    structures = generate("b8", N_PAIRS)
-    positions = unpacked(data["positions"], "<i2").reshape(2 * N_PAIRS, 8, 3) * data["scale"]
-    expected = [atoms.positions for atoms in structures]
-    np.testing.assert_allclose(positions, expected, atol=data["scale"])
-    assert data["scale"] < 1e-4
-    assert set(unpacked(data["numbers"], "u1")) == {5}
+    pairs = page.payload()["sets"][0]["pairs"]
+    assert [pair["id"] for pair in pairs] == list(range(N_PAIRS))
+    members = [member for pair in pairs for member in pair["members"]]
+    for member, atoms in zip(members, generate("b8", N_PAIRS), strict=True):
+        np.testing.assert_allclose(member["positions"], atoms.positions, atol=1e-4)
+        assert member["numbers"] == [5] * 8
 
 
 def test_energies_of_the_viewer_are_the_predictions(page):
     data = page.payload()["sets"][0]
-    for row in ("B_NL", "D_L"):
-        reference, predicted = energies(row)
-        errors = unpacked(data["errors"][row], "<f4").reshape(-1, 2)
-        np.testing.assert_allclose(errors, predicted - reference, atol=1e-6)
-    stored = unpacked(data["energies"], "<f8").reshape(-1, 2)
-    np.testing.assert_allclose(stored, energies("B_NL")[0], atol=1e-8)
-    assert (unpacked(data["parts"], "u1") == 2).sum() == N_TEST
+    assert data["rows"] == ["B_NL", "D_L"]
+    found = np.array([pair["energies"] for pair in data["pairs"]])
+    reference, predicted = energies("B_NL")
+    np.testing.assert_allclose(found[:, 0], reference, atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], predicted, atol=1e-6)
+    np.testing.assert_allclose(found[:, 2], energies("D_L")[1], atol=1e-6)
+    assert [pair["part"] for pair in data["pairs"]].count("test") == N_TEST
 
 
 @pytest.mark.parametrize("quantity", ["mean", "difference"])
@@ -125,9 +117,8 @@ def test_panels_show_the_test_pairs(page, run, quantity, row):
     if quantity == "mean":
         expected -= expected[:, 0].mean()
     points = page.payload()["sets"][0]["points"][f"{row} {quantity}"]
-    assert unpacked(points["ids"], "<i4").tolist() == list(range(N_PAIRS - N_TEST, N_PAIRS))
-    values = unpacked(points["values"], "<f4").reshape(-1, 2)
-    np.testing.assert_allclose(values, expected, atol=1e-5)
+    assert [point[0] for point in points] == list(range(N_PAIRS - N_TEST, N_PAIRS))
+    np.testing.assert_allclose([point[1:] for point in points], expected, atol=1e-4)
     chart = drawing(run.read_text(), f"{row}: predicted against reference pair {quantity}")
     (group,) = (g for g in chart.iter("g") if g.get("data-points") == f"{row} {quantity}")
     drawn = points_of(group)
@@ -149,11 +140,11 @@ def test_subjects_disagree_about_pairs(page):
         "controls": (equal, equal, equal, equal),
     }
     for key, expected in said.items():
-        first = next(iter(sets[key]["verdicts"].values()))
+        first = next(pair["verdicts"] for pair in sets[key]["pairs"] if pair["verdicts"])
         assert [one["subject"] for one in first] == list(SUBJECTS)
         assert tuple(one["words"] for one in first) == expected, key
-    tested = set(map(str, range(N_PAIRS - N_TEST, N_PAIRS)))
-    assert tested <= set(sets["run"]["verdicts"])  # pairs that a click leads to
+    # a click leads to a pair on which there are verdicts
+    assert all(p["verdicts"] for p in sets["run"]["pairs"] if p["part"] == "test")
 
 
 @pytest.mark.usefixtures("without_verdicts")

@@ -15,7 +15,6 @@ from atomplete.errors import InputError
 from atomplete.paper.report.run_folder import Predictions, read_predictions
 from atomplete.paper.table import TableRow
 from atomplete.report import charts
-from atomplete.report.pair_sets import packed
 from atomplete.runs.files import atomic_write
 
 Quantity = Literal["mean", "difference"]
@@ -75,10 +74,10 @@ class Panel:
         charts.parity(axes, self.reference, self.predicted, limits, width=width, gid=gid)
         axes.set(xlabel=f"reference {self.quantity}, eV", ylabel="predicted, eV")
 
-    def values(self) -> dict[str, str]:
-        """Numbers, references and predictions of the points, packed for the page's script."""
-        pairs = np.stack([self.reference, self.predicted], 1)
-        return {"ids": packed(self.ids, "<i4"), "values": packed(pairs, "<f4")}
+    def points(self) -> list[tuple[int, float, float]]:
+        """Number, reference and prediction of each point, for the page's script."""
+        values = np.round([self.reference, self.predicted], 4)
+        return list(zip(self.ids.tolist(), *values.tolist(), strict=True))
 
 
 def panels(

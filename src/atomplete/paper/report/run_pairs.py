@@ -1,6 +1,6 @@
 """Pairs of a run for the viewer: with predictions, and with the verdicts of some subjects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from atomplete.audit.verdicts.verdict import verdict_on
 from atomplete.data import pair_structures, read_structures
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.paper.report.pair_plots import Panel
-from atomplete.paper.report.run_folder import Predictions, RunFolder
-from atomplete.report.pair_sets import PairSet, packed
+from atomplete.paper.report.run_folder import RunFolder
+from atomplete.report.pair_sets import PairSet
 from atomplete.report.records import AuditEntry
 from atomplete.runs.progress import progress_of
 
@@ -23,8 +23,6 @@ from atomplete.runs.progress import progress_of
 SUBJECTS = ("radial_spectrum", "power_spectrum", "bispectrum", "three_center")
 #: Pairs of the run that they are asked about, and members of each family.
 N_RUN, N_FAMILY = 12, 2
-
-_PARTS = ("train", "validation", "test")
 
 
 def pair_sets(run: RunFolder, panels: Sequence[Panel], *, progress: bool = False) -> list[PairSet]:
@@ -46,12 +44,11 @@ def pair_sets(run: RunFolder, panels: Sequence[Panel], *, progress: bool = False
         for name in families
     ]
     if pairs:
-        title, of_run = (
-            f"the {len(pairs)} pairs of this run",
-            [verdict for verdict in verdicts if verdict.family == "run"],
-        )
-        facts = _facts([pair.number for pair in pairs], run.predictions, panels)
-        sets.insert(0, PairSet("run", title, "", pairs, of_run, facts=facts))
+        title = f"the {len(pairs)} pairs of this run"
+        said = [verdict for verdict in verdicts if verdict.family == "run"]
+        points = {panel.name: panel.points() for panel in panels}
+        shared = {"rows": list(run.predictions), "points": points}
+        sets.insert(0, PairSet("run", title, "", pairs, said, False, _facts(run), shared))
     return sets
 
 
@@ -83,27 +80,13 @@ def _verdicts(pairs: Sequence[Pair], progress: bool) -> list[AuditEntry]:
     return [AuditEntry.model_validate(row.as_json()) for row in rows]
 
 
-def _facts(
-    ids: Sequence[int], predictions: Mapping[str, Predictions], panels: Sequence[Panel]
-) -> dict[str, Any]:
-    """Parts, energies and errors in the order of the pairs, and the points of the panels."""
-    if not predictions:
-        return {}
-    aligned = {name: _aligned(one, ids) for name, one in predictions.items()}
-    part, reference, _ = next(iter(aligned.values()))
-    return {
-        "parts": packed(part, "u1"),
-        "energies": packed(reference, "<f8"),
-        "errors": {name: packed(p - r, "<f4") for name, (_, r, p) in aligned.items()},
-        "points": {panel.name: panel.values() for panel in panels},
-    }
-
-
-def _aligned(one: Predictions, ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Part, reference and prediction of the pairs of these numbers; NaN where there is none."""
-    place = {number: k for k, number in enumerate(one.ids.tolist())}
-    rows = np.array([place.get(number, -1) for number in ids])
-    part = np.array([_PARTS.index(p) if p in _PARTS else 255 for p in one.part] + [255])
-    missing = np.full((1, 2), np.nan)
-    reference, predicted = (np.concatenate([e, missing]) for e in (one.reference, one.predicted))
-    return part[rows], reference[rows], predicted[rows]
+def _facts(run: RunFolder) -> dict[int, dict[str, Any]]:
+    """Part and energies of each pair: the reference, then predictions of rows, null if unknown."""
+    facts: dict[int, dict[str, Any]] = {}
+    for k, one in enumerate(run.predictions.values()):
+        reference, predicted = (np.round(e, 6).tolist() for e in (one.reference, one.predicted))
+        for row, number in enumerate(one.ids.tolist()):
+            unknown = [None] * len(run.predictions)
+            known = {"part": one.part[row], "energies": [reference[row], *unknown]}
+            facts.setdefault(number, known)["energies"][k + 1] = predicted[row]
+    return facts
