@@ -57,13 +57,6 @@ ROOMS_TO_COME: set[str] = set()
 LEAVES_STILL_IMPORTED: set[tuple[str, str]] = set()
 FOLDERS_TOO_LARGE: set[str] = set()
 TOLD_APART = {
-    ("audit/subjects/feature_maps.py", "Nice"),
-    ("audit/subjects/feature_maps.py", "ThreeCenter"),
-    ("audit/subjects/of_descriptor.py", "Nice"),
-    ("degenerate/search/feature_map.py", "DensityCorrelations"),
-    ("degenerate/search/feature_map.py", "Nice"),
-    ("degenerate/search/random_functions.py", "ThreeCenter"),
-    ("degenerate/search/search.py", "NearPair"),
     ("descriptors/estimate.py", "Nice"),
     ("descriptors/estimate.py", "ThreeCenter"),
     ("descriptors/streaming.py", "NiceSpec"),

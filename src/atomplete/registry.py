@@ -85,7 +85,7 @@ class Registered(nn.Module):
 _CLASSES: dict[tuple[str, str], tuple[type[Spec], type[Registered]]] = {}
 
 
-def registered(base: type[T], type: str) -> tuple[type[Spec], type[T]]:
+def registered(base: type[T], type: str) -> tuple[type[Any], type[T]]:
     """Spec and class of a type, among the subclasses of ``base``.
 
     Raises
@@ -104,6 +104,18 @@ def registered(base: type[T], type: str) -> tuple[type[Spec], type[T]]:
         names = ", ".join(map(repr, sorted(known)))
         raise InputError(f"{base.__name__.lower()} {type!r} is none of {names}")
     return known[type]
+
+
+def spec_of(cls: type[Registered]) -> type[Spec]:
+    """Spec of a class that has registered itself.
+
+    Examples
+    --------
+    >>> from atomplete.descriptors import ThreeCenter
+    >>> spec_of(ThreeCenter).__name__
+    'ThreeCenterSpec'
+    """
+    return next(spec for spec, known in _CLASSES.values() if known is cls)
 
 
 def kind_named(kind: str) -> type[Registered]:

@@ -7,9 +7,7 @@ import pytest
 import torch
 from ase import Atoms
 
-from atomplete.audit import Scope, audit, diagnose, subject_of
-from atomplete.audit.verdicts.diagnosis import Diagnosis
-from atomplete.audit.verdicts.measure import measure
+from atomplete.audit import Scope, audit, diagnose, separation, subject_of
 from atomplete.audit.verdicts.pairs import family_pairs
 from atomplete.audit.verdicts.verdict import verdict_on
 from atomplete.degenerate.families.registry import generate
@@ -23,9 +21,7 @@ def verdicts(name, families, n=2):
     """Verdicts by family; controls that are seen as equal are blind."""
     rows = audit([subject_of(name)], families, n=n, progress=False).rows
     assert "broken" not in {row.verdict for row in rows}
-    return {
-        family: {row.verdict for row in rows if row.pair.family == family} for family in families
-    }
+    return {family: {row.verdict for row in rows if row.family == family} for family in families}
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +60,19 @@ def mace_calculator(mace_file):
 def test_descriptors_and_energies_are_those_of_maces_calculator(mace_file, mace_calculator):
     name = f"mace:{mace_file}"
     whole, of_center = (Scope(level, 6.0, SPECIES) for level in ("structure", "environment"))
-    (rows,) = subject_of(name).prepare(whole)([WATER])
+    (rows,) = subject_of(name).describe([WATER], whole)
     assert rows.shape == (3, 12)
     reference = mace_calculator.get_descriptors(WATER, invariants_only=True)
     np.testing.assert_allclose(rows, reference, rtol=0, atol=1e-14)
-    (row,) = subject_of(name).prepare(of_center)([WATER])
+    (row,) = subject_of(name).describe([WATER], of_center)
     np.testing.assert_array_equal(row, rows[:1])
 
-    (energy,) = subject_of(f"{name}?output=energy").prepare(whole)([WATER])
+    (energy,) = subject_of(f"{name}?output=energy").describe([WATER], whole)
     molecule = WATER.copy()
     molecule.calc = mace_calculator
     assert energy.shape == (1, 1)
     assert energy.item() == pytest.approx(molecule.get_potential_energy(), rel=1e-14)
-    (own,) = subject_of(f"{name}?output=energy").prepare(of_center)([WATER])
+    (own,) = subject_of(f"{name}?output=energy").describe([WATER], of_center)
     assert own.item() == pytest.approx(molecule.get_potential_energies()[0], rel=1e-14)
 
 
@@ -103,7 +99,7 @@ def test_one_level_of_a_mace_file(mace_file):
 
 def test_single_precision_is_found(mace_file):
     found = diagnose(subject_of(f"mace:{mace_file}?dtype=float32"))
-    assert (found.bits, found.faults) == (24, {})
+    assert (found.significant_bits, found.faults) == (24, {})
 
 
 def test_an_element_that_mace_has_not_seen_is_undecided(mace_file):
@@ -114,7 +110,7 @@ def test_an_element_that_mace_has_not_seen_is_undecided(mace_file):
     other = pair.plus.copy()
     other.numbers[:] = 79
     with pytest.raises(Exception, match="no atoms of atomic number 79"):
-        subject.prepare(pair.scope)([other])
+        subject.describe([other], pair.scope)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +143,7 @@ def test_chains_take_half_as_many_layers_as_they_are_long(pair):
     for layers in (1, 2, 3):
         options = f"layers={layers},cutoff={1.7 * spacing},max_angular=2,channels=4"
         subject = subject_of(f"mace:untrained?{options},correlation=2")
-        found[layers], _ = verdict_on(measure(subject, pair, Diagnosis("O3", 53, {}, {}))[0])
+        found[layers], _ = verdict_on(separation(subject, pair))
     assert found == {n: "separates" if n >= length // 2 + 1 else "blind" for n in found}
 
 
@@ -159,7 +155,7 @@ def test_untrained_weights_are_seeded_and_leave_torch_as_it_was():
 
     def rows(options):
         subject = subject_of(f"mace:untrained?channels=2,correlation=2{options}")
-        return subject.prepare(pair.scope)([pair.plus])[0]
+        return subject.describe([pair.plus], pair.scope)[0]
 
     first = rows("")
     assert first.dtype == np.float64
@@ -197,13 +193,13 @@ def test_features_and_energies_are_those_of_the_metatomic_model(metatomic_file):
     atoms.info["center"] = 2
     whole, of_center = (Scope(level, 6.0, (5,)) for level in ("structure", "environment"))
     reference = pair_sums_of(atoms)
-    (rows,) = subject_of(f"{name}?output=feature").prepare(whole)([atoms])
+    (rows,) = subject_of(f"{name}?output=feature").describe([atoms], whole)
     np.testing.assert_allclose(rows, reference, rtol=1e-13)
-    (row,) = subject_of(f"{name}?output=feature").prepare(of_center)([atoms])
+    (row,) = subject_of(f"{name}?output=feature").describe([atoms], of_center)
     np.testing.assert_allclose(row, reference[[2]], rtol=1e-13)
-    (energy,) = subject_of(name).prepare(whole)([atoms])
+    (energy,) = subject_of(name).describe([atoms], whole)
     np.testing.assert_allclose(energy, [[(reference @ [1, 2]).sum()]], rtol=1e-13)
-    (own,) = subject_of(name).prepare(of_center)([atoms])
+    (own,) = subject_of(name).describe([atoms], of_center)
     np.testing.assert_allclose(own, [[reference[2] @ [1, 2]]], rtol=1e-13)
 
 

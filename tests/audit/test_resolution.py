@@ -7,27 +7,29 @@ import pytest
 import yaml
 from ase import Atoms
 from ase.build import molecule
+from features import of_function, of_spec
 
+from atomplete.audit import LocalResolutionRecord
+from atomplete.audit.feature_map import FeatureMap
 from atomplete.audit.resolution.local_table import format_table, resolution_rows
 from atomplete.audit.resolution.null_direction import follow_softest
 from atomplete.audit.resolution.resolved_directions import larger_bases, local_resolution
 from atomplete.audit.resolution.smoothness import smoothness
-from atomplete.audit.subjects.feature_maps import feature_map
+from atomplete.audit.search.starts import Limits
+from atomplete.audit.subjects.named import subject_of
 from atomplete.data import read_structures, write_structures
 from atomplete.degenerate.congruence.congruence import congruence_distance
 from atomplete.degenerate.congruence.point_group import point_group
 from atomplete.degenerate.families.registry import generate, get
-from atomplete.degenerate.search.feature_map import CallableMap, RepresentationMap
-from atomplete.degenerate.search.starts import Limits
 from atomplete.descriptors import (
     NAMED,
     DensityCorrelationsSpec,
     ExpansionSpec,
     ThreeCenterSpec,
-    build,
 )
 from atomplete.errors import InputError
 
+POWER_SPECTRUM = subject_of("power_spectrum")
 SMALL = ExpansionSpec(max_radial=3, max_angular=2)
 
 
@@ -45,7 +47,7 @@ def boron(name):
 
 
 def resolution_of(spec, atoms, level="environment"):
-    return local_resolution(RepresentationMap(build(spec), atoms, level))
+    return local_resolution(of_spec(spec, atoms, level))
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
@@ -90,8 +92,8 @@ def rank_of_pairs(r):
 def test_b8_has_a_zero_that_no_basis_removes():
     plus = get("b8").pairs(1)[0][0]
     spec = NAMED["power_spectrum"]
-    features = RepresentationMap(build(spec), plus, "environment")
-    found = local_resolution(features, larger_bases(spec, plus, "environment"))
+    features = of_spec(spec, plus)
+    found = local_resolution(features, larger_bases(features))
     assert (found.verdict, found.resolved_by) == ("degenerate", None)
     assert (found.directions, found.rank, found.spurious_zeros) == (18, 11, 7)
     assert found.best_rank == rank_of_pairs(plus.positions[1:]) < 18
@@ -127,12 +129,12 @@ def test_truncation_is_told_from_degeneracy():
     atoms = random_environment(4)
     # no angular functions: distances only, and the angles come back with them
     spec = DensityCorrelationsSpec(nu=(2,), expansion=ExpansionSpec(max_angular=0))
-    features = RepresentationMap(build(spec), atoms, "environment")
-    found = local_resolution(features, larger_bases(spec, atoms, "environment"))
-    assert (found.verdict, found.resolved_by, found.rank) == ("truncated", "n=8 l=2", 4)
+    features = of_spec(spec, atoms)
+    found = local_resolution(features, larger_bases(features))
+    assert (found.verdict, found.resolved_by, found.rank) == ("truncated", "n=8, l≤2", 4)
     distances = NAMED["radial_spectrum"]
-    features = RepresentationMap(build(distances), atoms, "environment")
-    found = local_resolution(features, larger_bases(distances, atoms, "environment", 2))
+    features = of_spec(distances, atoms)
+    found = local_resolution(features, larger_bases(features, 2))
     assert (found.verdict, found.resolved_by, found.spurious_zeros) == ("degenerate", None, 5)
 
 
@@ -151,8 +153,8 @@ def distances_and_volume(structures):
 
 def test_the_group_is_found():
     flat = flat_environment()
-    mirrored = CallableMap(lambda s: distances_and_volume(s)[:, :-1], flat, "environment")
-    chiral = CallableMap(distances_and_volume, flat, "environment")
+    mirrored = of_function(lambda s: distances_and_volume(s)[:, :-1], flat)
+    chiral = of_function(distances_and_volume, flat)
     under_o3, under_so3 = local_resolution(mirrored), local_resolution(chiral)
     # out of its plane, a distance has no slope and a volume has one
     assert (under_o3.group, under_o3.required_zeros, under_o3.rank) == ("O3", 1, 5)
@@ -169,13 +171,13 @@ def test_the_group_is_found():
     ids=["frame", "order"],
 )
 def test_broken_invariance_is_named(function):
-    found = local_resolution(CallableMap(function, boron("CH4"), "environment"))
+    found = local_resolution(of_function(function, boron("CH4")))
     assert (found.verdict, found.group) == ("broken", "none")
 
 
 def test_rank_by_differences_is_that_by_autograd():
     atoms = random_environment(5)
-    exact = feature_map("power_spectrum", atoms, "environment", 2.0)
+    exact = of_spec(NAMED["power_spectrum"], atoms)
     template = exact.template
 
     def describe(structures):
@@ -183,7 +185,7 @@ def test_rank_by_differences_is_that_by_autograd():
 
     one, two = (
         local_resolution(exact),
-        local_resolution(CallableMap(describe, template, "environment")),
+        local_resolution(of_function(describe, template)),
     )
     assert one.rank == two.rank == 12
     assert two.singular_values == pytest.approx(one.singular_values, rel=1e-5)
@@ -209,30 +211,32 @@ def angles(structures):
 
 def test_kinks_and_jumps_are_named():
     atoms = random_environment(3)
-    ordered = CallableMap(sorted_distances, atoms, "environment")
+    ordered = of_function(sorted_distances, atoms)
     assert smoothness(ordered, "swap").verdict == "kink"
     # of the three slopes, two are exchanged: a difference of √2 over the size of the features
     size = np.linalg.norm(sorted_distances([atoms]))
     assert smoothness(ordered, "swap").kink == pytest.approx(2**0.5 / size, rel=0.2)
-    assert smoothness(CallableMap(counted, atoms, "environment"), "cutoff", 2.0).verdict == "jump"
-    assert smoothness(CallableMap(angles, atoms, "environment"), "collinear").verdict == "kink"
+    assert smoothness(of_function(counted, atoms), "cutoff", 2.0).verdict == "jump"
+    assert smoothness(of_function(angles, atoms), "collinear").verdict == "kink"
 
 
 @pytest.mark.parametrize("event", ["cutoff", "collinear", "swap"])
 def test_single_precision_is_not_taken_for_a_kink(event):
     atoms = random_environment(3)
-    features = feature_map("power_spectrum?dtype=float32", atoms, "environment", 2.5)
+    features = FeatureMap(subject_of("power_spectrum?dtype=float32"), atoms, "environment", 2.5)
     assert smoothness(features, event, 2.5).verdict == "smooth"
-    kinked = CallableMap(lambda s: sorted_distances(s).astype("f4"), atoms, "environment")
+    kinked = of_function(lambda s: sorted_distances(s).astype("f4"), atoms)
     assert smoothness(kinked, event, 2.5).verdict == ("kink" if event == "swap" else "smooth")
 
 
 def test_single_precision_is_not_taken_for_broken_invariance():
     atoms = random_environment(4)
     single = local_resolution(
-        feature_map("power_spectrum?dtype=float32", atoms, "environment", 2.5)
+        FeatureMap(subject_of("power_spectrum?dtype=float32"), atoms, "environment", 2.5)
     )
-    double = local_resolution(feature_map("power_spectrum?max_radial=4", atoms, "environment", 2.5))
+    double = local_resolution(
+        FeatureMap(subject_of("power_spectrum?max_radial=4"), atoms, "environment", 2.5)
+    )
     assert (single.verdict, single.rank, single.group) == ("resolved", 9, "O3")
     assert single.singular_values == pytest.approx(double.singular_values, rel=0.02)
 
@@ -240,28 +244,28 @@ def test_single_precision_is_not_taken_for_broken_invariance():
 @pytest.mark.parametrize("event", ["cutoff", "collinear", "swap"])
 @pytest.mark.parametrize("name", ["power_spectrum", "pair"])
 def test_our_representations_are_smooth(name, event):
-    features = RepresentationMap(build(NAMED[name]), random_environment(3), "environment")
+    features = of_spec(NAMED[name], random_environment(3))
     assert smoothness(features, event, 2.0).verdict == "smooth"
 
 
 def test_smoothness_needs_an_environment():
-    features = RepresentationMap(build(NAMED["radial_spectrum"]), boron("H2O"), "structure")
+    features = of_spec(NAMED["radial_spectrum"], boron("H2O"), "structure")
     with pytest.raises(InputError, match="environment of two neighbours"):
         smoothness(features, "swap")
-    features = RepresentationMap(build(NAMED["radial_spectrum"]), boron("H2O"), "environment")
+    features = of_spec(NAMED["radial_spectrum"], boron("H2O"))
     with pytest.raises(InputError, match="cutoff must be given"):
         smoothness(features, "cutoff")
 
 
 def test_null_direction_leads_far_where_it_is_blind():
     atoms, limits = random_environment(3), Limits(0.7, 1.9)
-    blind = RepresentationMap(build(NAMED["radial_spectrum"]), atoms, "environment")
-    seeing = RepresentationMap(build(NAMED["power_spectrum"]), atoms, "environment")
+    blind = of_spec(NAMED["radial_spectrum"], atoms)
+    seeing = of_spec(NAMED["power_spectrum"], atoms)
     far, near = (follow_softest(f, limits, n_steps=15) for f in (blind, seeing))
-    assert far.separations[-1] > 0.1
+    assert far.structural_distances[-1] > 0.1
     assert far.feature_distances.max() < 1e-12
     end = far.structures[-1]
-    assert far.separations[-1] == pytest.approx(congruence_distance(atoms, end), abs=1e-9)
+    assert far.structural_distances[-1] == pytest.approx(congruence_distance(atoms, end), abs=1e-9)
     radii = [np.sort(np.linalg.norm(a.positions[1:], axis=1)) for a in (atoms, end)]
     assert radii[1] == pytest.approx(radii[0], abs=1e-9)
     assert near.feature_distances[-1] > 1e-4
@@ -269,7 +273,7 @@ def test_null_direction_leads_far_where_it_is_blind():
 
 def test_null_direction_keeps_the_limits():
     atoms = random_environment(3)
-    features = RepresentationMap(build(NAMED["radial_spectrum"]), atoms, "environment")
+    features = of_spec(NAMED["radial_spectrum"], atoms)
     shortest = 0.995 * atoms.get_all_distances()[np.triu_indices(4, 1)].min()
     path = follow_softest(features, Limits(shortest, 1.9), step=0.1, n_steps=60)
     assert len(path.structures) < 61
@@ -279,7 +283,7 @@ def test_null_direction_keeps_the_limits():
 
 def test_null_direction_starts_within_the_limits():
     """A path that cannot begin is not one on which nothing moves."""
-    features = RepresentationMap(build(NAMED["radial_spectrum"]), boron("H2O"), "environment")
+    features = of_spec(NAMED["radial_spectrum"], boron("H2O"))
     with pytest.raises(InputError, match=r"breaks the limits 1 to 1.9 Å on distances by 0.03"):
         follow_softest(features, Limits(1.0, 1.9))
 
@@ -288,18 +292,22 @@ def test_the_cutoff_of_a_spec_is_kept(tmp_path):
     spec = {"type": "density_correlations", "nu": [1], "expansion": {"cutoff": 1.5}}
     (tmp_path / "near.yaml").write_text(yaml.safe_dump(spec))
     atoms = Atoms("B4", [(0, 0, 0), (0, 0, 1.2), (0, 1.3, 0.2), (3.0, 0, 0)])
-    (near,) = resolution_rows(f"{tmp_path}/near.yaml", [atoms], level="environment")
-    assert (near["cutoff"], near["formula"], near["rank"]) == (1.5, "B3", 2)
-    (far,) = resolution_rows(f"{tmp_path}/near.yaml", [atoms], level="environment", cutoff=4.0)
-    assert (far["cutoff"], far["formula"], far["rank"]) == (4.0, "B4", 3)
+    (near,) = resolution_rows(subject_of(f"{tmp_path}/near.yaml"), [atoms], level="environment")
+    assert (near.cutoff, near.formula, near.rank) == (1.5, "B3", 2)
+    far = subject_of(f"{tmp_path}/near.yaml?cutoff=4")
+    (far,) = resolution_rows(far, [atoms], level="environment")
+    assert (far.cutoff, far.formula, far.rank) == (4.0, "B4", 3)
 
 
 def test_rows_are_plain_and_readable():
-    rows = resolution_rows("power_spectrum", generate("b8", 1), level="environment", follow=3)
-    assert [row["structure"] for row in rows] == [0, 1]
-    assert json.loads(json.dumps(rows)) == rows
-    assert {row["verdict"] for row in rows} == {"degenerate"}
-    assert rows[0]["cutoff_passed"] == "smooth"
+    rows = resolution_rows(
+        subject_of("power_spectrum"), generate("b8", 1), level="environment", follow=3
+    )
+    assert [row.structure for row in rows] == [0, 1]
+    plain = json.loads(json.dumps([row.model_dump(mode="json") for row in rows]))
+    assert [LocalResolutionRecord.model_validate(row) for row in plain] == rows
+    assert {row.verdict for row in rows} == {"degenerate"}
+    assert rows[0].cutoff_passed == "smooth"
     lines = format_table(rows).splitlines()
     assert len(lines) == 3
     assert lines[1].split()[:3] == ["0", "B8", "degenerate"]
@@ -308,20 +316,24 @@ def test_rows_are_plain_and_readable():
 def test_structures_that_cannot_be_looked_at_are_named():
     crystal = Atoms("B", cell=[2, 2, 2], pbc=True)
     with pytest.raises(InputError, match="structure 1: B is periodic"):
-        resolution_rows("power_spectrum", [boron("H2O"), crystal], level="environment")
-    (row,) = resolution_rows("power_spectrum", [crystal], level="environment", cutoff=2.5)
-    assert row["directions"] == 3 * 6 - 3
-    assert row["rank"] == 1  # of the octahedral group, all but the breathing is forbidden
+        resolution_rows(POWER_SPECTRUM, [boron("H2O"), crystal], level="environment")
+    (row,) = resolution_rows(
+        subject_of("power_spectrum"), [crystal], level="environment", cutoff=2.5
+    )
+    assert row.directions == 3 * 6 - 3
+    assert row.rank == 1  # of the octahedral group, all but the breathing is forbidden
     with pytest.raises(InputError, match="structure 0: B: too few atoms"):
-        resolution_rows("power_spectrum", [Atoms("B")], level="environment")
+        resolution_rows(POWER_SPECTRUM, [Atoms("B")], level="environment")
     for center in (-1, 3, 1.5):
         with pytest.raises(InputError, match=rf"^structure 0: center {center} is no atom of 3$"):
-            resolution_rows("power_spectrum", [boron("H2O")], level="environment", center=center)
+            resolution_rows(
+                subject_of("power_spectrum"), [boron("H2O")], level="environment", center=center
+            )
     emt = {"level": "structure", "cutoff": 3.0}
     with pytest.raises(InputError, match=r"structure 0: ase:emt on B3: .*No EMT-potential for B"):
-        resolution_rows("ase:emt", [boron("H2O")], **emt)
+        resolution_rows(subject_of("ase:emt"), [boron("H2O")], **emt)
     with pytest.raises(InputError, match="nothing"):
-        resolution_rows("nothing", [boron("H2O")], level="environment")
+        resolution_rows(subject_of("nothing"), [boron("H2O")], level="environment")
 
 
 def test_verb_resolve(atomplete, tmp_path):
@@ -343,7 +355,7 @@ def test_verb_search(atomplete, tmp_path):
     assert "found from" in out
     plus, minus = read_structures(tmp_path / "found.xyz")[:2]
     assert (plus.info["pair_id"], plus.info["sign"], minus.info["sign"]) == (0, "+", "-")
-    assert congruence_distance(plus, minus) == pytest.approx(plus.info["separation"])
+    assert congruence_distance(plus, minus) == pytest.approx(plus.info["structural_distance"])
     assert 0 <= plus.info["noise_floor"] < 1e-12
     code, _, err = atomplete("search", "radial_spectrum", "b5.xyz", "--index", "7", "-o", "x.xyz")
     assert (code, "no structure 7" in err) == (2, True)

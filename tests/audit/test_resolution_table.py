@@ -21,7 +21,7 @@ TABLE = {
 
 def verdicts(name, families, n):
     rows = audit([subject_of(name)], families, n=n, progress=False).rows
-    return {f: {row.verdict for row in rows if row.pair.family == f} for f in families}
+    return {f: {row.verdict for row in rows if row.family == f} for f in families}
 
 
 def expected(column):
@@ -76,7 +76,7 @@ def test_structures():
     """Distances of all centres: see kites, not polyhedra and triples; angles see them all."""
     families = ("kite_trapezoid", "polyhedra", "antipodal_structure", "crystal_1d", "crystal_3d")
     rows = audit([subject_of(x) for x in ("N0nu1", "N0nu2")], families, n=2, progress=False).rows
-    found = {(row.subject, row.pair.family): row.verdict for row in rows}
+    found = {(row.subject, row.family): row.verdict for row in rows}
     assert found.pop(("N0nu1", "kite_trapezoid")) == OK
     for (subject, _), verdict in found.items():
         assert verdict == (DEG if subject == "N0nu1" else OK)

@@ -5,7 +5,7 @@ import sys
 import pytest
 import yaml
 
-from atomplete.audit import Resolution, subject_of, sweep
+from atomplete.audit import Basis, subject_of, sweep
 from atomplete.audit.sweep import LADDER
 from atomplete.audit.verdicts.pairs import family_pairs
 
@@ -28,7 +28,7 @@ def test_families_that_cannot_be_described_are_left_out(tmp_path):
     (tmp_path / "carbon.yaml").write_text(yaml.safe_dump(spec))
     subject = subject_of(f"{tmp_path}/carbon.yaml")
     found = sweep([subject], ["b8", "distances"], n=1, progress=False)
-    assert [(row.family, row.smallest) for row in found] == [("distances", Resolution(1, 1))]
+    assert [(row.family, row.smallest) for row in found] == [("distances", Basis(1, 1))]
 
 
 def test_members_are_those_of_the_seed(monkeypatch):
@@ -46,7 +46,7 @@ def test_members_are_those_of_the_seed(monkeypatch):
 
 
 def test_an_angle_takes_no_more_than_l_of_one(rows):
-    assert rows["distances"].smallest == Resolution(1, 1)
+    assert rows["distances"].smallest == Basis(1, 1)
     assert rows["distances"].separated[0] == 0
 
 

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from atomplete.audit import Diagnosis, Row, Unfinished, audit, subject_of
-from atomplete.audit.verdicts.measure import Perturbed
+from atomplete.audit import Diagnosis, PairVerdict, Separation, audit, subject_of
+from atomplete.audit.run import FamilyVerdicts, identity_of_subject
 from atomplete.audit.verdicts.pairs import family_pairs
-from atomplete.audit.verdicts.verdict import Measured
+from atomplete.audit.verdicts.separation import Response
+from atomplete.runs.store import Store
 
 # environments of b8 have 8 atoms, those of prl_nu2 5, of antipodal 7, of the diagnosis 6
 SOURCE = """
@@ -84,35 +85,51 @@ def test_after_a_change_it_starts_over(interrupted, atomplete, change):
     assert not (interrupted / "out" / ".unfinished").exists()
 
 
-def test_rows_come_back_to_the_last_bit(tmp_path):
-    """Also those without numbers, and with some that are not finite."""
-    pairs, kept = family_pairs("b8", 2), Unfinished(tmp_path, "")
+def test_verdicts_come_back_to_the_last_bit(tmp_path):
+    """Also those that a subject does not describe, and a diagnosis with faults."""
+    pairs, store = family_pairs("b8", 2), Store(tmp_path)
     nan, inf = float("nan"), float("inf")
-    measured = Measured(difference=1 / 3, noise=nan, typical=inf, distance=0.1, noisiest="rotated")
+    measured = Separation(1 / 3, nan, inf, 0.1, noisiest="rotated")
+    moved = Response((1 / 7,), (nan,), (), None)
     rows = [
-        Row(
-            "mine",
-            pairs[0],
-            "SO3",
-            "broken",
-            "why",
-            measured,
-            Perturbed((1 / 7,), (nan,), (), None),
-        ),
-        Row("mine", pairs[1], "SO3", "undecided", "no boron", None),
+        PairVerdict.of("mine", pairs[0], "SO3", "broken", "why", measured, moved),
+        PairVerdict.of("mine", pairs[1], "SO3", "undecided", "no boron"),
     ]
-    diagnosis = Diagnosis("SO3", 24, {"not finite": "1 of 9"}, {"rotated": 1e-9 / 3}, 9, 1, "O3")
-    kept.keep("mine", pairs, rows, diagnosis)
-    assert repr(kept.find("mine", pairs)) == repr((rows, diagnosis))
+    diagnosis = Diagnosis(
+        group="SO3",
+        significant_bits=24,
+        faults={"not finite": "1 of 9"},
+        noise={"rotated": 1e-9 / 3},
+        descriptions=9,
+        not_finite=1,
+    )
+    made = FamilyVerdicts(rows=rows, diagnosis=diagnosis)
+    for _ in range(2):
+        assert store.get("one", "", FamilyVerdicts, lambda: made) == made
+    assert (rows[0].separation, rows[0].structural_distance) == (None, 0.1)
 
 
-def test_pairs_of_another_seed_are_others(tmp_path):
-    kept = Unfinished(tmp_path, "")
-    audit([subject_of("N0nu1")], ["prl_nu2"], n=2, unfinished=kept, progress=False)
-    pairs, others = (family_pairs("prl_nu2", 2, seed) for seed in (None, 7))
-    assert kept.find("N0nu1", pairs) is not None
-    assert kept.find("N0nu1", others) is None
-    assert kept.find("N0nu2", pairs) is None
+def test_verdicts_depend_on_pairs_and_subject(tmp_path):
+    subject, pairs = subject_of("N0nu1"), family_pairs("prl_nu2", 2)
     moved = family_pairs("prl_nu2", 2)
     moved[0].plus.positions[1] += np.array([1e-9, 0, 0])
-    assert kept.find("N0nu1", moved) is None
+    identities = {
+        identity_of_subject(*what)
+        for what in (
+            (subject, pairs),
+            (subject, family_pairs("prl_nu2", 2, 7)),
+            (subject, moved),
+            (subject_of("N0nu2"), pairs),
+            (subject_of("N0nu1", {"max_radial": 2}), pairs),
+        )
+    }
+    assert len(identities) == 5
+    assert identity_of_subject(subject_of("N0nu1"), family_pairs("prl_nu2", 2)) in identities
+
+
+def test_a_store_is_asked_first(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    first = audit([subject_of("N0nu1")], ["prl_nu2"], n=2, store=store, progress=False)
+    monkeypatch.setattr("atomplete.audit.run.separation", None)
+    again = audit([subject_of("N0nu1")], ["prl_nu2"], n=2, store=store, progress=False)
+    assert again.rows == first.rows

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atomplete.audit import audit, diagnose, subject_of
+from atomplete.audit import Separation, audit, diagnose, separation, subject_of
 from atomplete.audit.verdicts.copies import KINDS, copies
-from atomplete.audit.verdicts.measure import measure
 from atomplete.audit.verdicts.pairs import Pair
-from atomplete.audit.verdicts.verdict import Measured, verdict_on
+from atomplete.audit.verdicts.verdict import verdict_on
 from atomplete.degenerate.congruence.congruence import congruent
 from atomplete.degenerate.random_structures import random_environment
 
@@ -28,7 +27,7 @@ def random_pairs(n, same):
 def verdicts(name, pairs):
     subject = subject_of(name)
     diagnosis = diagnose(subject)
-    return [verdict_on(measure(subject, pair, diagnosis)[0])[0] for pair in pairs]
+    return [verdict_on(separation(subject, pair, group=diagnosis.group))[0] for pair in pairs]
 
 
 @pytest.mark.parametrize("name", ["power_spectrum", "three_center"])
@@ -66,12 +65,12 @@ def test_copies_are_congruent(group):
 
 
 def test_where_nothing_differs_nothing_is_decided():
-    measured = Measured(difference=0.0, noise=1e-15, typical=0.0, distance=0.5)
+    measured = Separation(difference=0.0, noise=1e-15, typical=0.0, structural_distance=0.5)
     assert verdict_on(measured) == ("undecided", "random structures do not differ either")
 
 
 def test_controls_that_are_separated_are_called_broken():
-    measured = Measured(difference=1e-3, noise=1e-14, typical=1.0, distance=1e-15)
+    measured = Separation(difference=1e-3, noise=1e-14, typical=1.0, structural_distance=1e-15)
     assert verdict_on(measured) == ("broken", "congruent members differ")
 
 
@@ -89,17 +88,17 @@ def test_controls_that_are_separated_are_called_broken():
     ],
 )
 def test_verdicts(difference, noise, distance, verdict):
-    assert verdict_on(Measured(difference, noise, 1.0, distance))[0] == verdict
+    assert verdict_on(Separation(difference, noise, 1.0, distance))[0] == verdict
 
 
 def test_displacements_are_answered_in_proportion():
     """Features respond linearly; a blind subject sees a pair come apart as it is displaced."""
     rows = audit([subject_of("power_spectrum")], ["prl_nu2"], n=1, progress=False).rows
-    found = rows[0].perturbed
+    (found,) = rows
     np.testing.assert_allclose(found.structural_distances[:3], [1e-6, 1e-5, 1e-4], rtol=0.5)
     assert found.slope == pytest.approx(1.0, abs=0.05)
-    assert rows[0].verdict == "blind"
-    growth = np.log10(found.pair_distances[4] / found.pair_distances[2])
+    assert found.verdict == "blind"
+    growth = np.log10(found.perturbed_separations[4] / found.perturbed_separations[2])
     assert growth == pytest.approx(2.0, abs=0.2)  # linear, over two decades
 
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 from ase import Atoms
 
+from atomplete.audit import subject_of
 from atomplete.audit.resolution.local_table import resolution_rows
 from atomplete.data import write_structures
 from atomplete.degenerate.families.registry import FAMILIES, generate
@@ -163,8 +164,9 @@ def write_audit(folder):
     write_json(folder / "sweep.json", sweep)
     write_json(folder / "run.json", {"options": {"seed": None}, "versions": {"python": "3"}})
     for subject in ("radial_spectrum", "power_spectrum"):
-        rows = resolution_rows(subject, [BENT, BENT[:2]], level="environment", sweep=0)
-        write_json(folder / f"resolution_{subject}.json", [{"file": "my.xyz", **r} for r in rows])
+        found = resolution_rows(subject_of(subject), [BENT, BENT[:2]], level="environment", sweep=0)
+        rows = [row.model_dump(mode="json") | {"file": "my.xyz"} for row in found]
+        write_json(folder / f"resolution_{subject}.json", rows)
     pair = generate("chiral", 1)
     for atoms in pair:
         atoms.info["pair_id"] = 5

@@ -1,32 +1,34 @@
-"""What a descriptor or model cannot tell apart, and how sure that is."""
+"""Audits: pairs that a descriptor or model cannot tell apart, and how sure that is."""
 
 from atomplete.audit.gallery import GALLERY, gallery
-from atomplete.audit.run import Audit, audit
+from atomplete.audit.records import LocalResolutionRecord, PairVerdict, SmallestBasis
+from atomplete.audit.run import Audit, audit, judge
 from atomplete.audit.subjects.named import subject_of
-from atomplete.audit.subjects.subject import Resolution, Scope, Subject
-from atomplete.audit.sweep import SweepRow, sweep
+from atomplete.audit.subjects.subject import Basis, Scope, Subject
+from atomplete.audit.sweep import sweep
 from atomplete.audit.table import print_audit, print_sweep
-from atomplete.audit.unfinished import Unfinished, identity_of
 from atomplete.audit.verdicts.diagnosis import Diagnosis, diagnose
-from atomplete.audit.verdicts.row import Row
+from atomplete.audit.verdicts.separation import Separation, separation
 from atomplete.audit.write import write_audit
 
 __all__ = [
     "GALLERY",
     "Audit",
+    "Basis",
     "Diagnosis",
-    "Resolution",
-    "Row",
+    "LocalResolutionRecord",
+    "PairVerdict",
     "Scope",
+    "Separation",
+    "SmallestBasis",
     "Subject",
-    "SweepRow",
-    "Unfinished",
     "audit",
     "diagnose",
     "gallery",
-    "identity_of",
+    "judge",
     "print_audit",
     "print_sweep",
+    "separation",
     "subject_of",
     "sweep",
     "write_audit",

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from atomplete.audit.records import PairVerdict
 from atomplete.audit.run import Audit
 from atomplete.audit.subjects.named import subject_of
 from atomplete.audit.subjects.subject import Subject
 from atomplete.audit.table import cell
-from atomplete.audit.verdicts.row import Row
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.errors import MissingExtraError
 
@@ -67,7 +67,7 @@ def as_markdown(audit: Audit, versions: dict[str, str]) -> str:
     lines = [f"| {' | '.join(('family', *names))} |", f"|{'---|' * (len(names) + 1)}"]
     for family in FAMILIES.values():
         found = {
-            name: [r for r in audit.rows if (r.subject, r.pair.family) == (name, family.name)]
+            name: [r for r in audit.rows if (r.subject, r.family) == (name, family.name)]
             for name in names
         }
         if any(found.values()):
@@ -77,7 +77,7 @@ def as_markdown(audit: Audit, versions: dict[str, str]) -> str:
     return "\n".join([*lines, "", f"Versions: {used}."])
 
 
-def _plain(rows: Sequence[Row]) -> str:
+def _plain(rows: Sequence[PairVerdict]) -> str:
     """The cell without colours; undecided with its reason."""
     text = cell(rows)
     for style in ("green", "red", "yellow", "magenta", "dim"):

@@ -1,20 +1,28 @@
 """Auditing subjects on families and on the user's pairs."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
 
+from pydantic import BaseModel
+
+from atomplete.audit.records import PairVerdict
 from atomplete.audit.subjects.subject import CannotDescribe, Subject
-from atomplete.audit.unfinished import Unfinished
 from atomplete.audit.verdicts.diagnosis import Diagnosis, diagnose
-from atomplete.audit.verdicts.measure import measure
 from atomplete.audit.verdicts.pairs import Pair, family_pairs
-from atomplete.audit.verdicts.row import Row
+from atomplete.audit.verdicts.separation import response, separation
 from atomplete.audit.verdicts.user_pairs import UserPairs, user_pairs
 from atomplete.audit.verdicts.verdict import verdict_on
+from atomplete.data import content_hash
 from atomplete.degenerate.families.registry import FAMILIES, get
 from atomplete.errors import InputError
 from atomplete.runs.progress import progress_of
+from atomplete.runs.provenance import COMPUTING, versions_of
+from atomplete.runs.store import Store, identity_of
 
 #: Members of each family whose displacement is followed.
 N_PERTURBED = 3
@@ -22,7 +30,7 @@ N_PERTURBED = 3
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit has found.
+    """Results of an audit.
 
     Attributes
     ----------
@@ -30,21 +38,37 @@ class Audit:
         A verdict for each subject and pair of a level that it describes.
     diagnoses
         Of each subject, by name.
+    pairs
+        All pairs that were looked at.
     user_pairs
-        What was read from the user's file.
+        Contents of the user's file.
 
     Examples
     --------
-    >>> Audit([], {}, None)
+    >>> Audit([])
     Audit(0 verdicts on 0 subjects)
     """
 
-    rows: list[Row]
+    rows: list[PairVerdict]
     diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
+    pairs: list[Pair] = field(default_factory=list)
     user_pairs: UserPairs | None = None
 
     def __repr__(self) -> str:
         return f"Audit({len(self.rows)} verdicts on {len(self.diagnoses)} subjects)"
+
+
+class FamilyVerdicts(BaseModel):
+    """Verdicts of one subject on one family, and its diagnosis as it was by then.
+
+    Examples
+    --------
+    >>> FamilyVerdicts(rows=[], diagnosis=Diagnosis(group="O3")).diagnosis.group
+    'O3'
+    """
+
+    rows: list[PairVerdict]
+    diagnosis: Diagnosis
 
 
 def audit(
@@ -54,7 +78,7 @@ def audit(
     n: int = 20,
     seed: int | None = None,
     pairs: str | os.PathLike[str] | None = None,
-    unfinished: Unfinished | None = None,
+    store: Store | None = None,
     progress: bool = True,
 ) -> Audit:
     """Find out what each subject tells apart.
@@ -71,9 +95,9 @@ def audit(
         Of random members; by default each family's own.
     pairs
         File of the user's own pairs.
-    unfinished
-        Where the rows of a subject on a family are kept as soon as they are there, and taken from
-        if they are.
+    store
+        Keeps the verdicts of a subject on a family as soon as they are there; an audit that was
+        interrupted goes on after them.
     progress
         Whether to show how far it is.
 
@@ -102,54 +126,106 @@ def audit(
     subjects = list({subject.name: subject for subject in subjects}.values())
     todo = [family_pairs(name, n, seed) for name in known]
     todo += [] if own is None else [own.pairs]
-    result = Audit([], user_pairs=own)
-    total = sum(p.level in subject.levels for subject in subjects for pairs in todo for p in pairs)
+    everything = [pair for pairs in todo for pair in pairs]
+    result = Audit([], pairs=everything, user_pairs=own)
+    total = sum(pair.level in subject.levels for subject in subjects for pair in everything)
     with progress_of("pairs", total, progress) as step:
         for subject in subjects:
-            levels = [[p for p in pairs if p.level in subject.levels] for pairs in todo]
-            described = [pairs for pairs in levels if pairs]
+            described = [pairs for pairs in todo if pairs and pairs[0].level in subject.levels]
             if not described:
                 result.diagnoses[subject.name] = diagnose(subject)
-            for rows, diagnosis in _families(subject, described, unfinished, step):
-                result.rows.extend(rows)
-                result.diagnoses[subject.name] = diagnosis
+            for found in _families(subject, described, store, step):
+                result.rows.extend(found.rows)
+                result.diagnoses[subject.name] = found.diagnosis
     return result
+
+
+def identity_of_subject(subject: Subject, pairs: Sequence[Pair]) -> str:
+    """Identity of verdicts: the pairs, the files of the subject, and versions of what describes.
+
+    Neither the imports of a function nor the files that a model names are looked at.
+
+    Examples
+    --------
+    >>> from atomplete.audit.subjects.named import subject_of
+    >>> one, other = (family_pairs("b8", n) for n in (1, 2))
+    >>> subject = subject_of("power_spectrum")
+    >>> identity_of_subject(subject, one) == identity_of_subject(subject, other)
+    False
+    """
+    place = subject.name.partition("?")[0]
+    # model.pt, file.py:function, package:FILE, and the file of module:function
+    names = [place, place.rpartition(":")[0], place.partition(":")[2]]
+    module = getattr(sys.modules.get(names[1]), "__file__", None)
+    paths = [Path(name) for name in (*names, module) if name]
+    files = [sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]
+    told = [(p.family, p.number, p.scope, str(p.plus.info.get("center"))) for p in pairs]
+    structures = [atoms for pair in pairs for atoms in (pair.plus, pair.minus)]
+    used = versions_of({*COMPUTING, subject.package})
+    return identity_of(subject.name, subject.options, files, told, content_hash(structures), used)
 
 
 def _families(
     subject: Subject,
     families: Sequence[Sequence[Pair]],
-    unfinished: Unfinished | None,
+    store: Store | None,
     step: Callable[[], None],
-) -> Iterator[tuple[list[Row], Diagnosis]]:
+) -> Iterator[FamilyVerdicts]:
     """Verdicts on one subject, family by family, and the diagnosis as it is by then."""
-    diagnosis = None
+    diagnosis: Diagnosis | None = None
     for pairs in families:
-        kept = None if unfinished is None else unfinished.find(subject.name, pairs)
-        if kept is not None:
-            rows, diagnosis = kept
-            for _ in rows:
-                step()
+        make = partial(_family, subject, pairs, diagnosis)
+        if store is None:
+            found = make()
         else:
-            diagnosis = diagnosis or diagnose(subject)
-            rows = []
-            for number, pair in enumerate(pairs):
-                rows.append(_row(subject, diagnosis, pair, perturbed=number < N_PERTURBED))
-                step()
-            if unfinished is not None:
-                unfinished.keep(subject.name, pairs, rows, diagnosis)
-        yield rows, diagnosis
+            identity = identity_of_subject(subject, pairs)
+            found = store.get(identity[:32], identity, FamilyVerdicts, make)
+        diagnosis = found.diagnosis
+        for _ in pairs:
+            step()
+        yield found
 
 
-def _row(subject: Subject, diagnosis: Diagnosis, pair: Pair, *, perturbed: bool) -> Row:
-    """The verdict on one pair."""
+def _family(subject: Subject, pairs: Sequence[Pair], diagnosis: Diagnosis | None) -> FamilyVerdicts:
+    diagnosis = diagnose(subject) if diagnosis is None else diagnosis.model_copy(deep=True)
+    rows = [
+        judge(subject, pair, diagnosis, displaced=number < N_PERTURBED)
+        for number, pair in enumerate(pairs)
+    ]
+    return FamilyVerdicts(rows=rows, diagnosis=diagnosis)
+
+
+def judge(
+    subject: Subject, pair: Pair, diagnosis: Diagnosis, *, displaced: bool = False
+) -> PairVerdict:
+    """Measure the separation of one pair, and give the verdict on it.
+
+    Parameters
+    ----------
+    subject, pair
+        The subject, of the level of the pair.
+    diagnosis
+        Of the subject; it counts the structures that are described.
+    displaced
+        Whether to follow displacements of both members as well.
+
+    Examples
+    --------
+    >>> from atomplete.audit.subjects.named import subject_of
+    >>> subject = subject_of("power_spectrum")
+    >>> judge(subject, family_pairs("b8", 1)[0], diagnose(subject)).verdict
+    'blind'
+    """
+    group, bits = diagnosis.group, diagnosis.significant_bits
     try:
-        measured, response = measure(subject, pair, diagnosis, perturbed=perturbed)
+        found = separation(subject, pair, group=group, bits=bits)
+        moved = response(subject, pair, found.noise) if displaced else None
     except CannotDescribe as error:
-        return Row(subject.name, pair, diagnosis.group, "undecided", str(error), None)
+        return PairVerdict.of(subject.name, pair, group, "undecided", str(error))
     except InputError as error:
         raise InputError(f"{error}: family {pair.family}, pair {pair.number}") from error
-    verdict, reason = verdict_on(measured)
+    diagnosis.count(found.described, found.not_finite)
+    verdict, reason = verdict_on(found)
     if diagnosis.broken is not None:
         verdict, reason = "broken", diagnosis.broken
-    return Row(subject.name, pair, diagnosis.group, verdict, reason, measured, response)
+    return PairVerdict.of(subject.name, pair, group, verdict, reason, found, moved)

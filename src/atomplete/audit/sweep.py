@@ -1,13 +1,12 @@
 """How fine a basis has to be for a family to be told apart."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
-from atomplete.audit.subjects.subject import CannotDescribe, Resolution, Subject
+from atomplete.audit.records import SmallestBasis
+from atomplete.audit.subjects.subject import Basis, Scope, Subject
 from atomplete.audit.verdicts.diagnosis import Diagnosis, diagnose
-from atomplete.audit.verdicts.measure import measure
 from atomplete.audit.verdicts.pairs import Pair, family_pairs
+from atomplete.audit.verdicts.separation import separation
 from atomplete.audit.verdicts.verdict import verdict_on
 from atomplete.degenerate.families.registry import get
 from atomplete.errors import InputError
@@ -16,58 +15,16 @@ from atomplete.runs.progress import progress_of
 #: From coarse to fine: radial functions and angular orders grow together; then single precision,
 #: and a smeared density, in the last basis.
 LADDER = (
-    *(Resolution(n, l) for n, l in ((1, 0), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4), (4, 6))),
-    Resolution(4, 6, dtype="float32"),
-    Resolution(4, 6, width=0.5),
+    *(Basis(n, l) for n, l in ((1, 0), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4), (4, 6))),
+    Basis(4, 6, dtype="float32"),
+    Basis(4, 6, width=0.5),
 )
 
 # Steps after the ladder proper, which ask what is lost again.
 _N_BASIS = 7
 
-
-@dataclass(frozen=True)
-class SweepRow:
-    """Where on the ladder a subject tells a family apart.
-
-    Attributes
-    ----------
-    subject, family
-        Names.
-    smallest
-        The first basis that separates all members; None if none does.
-    separated
-        How many of the members each step of the ladder separates.
-    n
-        Members of the family that were looked at.
-
-    Examples
-    --------
-    >>> SweepRow("power_spectrum", "distances", Resolution(1, 1), (0, 5), 5).text
-    'n=1, l≤1'
-    """
-
-    subject: str
-    family: str
-    smallest: Resolution | None
-    separated: tuple[int, ...]
-    n: int
-
-    @property
-    def text(self) -> str:
-        """The smallest basis in words; what single precision or a smeared density lose."""
-        if self.smallest is None:
-            return "never" if not any(self.separated) else f"{max(self.separated)} of {self.n}"
-        lost = [
-            f"{name} {count} of {self.n}"
-            for name, count in zip(("float32", "0.5 Å"), self.separated[_N_BASIS:], strict=False)
-            if count < self.n
-        ]
-        return str(self.smallest) + (f" ({'; '.join(lost)})" if lost else "")
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data."""
-        steps = [asdict(step) for step in LADDER]
-        return {**asdict(self), "ladder": steps[: len(self.separated)]}
+# Whether there is a basis to choose does not depend on the scope.
+_ANY = Scope("environment", 5.0, (6,))
 
 
 def sweep(
@@ -77,7 +34,7 @@ def sweep(
     n: int = 5,
     seed: int | None = None,
     progress: bool = True,
-) -> list[SweepRow]:
+) -> list[SmallestBasis]:
     """Find the smallest basis in which each family is told apart.
 
     Parameters
@@ -100,10 +57,10 @@ def sweep(
     >>> row.text
     'n=1, l≤1'
     """
-    chosen = [subject for subject in subjects if subject.at is not None]
+    chosen = [subject for subject in subjects if subject.basis(_ANY) is not None]
     known = [get(name) for name in families if not get(name).congruent]
     rows = []
-    with progress_of("resolutions", len(chosen) * len(LADDER), progress) as step:
+    with progress_of("bases", len(chosen) * len(LADDER), progress) as step:
         for subject in chosen:
             pairs = {
                 family.name: family_pairs(family.name, n, seed)
@@ -111,40 +68,48 @@ def sweep(
                 if family.level in subject.levels
             }
             counts: dict[str, list[int | None]] = {name: [] for name in pairs}
-            for resolution in LADDER:
-                for name, count in _separated(subject, resolution, pairs).items():
+            for basis in LADDER:
+                for name, count in _separated(subject, basis, pairs).items():
                     counts[name].append(count)
                 step()
             described = [name for name, found in counts.items() if set(found) != {None}]
             rows += [
-                _row(subject.name, name, [count or 0 for count in counts[name]], n)
+                _smallest(subject.name, name, [count or 0 for count in counts[name]], n)
                 for name in described
             ]
     return rows
 
 
 def _separated(
-    subject: Subject, resolution: Resolution, pairs: dict[str, list[Pair]]
+    subject: Subject, basis: Basis, pairs: dict[str, list[Pair]]
 ) -> dict[str, int | None]:
-    """How many members of each family one resolution separates; None of what it cannot describe."""
-    assert subject.at is not None
+    """How many members of each family one basis separates; None of what it cannot describe."""
     try:
-        finer = subject.at(resolution)
-        diagnosis = diagnose(finer)
+        other = subject.at(basis)
+        diagnosis = diagnose(other)
     except InputError:  # a basis that the subject does not have
         return dict.fromkeys(pairs)
-    return {name: _count(finer, diagnosis, members) for name, members in pairs.items()}
+    return {name: _count(other, diagnosis, members) for name, members in pairs.items()}
 
 
 def _count(subject: Subject, diagnosis: Diagnosis, pairs: Sequence[Pair]) -> int | None:
+    group, bits = diagnosis.group, diagnosis.significant_bits
     try:
-        verdicts = [verdict_on(measure(subject, pair, diagnosis)[0])[0] for pair in pairs]
-    except (CannotDescribe, InputError):  # or not in this basis
+        measured = [separation(subject, pair, group=group, bits=bits) for pair in pairs]
+    except InputError:  # or not in this basis
         return None
+    verdicts = [verdict_on(found)[0] for found in measured]
     return 0 if diagnosis.broken is not None else verdicts.count("separates")
 
 
-def _row(subject: str, family: str, counts: Sequence[int], n: int) -> SweepRow:
-    basis = counts[:_N_BASIS]
-    smallest = next((LADDER[k] for k, count in enumerate(basis) if count == n), None)
-    return SweepRow(subject, family, smallest, tuple(counts), n)
+def _smallest(subject: str, family: str, counts: Sequence[int], n: int) -> SmallestBasis:
+    """The first step of the ladder proper that separates all."""
+    smallest = next((LADDER[k] for k, count in enumerate(counts[:_N_BASIS]) if count == n), None)
+    return SmallestBasis(
+        subject=subject,
+        family=family,
+        smallest=smallest,
+        separated=tuple(counts),
+        n=n,
+        ladder=LADDER[: len(counts)],
+    )

@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from atomplete.audit.records import PairVerdict, SmallestBasis
 from atomplete.audit.run import Audit
-from atomplete.audit.sweep import SweepRow
-from atomplete.audit.verdicts.row import Row
 
 _STYLES = {"separates": "green", "blind": "red", "undecided": "yellow", "broken": "magenta"}
 
@@ -26,7 +25,7 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
 
     Examples
     --------
-    >>> print_audit(Audit([], {}), Console(width=60))
+    >>> print_audit(Audit([]), Console(width=60))
     no verdicts: no subject describes structures of the level of
     these pairs
     """
@@ -34,7 +33,7 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
     if not audit.rows:
         console.print("no verdicts: no subject describes structures of the level of these pairs")
         return
-    families = list(dict.fromkeys((row.pair.level, row.pair.family) for row in audit.rows))
+    families = list(dict.fromkeys((row.level, row.family) for row in audit.rows))
     table = Table(pad_edge=False)
     table.add_column("level")
     table.add_column("family")
@@ -42,12 +41,12 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
         table.add_column(Text(subject), overflow="fold")
     for level, family in families:
         cells = [
-            cell([row for row in audit.rows if (row.subject, row.pair.family) == (subject, family)])
+            cell([row for row in audit.rows if (row.subject, row.family) == (subject, family)])
             for subject in audit.diagnoses
         ]
         table.add_row(level, family, *cells)
     console.print(table)
-    if any(row.measured is not None and row.measured.congruent for row in audit.rows):
+    if any(row.congruent for row in audit.rows):
         console.print(
             "equal: congruent in the group of the subject, as controls are and enantiomers under "
             "O(3); nothing may separate them",
@@ -60,7 +59,7 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
         console.print(line, soft_wrap=True)
 
 
-def cell(rows: Sequence[Row]) -> str:
+def cell(rows: Sequence[PairVerdict]) -> str:
     """Return the verdict on a family, as the table shows it.
 
     Examples
@@ -70,9 +69,7 @@ def cell(rows: Sequence[Row]) -> str:
     """
     if not rows:
         return "–"
-    counts = Counter(
-        (row.verdict, row.measured is not None and row.measured.congruent) for row in rows
-    )
+    counts = Counter((row.verdict, row.congruent) for row in rows)
     parts = []
     for (verdict, congruent), count in counts.most_common():
         rightly = congruent and verdict == "blind"
@@ -82,7 +79,7 @@ def cell(rows: Sequence[Row]) -> str:
     return ", ".join(parts)
 
 
-def print_sweep(rows: Sequence[SweepRow], console: Console | None = None) -> None:
+def print_sweep(rows: Sequence[SmallestBasis], console: Console | None = None) -> None:
     """Print the smallest resolution at which each family is told apart.
 
     Examples

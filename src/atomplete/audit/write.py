@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from atomplete.audit.records import SmallestBasis
 from atomplete.audit.run import Audit
-from atomplete.audit.subjects.subject import Subject, packages
-from atomplete.audit.sweep import SweepRow
-from atomplete.data import write_structures
-from atomplete.runs.files import atomic_write, content_hash
-from atomplete.runs.provenance import versions
+from atomplete.audit.subjects.subject import Subject
+from atomplete.data import content_hash, write_structures
+from atomplete.runs.files import atomic_write
+from atomplete.runs.provenance import versions, versions_of
 
 
 def write_audit(
@@ -19,7 +19,7 @@ def write_audit(
     audit: Audit,
     subjects: Sequence[Subject],
     options: dict[str, Any],
-    sweep: Sequence[SweepRow] = (),
+    sweep: Sequence[SmallestBasis] = (),
 ) -> None:
     """Write ``audit.json``, ``run.json``, and where there are any ``sweep.json`` and pairs.
 
@@ -28,10 +28,7 @@ def write_audit(
     folder
         Where to; made if need be.
     audit
-        What was found: each row says subject, family, member or pair_id, level, group, verdict
-        and reason; separation and noise_floor in units of the typical difference of random
-        structures; structural_distance in Å; and, where displacements were followed, the slope
-        with its points.
+        Verdicts, diagnoses and pairs; `PairVerdict` says what each row holds.
     subjects
         For their packages' versions.
     options
@@ -48,17 +45,17 @@ def write_audit(
     ['audit.json', 'run.json']
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "audit.json", [row.as_json() for row in audit.rows])
+    _write(folder / "audit.json", [row.model_dump(mode="json") for row in audit.rows])
     if sweep:
-        _write(folder / "sweep.json", [row.as_json() for row in sweep])
+        _write(folder / "sweep.json", [row.model_dump(mode="json") for row in sweep])
     own = audit.user_pairs
     run: dict[str, Any] = {
         "options": options,
-        "versions": {**versions(), **packages(subjects)},
+        "versions": versions() | versions_of({subject.package for subject in subjects}),
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "subjects": {name: _diagnosis(found) for name, found in audit.diagnoses.items()},
+        "subjects": {name: found.model_dump() for name, found in audit.diagnoses.items()},
     }
-    structures = [atoms for row in audit.rows for atoms in (row.pair.plus, row.pair.minus)]
+    structures = [atoms for pair in audit.pairs for atoms in (pair.plus, pair.minus)]
     run["structures_sha256"] = content_hash(structures)
     if own is not None:
         run["user_pairs"] = {"remarks": own.remarks, "refused": own.refused}
@@ -72,16 +69,3 @@ def write_audit(
 def _write(path: Path, content: Any) -> None:
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False, default=list) + "\n")
-
-
-def _diagnosis(found: Any) -> dict[str, Any]:
-    return {
-        "summary": found.summary,
-        "group": found.group,
-        "claimed_group": found.claimed,
-        "significant_bits": found.bits,
-        "faults": found.faults,
-        "noise": found.noise,
-        "descriptions": found.described,
-        "not_finite": found.not_finite,
-    }

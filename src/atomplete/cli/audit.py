@@ -57,20 +57,19 @@ def audit(
 
     Example: atomplete audit power_spectrum dscribe:SOAP three_center -o audits
     """
+    from atomplete.audit import audit as run_audit
+    from atomplete.audit import gallery as subjects_of_gallery
     from atomplete.audit import (
-        Unfinished,
-        identity_of,
         print_audit,
         print_sweep,
         subject_of,
         write_audit,
     )
-    from atomplete.audit import audit as run_audit
-    from atomplete.audit import gallery as subjects_of_gallery
     from atomplete.audit import sweep as run_sweep
     from atomplete.audit.gallery import as_markdown
-    from atomplete.audit.subjects.subject import packages
     from atomplete.runs.files import atomic_write
+    from atomplete.runs.provenance import versions_of
+    from atomplete.runs.store import Store
 
     if not options.subjects and not options.gallery:
         raise InputError("no subject to audit: name one, such as three_center, or give --gallery")
@@ -84,33 +83,33 @@ def audit(
     else:
         chosen = [subject_of(name, options.options.get(name)) for name in options.subjects]
     content = options.model_dump(mode="json")
-    unfinished = None
+    store = None
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-        unfinished = Unfinished(output / ".unfinished", identity_of(chosen, content))
+        store = Store(output / ".unfinished")
     result = run_audit(
         chosen,
         options.families,
         n=options.n,
         seed=options.seed,
         pairs=options.pairs,
-        unfinished=unfinished,
+        store=store,
         progress=not quiet,
     )
     steps = []
     if options.sweep:
-        names = list(dict.fromkeys(row.pair.family for row in result.rows if not row.pair.own))
+        names = list(dict.fromkeys(pair.family for pair in result.pairs if not pair.own))
         steps = run_sweep(chosen, names, n=min(options.n, 5), seed=options.seed, progress=not quiet)
     print_audit(result)
     print_sweep(steps)
     if result.user_pairs is not None:
         for pair_id, remark in result.user_pairs.remarks.items():
             print(f"pair {pair_id}: {remark}")
-    if unfinished is not None and output is not None:
+    if store is not None and output is not None:
         write_audit(output, result, chosen, content, steps)
-        unfinished.clear()
+        store.clear()
         print(f"audit.json and run.json in {output}")
         if options.gallery:
-            table = as_markdown(result, packages(chosen))
+            table = as_markdown(result, versions_of(subject.package for subject in chosen))
             with atomic_write(output / "gallery.md") as temporary:
                 temporary.write_text(table + "\n", encoding="utf-8")

@@ -61,6 +61,7 @@ def resolve(
 
     Example: atomplete resolve power_spectrum b8.xyz -o resolution.json
     """
+    from atomplete.audit import subject_of
     from atomplete.audit.resolution.local_table import format_table, resolution_rows
     from atomplete.data import read_structures
     from atomplete.runs.files import atomic_write
@@ -68,9 +69,9 @@ def resolve(
     structures = read_structures(input)
     destination = None if output is None else in_new_folder(output)
     with naming(input):
-        rows = resolution_rows(representation, structures, **options.model_dump())
+        rows = resolution_rows(subject_of(representation), structures, **options.model_dump())
     print(format_table(rows))
     if destination is not None:
-        content = [{"file": input.name, **row} for row in rows]
+        content = [row.model_dump(mode="json") | {"file": input.name} for row in rows]
         with atomic_write(destination) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -38,7 +38,7 @@ class SearchOptions(BasisOptions):
         description="Smallest ν up to which the two structures must agree in the limit of a "
         "complete basis; the ν of the descriptor leaves out pairs due to a small basis",
     )
-    separation: float = Field(0.1, gt=0, description="Least congruence distance in Å")
+    structural_distance: float = Field(0.1, gt=0, description="Least congruence distance in Å")
     feature_distance: float = Field(1e-8, gt=0, description="Largest relative feature distance")
     seed: int = Field(0, ge=0, description="Seed of the starts")
 
@@ -58,31 +58,34 @@ def search(
 
     Example: atomplete search power_spectrum ch4.xyz --move-both -o pairs.xyz
     """
-    from atomplete.audit.resolution.local_table import prepared
-    from atomplete.audit.subjects.feature_maps import feature_map
+    from atomplete.audit import subject_of
+    from atomplete.audit.feature_map import FeatureMap
+    from atomplete.audit.resolution.local_table import in_basis, prepared
+    from atomplete.audit.search.near_pair import Target
+    from atomplete.audit.search.search import Budget
+    from atomplete.audit.search.search import search as search_pairs
+    from atomplete.audit.search.starts import Limits
     from atomplete.data import read_structures, write_structures
     from atomplete.data.xyz import check_output
-    from atomplete.degenerate.search.found import labelled
-    from atomplete.degenerate.search.near_pair import Target
-    from atomplete.degenerate.search.search import Budget
-    from atomplete.degenerate.search.search import search as search_pairs
-    from atomplete.degenerate.search.starts import Limits
+    from atomplete.degenerate.labelled import labelled
 
     check_output(output, source=input)
     structures = read_structures(input)
     if options.index >= len(structures):
         raise InputError(f"{input}: no structure {options.index}, it holds {len(structures)}")
+    subject = subject_of(representation)
+    cutoff = options.cutoff or subject.cutoff
     try:
         atoms, farthest, radius = prepared(
-            structures[options.index], options.level, options.center, options.cutoff
+            structures[options.index], options.level, options.center, cutoff
         )
     except InputError as error:
         raise InputError(f"{input}, structure {options.index}: {error}") from error
     limits = Limits(options.shortest, options.longest or 1.001 * farthest)
     if options.level == "environment" and limits.longest >= radius:
         raise InputError(f"longest {limits.longest:g} Å is not within the cutoff {radius:g} Å")
-    basis = {"max_radial": options.max_radial, "max_angular": options.max_angular}
-    features = feature_map(representation, atoms, options.level, radius, **basis)
+    features = FeatureMap(subject, atoms, options.level, radius)
+    features = in_basis(features, options.max_radial, options.max_angular)
     result = search_pairs(
         features,
         limits,
@@ -90,7 +93,7 @@ def search(
         from_families=options.from_families,
         budget=Budget(options.starts, options.seconds, options.finds),
         target=Target(
-            options.feature_distance, options.separation, options.least_nu, options.group
+            options.feature_distance, options.structural_distance, options.least_nu, options.group
         ),
         seed=options.seed,
         progress=not quiet,

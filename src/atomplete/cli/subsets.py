@@ -50,8 +50,8 @@ def subsets(
 
     from atomplete.data import write_structures
     from atomplete.data.xyz import check_output
-    from atomplete.degenerate.search.found import labelled
-    from atomplete.degenerate.search.subsets import degenerate_subsets
+    from atomplete.degenerate.labelled import labelled
+    from atomplete.degenerate.subsets import degenerate_subsets
     from atomplete.degenerate.vertices import vertices as vertices_of
 
     for symbol in options.symbols:

@@ -1,18 +1,21 @@
 """Local resolution of a file of structures, as rows of a table."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 from ase import Atoms
 
+from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.records import LocalResolutionRecord
 from atomplete.audit.resolution.null_direction import follow_softest
 from atomplete.audit.resolution.resolved_directions import larger_bases, local_resolution
 from atomplete.audit.resolution.smoothness import Event, smoothness
-from atomplete.audit.subjects.feature_maps import feature_map, own_cutoff, own_spec
+from atomplete.audit.search.starts import Limits
+from atomplete.audit.subjects.subject import Subject
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.degenerate.congruence.environment import environment
-from atomplete.degenerate.search.starts import Limits
 from atomplete.errors import InputError
 
 #: The default cutoff over the distance of the farthest atom.
@@ -36,7 +39,7 @@ _COLUMNS = {
     "cutoff_passed": "cutoff",
     "collinear": "collinear",
     "swap": "swap",
-    "soft_separation": "Å along soft",
+    "soft_structural_distance": "Å along soft",
     "soft_feature_distance": "features",
 }
 
@@ -98,8 +101,35 @@ def prepared(
     return atoms, float(extent), cutoff or MARGIN * float(extent)
 
 
+def in_basis(
+    features: FeatureMap, max_radial: int | None = None, max_angular: int | None = None
+) -> FeatureMap:
+    """The same features with another number of radial functions, or largest l, where given.
+
+    Raises
+    ------
+    InputError
+        If the subject has no basis to choose.
+
+    Examples
+    --------
+    >>> from atomplete.audit.subjects.named import subject_of
+    >>> features = FeatureMap(subject_of("power_spectrum"), Atoms("B2"), "environment", 2.0)
+    >>> in_basis(features, max_radial=6)(np.ones((1, 1, 3))).shape
+    (1, 84)
+    """
+    if max_radial is None and max_angular is None:
+        return features
+    basis = features.subject.basis(features.scope)
+    if basis is None:
+        raise InputError(f"{features.subject.name} has no basis to choose")
+    n = basis.max_radial if max_radial is None else max_radial
+    l = basis.max_angular if max_angular is None else max_angular
+    return features.of(features.subject.at(replace(basis, max_radial=n, max_angular=l)))
+
+
 def resolution_rows(
-    representation: str,
+    subject: Subject,
     structures: Sequence[Atoms],
     *,
     level: Level,
@@ -110,30 +140,25 @@ def resolution_rows(
     sweep: int = 3,
     follow: int = 0,
     shortest: float = 0.8,
-) -> list[dict[str, Any]]:
-    """Local resolution and smoothness of a representation at each structure.
+) -> list[LocalResolutionRecord]:
+    """Local resolution and smoothness of a subject at each structure.
 
     Parameters
     ----------
-    representation
-        By name, as in `feature_map`.
+    subject
+        The subject.
     structures
         The structures.
     level, center, cutoff
-        As in `prepared`; the cutoff of a spec that names one is that.
+        As in `prepared`; a subject with a cutoff of its own has that.
     max_radial, max_angular
-        Basis of our own representations.
+        As in `in_basis`.
     sweep
-        Larger bases to try where there are zeros, for our own representations.
+        Larger bases to try where there are zeros, for subjects that have one to choose.
     follow
         Steps along the softest direction.
     shortest
         Distance in Å at which such a path ends.
-
-    Returns
-    -------
-    list of dict
-        A row for each structure, plain data.
 
     Raises
     ------
@@ -142,64 +167,64 @@ def resolution_rows(
 
     Examples
     --------
+    >>> from atomplete.audit.subjects.named import subject_of
     >>> bent = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
-    >>> (row,) = resolution_rows("power_spectrum", [bent], level="environment")
-    >>> row["verdict"], row["rank"], row["directions"], row["swap"]
+    >>> (row,) = resolution_rows(subject_of("power_spectrum"), [bent], level="environment")
+    >>> row.verdict, row.rank, row.directions, row.swap
     ('resolved', 3, 3, 'smooth')
     """
     rows = []
-    basis = {"max_radial": max_radial, "max_angular": max_angular}
-    own = own_cutoff(representation)
     for index, given in enumerate(structures):
         try:
-            atoms, extent, radius = prepared(given, level, center, cutoff or own)
-            features = feature_map(representation, atoms, level, radius, **basis)
-            spec = own_spec(representation, atoms, radius, **basis)
-            larger = larger_bases(spec, atoms, level, sweep) if spec is not None else ()
-            found = local_resolution(features, larger)
-            row: dict[str, Any] = {
-                "subject": representation,
-                "structure": index,
-                "formula": found.formula,
-                "level": level,
-                "cutoff": radius,
-                "group": found.group,
-                "verdict": found.verdict,
-                "rank": found.rank,
-                "directions": found.directions,
-                "required_zeros": found.required_zeros,
-                "spurious_zeros": found.spurious_zeros,
-                "truncated_zeros": None if found.verdict == "spurious" else found.truncated_zeros,
-                "resolved_by": found.resolved_by,
-                "condition": found.condition if np.isfinite(found.condition) else None,
-                "noise": found.noise,
-                "singular_values": found.singular_values.tolist(),
-            }
-            if level == "environment" and len(atoms) > 2:
-                for event in get_args(Event):
-                    name = "cutoff_passed" if event == "cutoff" else event
-                    row[name] = smoothness(features, event, radius).verdict
+            atoms, extent, radius = prepared(given, level, center, cutoff or subject.cutoff)
+            features = FeatureMap(subject, atoms, level, radius)
+            features = in_basis(features, max_radial, max_angular)
+            found = local_resolution(features, larger_bases(features, sweep))
+            events = get_args(Event) if level == "environment" and len(atoms) > 2 else ()
+            passed = {event: smoothness(features, event, radius).verdict for event in events}
+            end: tuple[float | None, float | None] = None, None
             if follow:
-                limits = Limits(shortest, REACH * extent)
-                path = follow_softest(features, limits, n_steps=follow)
-                row["soft_separation"] = float(path.separations[-1])
-                row["soft_feature_distance"] = float(path.feature_distances[-1])
+                path = follow_softest(features, Limits(shortest, REACH * extent), n_steps=follow)
+                end = float(path.structural_distances[-1]), float(path.feature_distances[-1])
         except InputError as error:
             raise InputError(f"structure {index}: {error}") from error
-        rows.append(row)
+        rows.append(
+            LocalResolutionRecord(
+                subject=subject.name,
+                structure=index,
+                formula=found.formula,
+                level=level,
+                cutoff=radius,
+                group=found.group,
+                verdict=found.verdict,
+                rank=found.rank,
+                directions=found.directions,
+                required_zeros=found.required_zeros,
+                spurious_zeros=found.spurious_zeros,
+                truncated_zeros=None if found.verdict == "spurious" else found.truncated_zeros,
+                resolved_by=found.resolved_by,
+                condition=found.condition if np.isfinite(found.condition) else None,
+                noise=found.noise,
+                singular_values=tuple(found.singular_values.tolist()),
+                cutoff_passed=passed.get("cutoff"),
+                collinear=passed.get("collinear"),
+                swap=passed.get("swap"),
+                soft_structural_distance=end[0],
+                soft_feature_distance=end[1],
+            )
+        )
     return rows
 
 
-def format_table(rows: Sequence[dict[str, Any]]) -> str:
+def format_table(rows: Sequence[LocalResolutionRecord]) -> str:
     """The rows as a table of text, without the columns that all of them lack.
 
     Examples
     --------
-    >>> print(format_table([{"structure": 0, "verdict": "resolved", "rank": 3, "noise": 2.1e-16}]))
-    structure  verdict   rank  noise
-    0          resolved  3     2.1e-16
+    >>> format_table([])
+    ''
     """
-    names = [name for name in _COLUMNS if any(name in row for row in rows)]
+    names = [name for name in _COLUMNS if any(getattr(row, name) is not None for row in rows)]
     cells = [[_COLUMNS[name] for name in names]]
     cells += [[_cell(name, row) for name in names] for row in rows]
     widths = [max(len(line[k]) for line in cells) for k in range(len(names))]
@@ -207,12 +232,12 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _cell(name: str, row: dict[str, Any]) -> str:
-    value = row.get(name)
-    if name == "verdict" and row.get("resolved_by"):
-        return f"{value}, {row['resolved_by']} resolves"
+def _cell(name: str, row: LocalResolutionRecord) -> str:
+    value = getattr(row, name)
+    if name == "verdict" and row.resolved_by:
+        return f"{value}, {row.resolved_by} resolves"
     if value is None:
         return "-"
-    if isinstance(value, float):
-        return f"{value:.3f}" if name == "soft_separation" else f"{value:.2g}".replace("e+0", "e+")
-    return str(value)
+    if name == "soft_structural_distance":
+        return f"{value:.3f}"
+    return f"{value:.2g}".replace("e+0", "e+") if isinstance(value, float) else str(value)

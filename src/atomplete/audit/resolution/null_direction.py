@@ -11,12 +11,12 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float
 
+from atomplete.audit.feature_map import FeatureMap
 from atomplete.audit.resolution.rigid_motions import movable, rigid_motions
+from atomplete.audit.search.starts import Limits
 from atomplete.degenerate.congruence.alignment import Floats
 from atomplete.degenerate.congruence.congruence import congruence_distance
 from atomplete.degenerate.congruence.environment import with_positions
-from atomplete.degenerate.search.feature_map import FeatureMap
-from atomplete.degenerate.search.starts import Limits
 from atomplete.errors import InputError
 
 # Directions are stiff, and used to come back, if they are more than this part of the stiffest and
@@ -32,7 +32,7 @@ class SoftPath:
     ----------
     structures
         The first is the start.
-    separations
+    structural_distances
         Congruence distance to the start, Å.
     feature_distances
         |F − F(start)| relative to |F(start)|.
@@ -44,13 +44,13 @@ class SoftPath:
     """
 
     structures: tuple[Atoms, ...]
-    separations: Float[np.ndarray, " step"]
+    structural_distances: Float[np.ndarray, " step"]
     feature_distances: Float[np.ndarray, " step"]
 
     def __repr__(self) -> str:
         """Say where it ends."""
         return (
-            f"SoftPath({len(self.structures)} structures, {self.separations[-1]:.3f} Å at "
+            f"SoftPath({len(self.structures)} structures, {self.structural_distances[-1]:.3f} Å at "
             f"features {self.feature_distances[-1]:.0e} apart)"
         )
 
@@ -74,7 +74,7 @@ def follow_softest(
     Returns
     -------
     SoftPath
-        Where a representation is degenerate the separation grows and the feature distance stays
+        Where a subject is degenerate the structural distance grows and the feature distance stays
         at rounding; where it is only soft, both grow.
 
     Raises
@@ -84,12 +84,11 @@ def follow_softest(
 
     Examples
     --------
-    >>> from atomplete.degenerate.search.feature_map import RepresentationMap
-    >>> from atomplete.descriptors import NAMED, build
+    >>> from atomplete.audit.subjects.named import subject_of
     >>> bent = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
-    >>> distances = RepresentationMap(build(NAMED["radial_spectrum"]), bent, "environment")
+    >>> distances = FeatureMap(subject_of("radial_spectrum"), bent, "environment", 2.5)
     >>> path = follow_softest(distances, Limits(0.9, 1.9), n_steps=4)
-    >>> bool(path.separations[-1] > 0.05), bool(path.feature_distances[-1] < 1e-12)
+    >>> bool(path.structural_distances[-1] > 0.05), bool(path.feature_distances[-1] < 1e-12)
     (True, True)
     """
     x = movable(features)
@@ -113,8 +112,10 @@ def follow_softest(
         points.append(x)
         distances.append(float(np.linalg.norm(features(x[None])[0] - start)) / size)
     structures = [with_positions(features.template, features.level, point) for point in points]
-    separations = [congruence_distance(structures[0], s, level=features.level) for s in structures]
-    return SoftPath(tuple(structures), np.array(separations), np.array(distances))
+    structural_distances = [
+        congruence_distance(structures[0], s, level=features.level) for s in structures
+    ]
+    return SoftPath(tuple(structures), np.array(structural_distances), np.array(distances))
 
 
 def _decomposed(features: FeatureMap, x: Floats) -> tuple[Floats, Floats, Floats, Floats]:

@@ -12,21 +12,19 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from ase import Atoms
 from jaxtyping import Float
 
+from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.records import RankVerdict
 from atomplete.audit.resolution.rigid_motions import movable, rigid_motions, without
+from atomplete.audit.subjects.subject import Basis, CannotDescribe
 from atomplete.degenerate.congruence.alignment import Floats
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.degenerate.congruence.point_group import PointGroup, point_group
-from atomplete.degenerate.search.feature_map import FeatureMap, RepresentationMap
-from atomplete.descriptors import RepresentationSpec, build
 from atomplete.errors import InputError
 
 #: Bases with more features than this are not tried.
 MOST_FEATURES = 60_000
-
-Verdict = Literal["resolved", "truncated", "degenerate", "spurious", "broken"]
 
 # A singular value is zero if it is not so many times what rigid motions leave, or this part of
 # the largest one.
@@ -71,11 +69,10 @@ class LocalResolution:
 
     Examples
     --------
-    >>> from atomplete.degenerate.search.feature_map import RepresentationMap
-    >>> from atomplete.descriptors import NAMED
+    >>> from ase import Atoms
+    >>> from atomplete.audit.subjects.named import subject_of
     >>> bent = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
-    >>> distances = RepresentationMap(build(NAMED["radial_spectrum"]), bent, "environment")
-    >>> local_resolution(distances)
+    >>> local_resolution(FeatureMap(subject_of("radial_spectrum"), bent, "environment", 2.0))
     LocalResolution(B3, 2 of 3 directions, 0 forbidden: spurious)
     """
 
@@ -89,7 +86,7 @@ class LocalResolution:
     noise: float
     best_rank: int
     resolved_by: str | None
-    verdict: Verdict
+    verdict: RankVerdict
 
     def __repr__(self) -> str:
         """Count the directions."""
@@ -117,7 +114,7 @@ class LocalResolution:
 
 
 def local_resolution(
-    features: FeatureMap, larger: Iterable[tuple[str, FeatureMap]] = ()
+    features: FeatureMap, larger: Iterable[tuple[Basis, FeatureMap]] = ()
 ) -> LocalResolution:
     """Compare the rank of the Jacobian of a representation with what is possible.
 
@@ -125,9 +122,9 @@ def local_resolution(
     ----------
     features
         The representation; its template is the structure, at the environment level with the
-        centre at the origin, as ``feature_map.environment`` makes it.
+        centre at the origin, as `environment` makes it.
     larger
-        Names and the same representation in larger and larger bases, asked for only if there are
+        Bases, and the same representation in larger and larger bases, asked for only if there are
         zeros that the symmetry does not require.
 
     Returns
@@ -142,56 +139,63 @@ def local_resolution(
 
     Examples
     --------
-    >>> from atomplete.descriptors import NAMED
+    >>> from ase import Atoms
+    >>> from atomplete.audit.subjects.named import subject_of
     >>> water = Atoms("B3", [(0, 0, 0), (0, 0.8, 0.6), (0, -0.8, 0.6)])
-    >>> spec = NAMED["power_spectrum"]
-    >>> local_resolution(RepresentationMap(build(spec), water, "environment"))
+    >>> local_resolution(FeatureMap(subject_of("power_spectrum"), water, "environment", 2.0))
     LocalResolution(B3, 2 of 3 directions, 1 forbidden: resolved)
     """
     found = _measured(features)
     if found.verdict != "spurious":
         return found
     ranks = []
-    for name, map_of_larger in larger:
-        better = _measured(map_of_larger)
+    for basis, in_larger in larger:
+        try:
+            better = _measured(in_larger)
+        except CannotDescribe:  # it has become too large
+            break
         ranks.append(better.rank)
         if better.verdict == "resolved":
-            return replace(found, verdict="truncated", resolved_by=name, best_rank=better.rank)
+            return replace(
+                found, verdict="truncated", resolved_by=str(basis), best_rank=better.rank
+            )
     if not ranks:
         return found
     return replace(found, verdict="degenerate", best_rank=max(found.rank, *ranks))
 
 
-def larger_bases(
-    spec: RepresentationSpec, atoms: Atoms, level: Level, steps: int = 3
-) -> Iterator[tuple[str, FeatureMap]]:
-    """The same representation of a structure with more radial functions and angular orders.
+def larger_bases(features: FeatureMap, steps: int = 3) -> Iterator[tuple[Basis, FeatureMap]]:
+    """The same subject on the same structure in larger bases, if it has one to choose.
 
     Parameters
     ----------
-    spec
-        The representation, without contractions, which would have to be fitted.
-    atoms, level
-        The structure.
+    features
+        The subject and the structure.
     steps
         How many; each adds two radial functions and two angular orders. There are fewer where
         the features would become more than `MOST_FEATURES`.
 
     Examples
     --------
-    >>> from atomplete.descriptors import NAMED
-    >>> [name for name, _ in larger_bases(NAMED["power_spectrum"], Atoms("B3"), "environment", 2)]
-    ['n=8 l=5', 'n=10 l=7']
+    >>> from ase import Atoms
+    >>> from atomplete.audit.subjects.named import subject_of
+    >>> features = FeatureMap(subject_of("power_spectrum"), Atoms("B3"), "environment", 2.0)
+    >>> [str(basis) for basis, _ in larger_bases(features, 2)]
+    ['n=6, l≤5', 'n=8, l≤7']
     """
-    basis = spec.expansion
+    basis = features.subject.basis(features.scope)
+    if basis is None:
+        return
     for step in range(1, steps + 1):
-        n, l = basis.max_radial + 2 * step, basis.max_angular + 2 * step
-        expansion = basis.model_copy(update={"max_radial": n, "max_angular": l})
-        larger = spec.model_copy(update={"expansion": expansion})
-        representation = build(larger)
-        if len(representation.parity) > MOST_FEATURES:
+        larger = replace(
+            basis,
+            max_radial=basis.max_radial + 2 * step,
+            max_angular=basis.max_angular + 2 * step,
+        )
+        subject = features.subject.at(larger)
+        if (subject.n_features(features.scope) or 0) > MOST_FEATURES:
             return
-        yield f"n={n} l={l}", RepresentationMap(representation, atoms, level)
+        yield larger, features.of(subject)
 
 
 def _measured(features: FeatureMap) -> LocalResolution:
@@ -213,7 +217,7 @@ def _measured(features: FeatureMap) -> LocalResolution:
     singular_values = np.linalg.svd(jacobian @ allowed, compute_uv=False)[: allowed.shape[1]]
     rank = int((singular_values > zero).sum())
     is_broken = noise > _BROKEN * largest or group == "none"
-    verdict: Verdict = "resolved" if rank == allowed.shape[1] else "spurious"
+    verdict: RankVerdict = "resolved" if rank == allowed.shape[1] else "spurious"
     return LocalResolution(
         formula=atoms.get_chemical_formula(),
         level=level,

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
+from atomplete.audit.feature_map import FeatureMap
 from atomplete.degenerate.congruence.alignment import Floats
 from atomplete.degenerate.congruence.congruence import Level
-from atomplete.degenerate.search.feature_map import FeatureMap
 from atomplete.errors import InputError
 
 
@@ -15,19 +15,18 @@ def movable(features: FeatureMap) -> Float[np.ndarray, "atom 3"]:
     Examples
     --------
     >>> from ase import Atoms
-    >>> from atomplete.degenerate.search.feature_map import CallableMap
+    >>> from atomplete.audit.subjects.named import subject_of
     >>> bond = Atoms("BH", [(0, 0, 0), (0, 0, 1.2)])
-    >>> movable(CallableMap(lambda structures: np.ones((1, 1)), bond, "environment"))
+    >>> movable(FeatureMap(subject_of("power_spectrum"), bond, "environment", 2.0))
     array([[0. , 0. , 1.2]])
     """
-    atoms, is_environment = features.template, features.level == "environment"
+    atoms, positions = features.template, features.movable
     if len(atoms) < 2 or atoms.pbc.any():
         raise InputError(
             f"{atoms.get_chemical_formula() or 'no atoms'}: local resolution takes two atoms or "
             "more, and no periodic cell"
         )
-    positions: Floats = atoms.positions[1:] if is_environment else atoms.positions
-    return positions if is_environment else positions - positions.mean(axis=0)
+    return positions if features.level == "environment" else positions - positions.mean(axis=0)
 
 
 def rigid_motions(

@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from atomplete.audit.verdicts.diagnosis import significant_bits
+from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.records import Continuity
+from atomplete.audit.subjects.subject import significant_bits
 from atomplete.degenerate.congruence.alignment import Floats
-from atomplete.degenerate.search.feature_map import FeatureMap
 from atomplete.errors import InputError
 
 Event = Literal["cutoff", "collinear", "swap"]
@@ -57,7 +58,7 @@ class Smoothness:
     event: Event
     jump: float
     kink: float
-    verdict: Literal["smooth", "kink", "jump"]
+    verdict: Continuity
 
 
 def smoothness(features: FeatureMap, event: Event, cutoff: float | None = None) -> Smoothness:
@@ -86,11 +87,12 @@ def smoothness(features: FeatureMap, event: Event, cutoff: float | None = None) 
     Examples
     --------
     >>> from ase import Atoms
-    >>> from atomplete.degenerate.search.feature_map import CallableMap
-    >>> def sorted_distances(structures):
-    ...     return np.array([np.sort(a.get_all_distances()[0]) for a in structures])
+    >>> from atomplete.audit.subjects.of_function import FunctionSubject
+    >>> def sorted_distances(atoms, center):
+    ...     return np.sort(atoms.get_all_distances()[center])
+    >>> subject = FunctionSubject("sorted distances", sorted_distances)
     >>> bent = Atoms("OH2", [(0, 0, 0), (0, 0, 1.0), (0, 0.9, 0)])
-    >>> smoothness(CallableMap(sorted_distances, bent, "environment"), "swap").verdict
+    >>> smoothness(FeatureMap(subject, bent, "environment", 2.0), "swap").verdict
     'kink'
     """
     if features.level != "environment" or len(features.template) < 3:
@@ -101,7 +103,7 @@ def smoothness(features: FeatureMap, event: Event, cutoff: float | None = None) 
     path = _path(features.template.positions[1:], event, cutoff)
     least = max(_LEAST, _OVER_NOISE * _rounding(features, path(STEPS[0])))
     jumps, kinks = zip(*(_differences(features, path, step) for step in STEPS), strict=True)
-    verdict: Literal["smooth", "kink", "jump"] = "smooth"
+    verdict: Continuity = "smooth"
     if jumps[1] > least and jumps[1] > _SHRINKS * jumps[0]:
         verdict = "jump"
     elif kinks[1] > least / STEPS[1] and kinks[1] > _SHRINKS * kinks[0]:

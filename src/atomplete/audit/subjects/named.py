@@ -1,30 +1,37 @@
 """Subjects by name: ``three_center``, ``dscribe:SOAP?n_max=6``, ``my_file.py:function``, …"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
-from atomplete.audit.subjects.of_calculator import calculator_subject, model_subject
-from atomplete.audit.subjects.of_descriptor import RepresentationChoices, representation_subject
-from atomplete.audit.subjects.of_dscribe import dscribe_subject
-from atomplete.audit.subjects.of_featomic import featomic_subject
-from atomplete.audit.subjects.of_function import function_subject
+from atomplete.audit.subjects.of_calculator import CalculatorSubject, PotentialSubject
+from atomplete.audit.subjects.of_descriptor import (
+    DescriptorSubject,
+    FittedChoices,
+    SpecSubject,
+)
+from atomplete.audit.subjects.of_dscribe import DscribeSubject
+from atomplete.audit.subjects.of_featomic import FeatomicSubject
+from atomplete.audit.subjects.of_function import FunctionSubject, loaded
 from atomplete.audit.subjects.of_mace import mace_subject
-from atomplete.audit.subjects.of_metatomic import metatomic_subject
+from atomplete.audit.subjects.of_metatomic import MetatomicSubject
 from atomplete.audit.subjects.subject import Subject
+from atomplete.checkpoint import load
 from atomplete.config import checked, read_mapping
-from atomplete.descriptors import NAMED
+from atomplete.descriptors import NAMED, Descriptor
 from atomplete.errors import InputError
+from atomplete.registry import Registered, build, registered, spec_of
 
-_ADAPTERS = {
-    "dscribe": dscribe_subject,
-    "featomic": featomic_subject,
+_ADAPTERS: dict[str, Callable[[str, dict[str, Any]], Subject]] = {
+    "dscribe": DscribeSubject,
+    "featomic": FeatomicSubject,
     "mace": mace_subject,
-    "metatomic": metatomic_subject,
-    "ase": calculator_subject,
+    "metatomic": MetatomicSubject,
+    "ase": CalculatorSubject,
 }
 
 _ORDERS = re.compile(r"N([012])nu([0123])")
@@ -37,10 +44,12 @@ def subject_of(name: str, options: Mapping[str, Any] | None = None) -> Subject:
     ----------
     name
         One of ours (``three_center``, ``power_spectrum``, ``bispectrum``, ``pair``, ``N1nu2``:
-        N tagged and ν correlated neighbours, ``nu4``: densities up to ν = 4), a YAML file with a
-        spec, a fitted ``model.pt``, ``file.py:function``, ``module:function``, ``dscribe:SOAP``,
-        ``featomic:SoapPowerSpectrum``, ``mace:FILE``, ``mace:untrained``, ``metatomic:FILE``,
-        ``ase:NAME``. Options may follow: ``three_center?max_angular=4,group=SO3``.
+        N tagged and ν correlated neighbours, ``nu4``: densities up to ν = 4), the type of any
+        registered descriptor, a YAML file with a spec, a fitted ``model.pt`` or
+        ``descriptor.pt``, ``file.py:function``, ``module:function`` or the class of a descriptor
+        or potential, ``dscribe:SOAP``, ``featomic:SoapPowerSpectrum``, ``mace:FILE``,
+        ``mace:untrained``, ``metatomic:FILE``, ``ase:NAME``. Options may follow:
+        ``three_center?max_angular=4,group=SO3``.
     options
         More options, by name; those in the name win.
 
@@ -62,48 +71,52 @@ def subject_of(name: str, options: Mapping[str, Any] | None = None) -> Subject:
     place, asked, text = name.partition("?")
     chosen = {**(options or {}), **(_parsed(name, text) if asked else {})}
     subject = _subject(place, chosen)
-    return Subject(
-        name, subject.levels, subject.group, subject.prepare, subject.package, subject.at
-    )
-
-
-def read_spec(name: str) -> dict[str, Any] | None:
-    """Read a spec as plain data, if the name is that of a YAML file.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or is no YAML mapping.
-
-    Examples
-    --------
-    >>> read_spec("absent.yaml")
-    Traceback (most recent call last):
-    atomplete.errors.InputError: absent.yaml: cannot be read ([Errno 2] No such file or directory...
-    """
-    if not name.endswith((".yaml", ".yml")):
-        return None
-    return read_mapping(Path(name), "a spec (type: ...)")
+    subject.name, subject.options = name, chosen
+    return subject
 
 
 def _subject(place: str, options: dict[str, Any]) -> Subject:
     content = _content(place)
     if content is not None:
-        choices = checked(RepresentationChoices, options, place)
-        return representation_subject(place, content, choices)
+        return SpecSubject.of(place, content, options)
     if place.endswith((".pt", ".pth")) and ":" not in place:
-        if options:
-            raise InputError(f"{place}: a fitted model has no options")
-        return model_subject(place)
+        module: Registered = load(place)
+        return _OF_KIND[module.kind](place, module, options)
     adapter = _ADAPTERS.get(place.partition(":")[0])
     if adapter is not None and ":" in place:
         return adapter(place, options)
     if ":" in place:
-        return function_subject(place, options)
-    raise InputError(
-        f"subject {place}: none of {', '.join(NAMED)}, N0nu1 to N2nu3, nu4, and no file or "
-        "PACKAGE:NAME"
-    )
+        return _of_code(place, options)
+    try:
+        registered(Descriptor, place)  # type: ignore[type-abstract]
+    except InputError as error:
+        raise InputError(
+            f"subject {place}: none of {', '.join(NAMED)}, N0nu1 to N2nu3, nu4, no registered "
+            "descriptor, and no file or PACKAGE:NAME"
+        ) from error
+    return SpecSubject.of(place, {"type": place}, options)
+
+
+def _of_code(place: str, options: dict[str, Any]) -> Subject:
+    """A function, or a class of a descriptor or potential with the defaults of its spec."""
+    found = loaded(place)
+    kind = getattr(found, "kind", None)
+    if kind == "descriptor":
+        return SpecSubject.of(place, {"type": spec_of(found).model_fields["type"].default}, options)
+    if kind == "potential":
+        return PotentialSubject(place, build(checked(spec_of(found), options, place)), {})
+    return FunctionSubject(place, found, options)
+
+
+def _fitted_descriptor(place: str, descriptor: Descriptor, options: dict[str, Any]) -> Subject:
+    choices = checked(FittedChoices, options, place)
+    return DescriptorSubject(descriptor, place, choices.group, getattr(torch, choices.dtype))
+
+
+_OF_KIND: dict[str, Callable[[str, Any, dict[str, Any]], Subject]] = {
+    "descriptor": _fitted_descriptor,
+    "potential": PotentialSubject,
+}
 
 
 def _content(place: str) -> dict[str, Any] | None:
@@ -118,7 +131,9 @@ def _content(place: str) -> dict[str, Any] | None:
         if n_tagged == 0 and nu > 0:
             return {"type": "density_correlations", "nu": [nu]}
         return {"type": "tagged_correlations", "n_tagged": n_tagged, "nu": nu}
-    return read_spec(place)
+    if place.endswith((".yaml", ".yml")):
+        return read_mapping(Path(place), "a spec (type: ...)")
+    return None
 
 
 def _parsed(name: str, text: str) -> dict[str, Any]:

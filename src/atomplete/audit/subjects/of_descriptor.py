@@ -1,8 +1,8 @@
-"""Our own representations as subjects: density correlations, and functions of tagged rows."""
+"""Descriptors of this package as subjects, differentiated exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
-from math import pi
 from typing import Any, Literal
 
 import numpy as np
@@ -12,30 +12,15 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from atomplete.audit.subjects.subject import (
-    CannotDescribe,
-    Describe,
-    Resolution,
-    Rows,
-    Scope,
-    Subject,
-)
-from atomplete.config import representation_spec
+from atomplete.audit.subjects.random_readout import RandomReadout
+from atomplete.audit.subjects.subject import Basis, CannotDescribe, Rows, Scope, Subject
+from atomplete.config import checked
 from atomplete.degenerate.congruence.congruence import Group
 from atomplete.degenerate.random_structures import random_environment
-from atomplete.descriptors import (
-    Features,
-    Nice,
-    Representation,
-    RepresentationSpec,
-    build,
-    stream,
-)
+from atomplete.descriptors import Descriptor, DescriptorSpec, Features, split
 from atomplete.errors import InputError
+from atomplete.registry import build, registered
 from atomplete.system import Centers, System
-
-#: Random functions of a row, and of the pseudoscalars of a centre.
-N_FUNCTIONS = 32
 
 #: Radial functions by number of species, which multiply the channels; fewer where many channels
 #: are multiplied: with two tagged neighbours, and at order four.
@@ -45,167 +30,266 @@ RADIAL_OF_TYPE = {"three_center": {1: 3, 2: 2, 3: 2}, "nice": {1: 3, 2: 2, 3: 1}
 #: Width in Å of the smooth end of an environment.
 CUTOFF_WIDTH = 0.3
 
-_CHUNK_BYTES = 64 * 2**20
+# Bounds on the memory of features at a time, and of their derivatives, bytes.
+_CHUNK_BYTES, _JACOBIAN_BYTES = 64 * 2**20, 200 * 10**6
 
 
-class RepresentationChoices(BaseModel):
-    """What a user may choose for one of our representations."""
+class DescriptorSubject(Subject):
+    """A descriptor of this package, fitted if it has to be.
+
+    A row of a centre is taken as it is if nothing is tagged, but for pseudoscalars, which under
+    O(3) enter by the squares of random combinations. Rows of tagged neighbours enter by a
+    `RandomReadout`: the plain sum of three-centre rows is the bispectrum, and no better.
+
+    Parameters
+    ----------
+    descriptor
+        The descriptor, with a cutoff of its own.
+    name
+        Of the subject; by default the type of the descriptor.
+    group
+        "O3", or "SO3" to keep the sign of pseudoscalars.
+    dtype
+        Of the computation.
+
+    Examples
+    --------
+    >>> from atomplete.descriptors import NAMED, build
+    >>> subject = DescriptorSubject(build(NAMED["power_spectrum"]))
+    >>> pair = Atoms("B2", [(0, 0, 0), (0, 0, 1.6)], info={"center": 0})
+    >>> ((rows, slopes),) = subject.jacobian([pair], Scope("environment", 2.0, (5,)))
+    >>> rows.shape, slopes.shape
+    ((1, 84), (1, 84, 2, 3))
+    """
+
+    group: Group = "O3"
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        name: str | None = None,
+        group: Group = "O3",
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        self.descriptor, self.group, self.dtype = descriptor, group, dtype
+        self.name = name or str(descriptor.spec.type)
+        self.cutoff = descriptor.cutoff
+        self._readout_of_species = lru_cache(maxsize=8)(self._readout)
+
+    def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
+        """Rows of the centre, or of all atoms, of each structure."""
+        system = self._system(structures, scope)
+        readout = self._readout_of_species(scope.species)
+        with torch.no_grad():
+            parts = [
+                self._rows(self.descriptor(part), readout)
+                for part in split(self.descriptor, system, _CHUNK_BYTES)
+            ]
+        return [part.numpy() for part in torch.cat(parts).split(_sizes(system))]
+
+    def jacobian(
+        self, structures: Sequence[Atoms], scope: Scope
+    ) -> list[tuple[Rows, Float[np.ndarray, "row feature atom xyz"]]]:
+        """Rows of each structure and their exact derivatives by positions, 1/Å."""
+        readout = self._readout_of_species(scope.species)
+        first = self._system(structures[:1], scope)
+        need = int(self.descriptor.row_bytes(first).sum()) * 3 * len(structures[0])
+        n = max(1, _JACOBIAN_BYTES // max(need, 1))
+        found = []
+        for start in range(0, len(structures), n):
+            found += self._differentiated(
+                self._system(structures[start : start + n], scope), readout
+            )
+        return found
+
+    def _differentiated(
+        self, system: System, readout: RandomReadout
+    ) -> list[tuple[Rows, Float[np.ndarray, "row feature atom xyz"]]]:
+        """Forward mode as the derivative of reverse mode: Jᵀu is linear in u."""
+        x = system.positions.clone().requires_grad_()
+        values = self._rows(self.descriptor(system.with_positions(x)), readout)
+        u = torch.zeros_like(values, requires_grad=True)
+        (product,) = torch.autograd.grad(values, x, u, create_graph=True, materialize_grads=True)
+        # structures share no atoms: one direction moves the same coordinate of all of them
+        atoms = torch.bincount(system.structure, minlength=len(system.cell)).tolist()
+        directions = torch.zeros(max(atoms), 3, len(x), 3, dtype=x.dtype)
+        place = torch.cat([torch.arange(n) for n in atoms])
+        for xyz in range(3):
+            directions[place, xyz, torch.arange(len(x)), xyz] = 1.0
+        (columns,) = torch.autograd.grad(
+            product, u, directions.flatten(0, 1), is_grads_batched=True, materialize_grads=True
+        )
+        slopes = columns.unflatten(0, (-1, 3)).permute(2, 3, 0, 1).numpy()
+        rows = values.detach().numpy()
+        ends = np.cumsum(_sizes(system))[:-1]
+        parts = zip(np.split(rows, ends), np.split(slopes, ends), atoms, strict=True)
+        return [(row, slope[:, :, :n]) for row, slope, n in parts]
+
+    def _system(self, structures: Sequence[Atoms], scope: Scope) -> System:
+        centers: Centers = "info" if scope.level == "environment" else "all"
+        return System.from_atoms(
+            structures, self.descriptor.cutoff, centers=centers, dtype=self.dtype
+        )
+
+    def _readout(self, species: tuple[int, ...]) -> RandomReadout:
+        """Random functions with arguments of order one for random environments."""
+        system = reference(species, self.descriptor.cutoff)
+        try:
+            with torch.no_grad():
+                rows = self.descriptor(system).to(self.dtype)
+        except InputError as error:  # such as of species that it does not know
+            raise CannotDescribe(f"{self.name}: {error}") from error
+        return RandomReadout(rows.even, rows.odd, self.group)
+
+    def _rows(self, features: Features, readout: RandomReadout) -> Float[Tensor, "center feature"]:
+        """One row of a centre."""
+        if "neighbor_1" in features.rows:
+            return readout.of_centers(features.project(readout.even, readout.odd))
+        if self.group == "SO3" or not len(readout.odd):
+            return features.values
+        return torch.cat([features.even, readout.signless(features.odd)], 1)
+
+
+def reference(species: tuple[int, ...], cutoff: float) -> System:
+    """Random environments of some species, of which descriptors have features of typical size.
+
+    Examples
+    --------
+    >>> reference((1, 8), 3.0)
+    System(8 structures, 56 atoms, 8 centers, 48 pairs)
+    """
+    structures = [
+        random_environment((species * 7)[:7], 0.9 * cutoff, rng)
+        for rng in map(np.random.default_rng, range(8))
+    ]
+    return System.from_atoms(structures, cutoff, centers=[0])
+
+
+def _sizes(system: System) -> list[int]:
+    """Number of centres of each structure."""
+    of_center = system.structure[system.centers]
+    sizes: list[int] = torch.bincount(of_center, minlength=len(system.cell)).tolist()
+    return sizes
+
+
+class FittedChoices(BaseModel):
+    """Choices of a user for a descriptor as it is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    max_radial: int | None = Field(default=None, ge=1)
-    max_angular: int | None = Field(default=None, ge=0)
-    width: float | None = Field(default=None, gt=0)
-    cutoff: float | None = Field(default=None, gt=0)
     dtype: Literal["float32", "float64"] = "float64"
     group: Group = "O3"
 
 
-def representation_subject(
-    name: str, content: dict[str, Any], choices: RepresentationChoices
-) -> Subject:
-    r"""Return one of our representations as a subject.
+class Choices(FittedChoices):
+    """Choices of a user for a descriptor whose basis suits what is audited."""
 
-    Density correlations (N = 0) are taken as they are. Rows of tagged neighbours enter by a fixed
-    non-linear function, summed over the rows of a centre with the weight of each (see
-    `Features.weight`): :math:`\sum_r w_r \cos(u_k \cdot x_r + b_k) \cos(v_k \cdot y_r)` with
-    x_r the scalars and y_r the pseudoscalars of row r and random u, v, b of k = 1..32; the plain
-    sum would see no more than densities do. Under "SO3" it is one cosine of all. Pseudoscalars
-    of a centre enter as they are under "SO3", as squares of random combinations under "O3".
+    max_radial: int | None = Field(default=None, ge=1)
+    max_angular: int | None = Field(default=None, ge=0)
+    width: float | None = Field(default=None, gt=0)
+    cutoff: float | None = Field(default=None, gt=0)
+
+
+class SpecSubject(Subject):
+    """Descriptor of this package by its spec, in a basis that suits what is audited.
+
+    One that needs a fit is fitted to random environments.
 
     Parameters
     ----------
     name
         Of the subject.
     content
-        Spec as plain data; what its expansion does not name comes from the choices and, cutoff
-        and species, from what is audited.
+        Spec as plain data; cutoff, species and basis, where it does not name them, are those of
+        the scope.
     choices
-        Basis, dtype and group.
+        Basis, cutoff, dtype and group; these win.
+
+    Raises
+    ------
+    InputError
+        For a spec that is not understood.
 
     Examples
     --------
     >>> content = {"type": "density_correlations", "nu": [2]}
-    >>> subject = representation_subject("power_spectrum", content, RepresentationChoices())
-    >>> describe = subject.prepare(Scope("environment", 2.0, (5,)))
-    >>> describe([Atoms("B2", [(0, 0, 0), (0, 0, 1.6)], info={"center": 0})])[0].shape
+    >>> subject = SpecSubject("power_spectrum", content, Choices())
+    >>> pair = Atoms("B2", [(0, 0, 0), (0, 0, 1.6)], info={"center": 0})
+    >>> subject.describe([pair], Scope("environment", 2.0, (5,)))[0].shape
     (1, 40)
     """
-    _spec(content, choices, Scope("environment", 5.0, (6,)), name)  # refuse a wrong one at once
 
-    @lru_cache(maxsize=8)
-    def prepare(scope: Scope) -> Describe:
-        spec = _spec(content, choices, scope, name)
-        unknown = set(scope.species) - set(spec.expansion.species)
-        if unknown:
-            raise CannotDescribe(f"{name} does not know atomic number {min(unknown)}")
-        return _Description(spec, choices, scope)
+    group: Group = "O3"
 
-    def at(resolution: Resolution) -> Subject:
-        # a key of the spec itself would win over the choices
-        expansion = dict(content.get("expansion", {}))
-        for key in ("max_radial", "max_angular", "radial"):
-            expansion.pop(key, None)
-        update = {
-            "max_radial": resolution.max_radial,
-            "max_angular": resolution.max_angular,
-            "width": resolution.width or choices.width,
-            "dtype": resolution.dtype,
-        }
-        return representation_subject(
-            name, {**content, "expansion": expansion}, choices.model_copy(update=update)
-        )
+    def __init__(self, name: str, content: Mapping[str, Any], choices: Choices) -> None:
+        self.name, self.content, self.choices = name, content, choices
+        self.group = choices.group
+        self._adapted = lru_cache(maxsize=8)(self._adapt)
+        # refuses a wrong spec at once, and tells one that has a cutoff of its own
+        cutoffs = {self._spec(Scope("environment", r, (6,))).cutoff for r in (5.0, 6.0)}
+        self.cutoff = cutoffs.pop() if len(cutoffs) == 1 else None
 
-    return Subject(name, ("environment", "structure"), choices.group, prepare, "atomplete", at)
+    @classmethod
+    def of(cls, name: str, content: Mapping[str, Any], options: Mapping[str, Any]) -> "SpecSubject":
+        """Make one with options of a user: choices, or further fields of the spec."""
+        chosen = {key: value for key, value in options.items() if key in Choices.model_fields}
+        fields = {key: value for key, value in options.items() if key not in chosen}
+        return cls(name, {**content, **fields}, checked(Choices, chosen, name))
 
+    def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
+        """Rows of the centre, or of all atoms, of each structure."""
+        return self._adapted(scope).describe(structures, scope)
 
-def _spec(
-    content: dict[str, Any], choices: RepresentationChoices, scope: Scope, name: str
-) -> RepresentationSpec:
-    """The spec with a basis for the scope."""
-    radial = RADIAL_OF_TYPE.get(str(content.get("type")), RADIAL)
-    width = choices.width
-    expansion = {
-        "cutoff": choices.cutoff or scope.cutoff,
-        "species": scope.species,
-        "max_radial": choices.max_radial or radial.get(len(scope.species), 1),
-        "max_angular": 3 if choices.max_angular is None else choices.max_angular,
-        "radial": {"type": "laplacian"}
-        if width is None
-        else {"type": "gto", "density_width": width},
-        "cutoff_function": {"type": "polynomial", "width": CUTOFF_WIDTH},
-    }
-    given = content.get("expansion", {})
-    if isinstance(given, dict):  # anything else is refused below, by name
-        given = {**expansion, **given}
-    spec = representation_spec({**content, "expansion": given}, source=name)
-    for key in ("components", "radial_components"):
-        if spec.type == "three_center" and getattr(spec, key) is not None:
-            raise InputError(f"{name}: {key} would have to be fitted; audit a fitted model.pt")
-    return spec
+    def jacobian(
+        self, structures: Sequence[Atoms], scope: Scope
+    ) -> list[tuple[Rows, Float[np.ndarray, "row feature atom xyz"]]]:
+        """Rows of each structure and their exact derivatives by positions, 1/Å."""
+        return self._adapted(scope).jacobian(structures, scope)
 
+    def basis(self, scope: Scope) -> Basis | None:
+        """Truncation of its basis in a scope; None for a spec without an expansion."""
+        expansion = getattr(self._spec(scope), "expansion", None)
+        if expansion is None:
+            return None
+        width, dtype = self.choices.width, self.choices.dtype
+        return Basis(expansion.max_radial, expansion.max_angular, width, dtype)
 
-class _Description:
-    """A representation set up for a scope."""
+    def n_features(self, scope: Scope) -> int:
+        """Number of features of a row, before any readout and any fit."""
+        return len(build(self._spec(scope)).parity)
 
-    def __init__(
-        self, spec: RepresentationSpec, choices: RepresentationChoices, scope: Scope
-    ) -> None:
-        self.spec, self.group, self.level = spec, choices.group, scope.level
-        self.dtype = getattr(torch, choices.dtype)
-        self.representation: Representation = build(spec)
-        references = [
-            random_environment((scope.species * 7)[:7], 0.9 * spec.expansion.cutoff, rng)
-            for rng in map(np.random.default_rng, range(8))
-        ]
-        with torch.no_grad():
-            system = System.from_atoms(references, spec.expansion.cutoff, centers=[0])
-            if isinstance(self.representation, Nice):
-                self.representation.fit([system])
-            parts = stream(self.representation, system, _CHUNK_BYTES)
-            self._fix_scales(next(parts))
+    def at(self, basis: Basis) -> "SpecSubject":
+        """Return the same descriptor in another basis."""
+        update = {key: value for key, value in asdict(basis).items() if value is not None}
+        return SpecSubject(self.name, self.content, self.choices.model_copy(update=update))
 
-    def _fix_scales(self, features: Features) -> None:
-        """Random functions, with arguments of order one for random environments."""
-        generator = torch.Generator().manual_seed(0)
-        rows = features.values.shape[1]
-        even_size, odd_size = (
-            torch.linalg.vector_norm(part, dim=1).mean().clamp_min(1e-300)
-            for part in (features.even, features.odd)
-        )
-        weights = torch.randn(rows, N_FUNCTIONS, generator=generator, dtype=torch.float64)
-        self.even_weights = (weights[features.parity > 0] / even_size).to(self.dtype)
-        self.odd_weights = (weights[features.parity < 0] / odd_size).to(self.dtype)
-        phase = 2 * pi * torch.rand(N_FUNCTIONS, generator=generator, dtype=torch.float64)
-        self.phase = phase.to(self.dtype)
-        self.size = float(even_size)
+    def _spec(self, scope: Scope) -> DescriptorSpec:
+        """The spec with a basis for the scope."""
+        kind, _ = registered(Descriptor, str(self.content.get("type")))  # type: ignore[type-abstract]
+        choices = self.choices.model_dump(exclude_none=True, exclude={"dtype", "group"})
+        adapted = {"cutoff": scope.cutoff, "species": scope.species}
+        if "expansion" not in kind.model_fields:
+            known = {key: value for key, value in adapted.items() if key in kind.model_fields}
+            return checked(kind, {**known, **self.content, **choices}, self.name)
+        if "width" in choices:
+            choices["radial"] = {"type": "gto", "density_width": choices.pop("width")}
+        given = self.content.get("expansion", {})
+        if isinstance(given, Mapping):  # anything else is refused below, by name
+            radial = RADIAL_OF_TYPE.get(str(self.content.get("type")), RADIAL)
+            defaults = {
+                "max_radial": radial.get(len(scope.species), 1),
+                "max_angular": 3,
+                "radial": {"type": "laplacian"},
+                "cutoff_function": {"type": "polynomial", "width": CUTOFF_WIDTH},
+            }
+            given = {**adapted, **defaults, **given, **choices}
+        return checked(kind, {**self.content, "expansion": given}, self.name)
 
-    def __call__(self, structures: Sequence[Atoms]) -> list[Rows]:
-        centers: Centers = "info" if self.level == "environment" else "all"
-        cutoff = self.spec.expansion.cutoff
-        system = System.from_atoms(structures, cutoff, centers=centers, dtype=self.dtype)
-        with torch.no_grad():
-            parts = [
-                self._centers(part) for part in stream(self.representation, system, _CHUNK_BYTES)
-            ]
-        sizes = torch.bincount(system.structure[system.centers], minlength=len(structures))
-        return [part.numpy() for part in torch.cat(parts).split(sizes.tolist())]
-
-    def _centers(self, features: Features) -> Float[Tensor, "center feature"]:
-        """One row of a centre."""
-        if "neighbor_1" not in features.rows:
-            return self._with_signless_odd(features)
-        even_part = features.even @ self.even_weights + self.phase
-        odd_part = features.odd @ self.odd_weights
-        rows = (
-            torch.cos(even_part + odd_part)
-            if self.group == "SO3"
-            else torch.cos(even_part) * torch.cos(odd_part)
-        )
-        total = rows.new_zeros(len(features.center_structure), N_FUNCTIONS)
-        return total.index_add(0, features.center_of_row, features.weight[:, None] * rows)
-
-    def _with_signless_odd(self, features: Features) -> Float[Tensor, "center feature"]:
-        if self.group == "SO3" or not len(self.odd_weights):
-            return features.values
-        squares = (features.odd @ self.odd_weights).square()
-        return torch.cat([features.even, self.size * squares], 1)
+    def _adapt(self, scope: Scope) -> DescriptorSubject:
+        """The descriptor in a basis for the scope, fitted if it has to be."""
+        descriptor: Descriptor = build(self._spec(scope))
+        try:
+            descriptor.fit([reference(scope.species, descriptor.cutoff)])
+        except InputError as error:  # such as of species that it does not know
+            raise CannotDescribe(f"{self.name}: {error}") from error
+        dtype = getattr(torch, self.choices.dtype)
+        return DescriptorSubject(descriptor, self.name, self.group, dtype)

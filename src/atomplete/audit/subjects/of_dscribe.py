@@ -9,16 +9,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from atomplete.audit.subjects.subject import (
-    CannotDescribe,
-    Describe,
-    Resolution,
-    Rows,
-    Scope,
-    Subject,
-)
+from atomplete.audit.subjects.subject import Basis, CannotDescribe, Rows, Scope, Subject
 from atomplete.audit.subjects.vacuum import with_vacuum
-from atomplete.degenerate.congruence.congruence import Level
 from atomplete.errors import InputError, MissingExtraError
 
 #: Descriptors of centres, with what they are made with unless the user says otherwise.
@@ -47,8 +39,8 @@ _GRIDS = (
 )
 
 
-def dscribe_subject(name: str, options: dict[str, Any]) -> Subject:
-    """Return a descriptor of DScribe: ``dscribe:SOAP``, ACSF, LMBTR, MBTR, CoulombMatrix, …
+class DscribeSubject(Subject):
+    """Descriptor of DScribe: ``dscribe:SOAP``, ACSF, LMBTR, MBTR, CoulombMatrix, ….
 
     Species, cutoff and periodicity come from what is audited, unless they are given. MBTR and
     LMBTR are those of distances and of angles together, unless a geometry is given.
@@ -69,55 +61,64 @@ def dscribe_subject(name: str, options: dict[str, Any]) -> Subject:
 
     Examples
     --------
-    >>> dscribe_subject("dscribe:SOUP", {})
+    >>> DscribeSubject("dscribe:SOUP", {})
     Traceback (most recent call last):
     atomplete.errors.InputError: dscribe:SOUP: none of SOAP, ACSF, LMBTR, MBTR, CoulombMatrix, ...
     """
-    try:
-        import dscribe.descriptors
-    except ImportError as error:
-        raise MissingExtraError("dscribe", "peers") from error
-    kind = name.partition(":")[2]
-    if kind not in (*LOCAL, *GLOBAL):
-        raise InputError(f"{name}: none of {', '.join((*LOCAL, *GLOBAL))}")
-    maker = getattr(dscribe.descriptors, kind)
 
-    @lru_cache(maxsize=16)
-    def made(scope: Scope, periodic: bool, size: int) -> list[Any]:
+    package = "dscribe"
+
+    def __init__(self, name: str, options: dict[str, Any]) -> None:
         try:
-            return [maker(**keys) for keys in _arguments(kind, options, scope, periodic, size)]
+            import dscribe.descriptors
+        except ImportError as error:
+            raise MissingExtraError("dscribe", "peers") from error
+        kind = name.partition(":")[2]
+        if kind not in (*LOCAL, *GLOBAL):
+            raise InputError(f"{name}: none of {', '.join((*LOCAL, *GLOBAL))}")
+        self.name, self.kind, self.arguments = name, kind, options
+        self.levels = ("environment", "structure") if kind in LOCAL else ("structure",)
+        self._maker = getattr(dscribe.descriptors, kind)
+        self._made = lru_cache(maxsize=16)(self._make)
+
+    def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
+        """Rows of the centre, of all atoms or of the whole of each structure."""
+        _refuse_periodicity(self.kind, structures)
+        return [self._rows(atoms, scope) for atoms in structures]
+
+    def basis(self, scope: Scope) -> Basis | None:
+        """Truncation of the basis of SOAP."""
+        chosen = {**LOCAL.get(self.kind, {}), **self.arguments}
+        return Basis(chosen["n_max"], chosen["l_max"]) if self.kind == "SOAP" else None
+
+    def at(self, basis: Basis) -> "DscribeSubject":
+        """Return SOAP in another basis."""
+        chosen = {"n_max": basis.max_radial, "l_max": basis.max_angular, "dtype": basis.dtype}
+        width = {} if basis.width is None else {"sigma": basis.width}
+        return DscribeSubject(self.name, {**self.arguments, **chosen, **width})
+
+    def _make(self, scope: Scope, periodic: bool, size: int) -> list[Any]:
+        found = _arguments(self.kind, self.arguments, scope, periodic, size)
+        try:
+            return [self._maker(**keys) for keys in found]
         except Exception as error:  # each descriptor checks its arguments in its own way
             reason = " ".join(str(error).split())
-            raise CannotDescribe(f"{name} cannot be made ({reason})") from error
+            raise CannotDescribe(f"{self.name} cannot be made ({reason})") from error
 
-    def prepare(scope: Scope) -> Describe:
-        def describe(structures: Sequence[Atoms]) -> list[Rows]:
-            _refuse_periodicity(kind, structures)
-            return [_rows(made(scope, bool(a.pbc.any()), len(a)), a, scope) for a in structures]
-
-        def _rows(descriptors: list[Any], atoms: Atoms, scope: Scope) -> Rows:
-            where = {}
-            if kind in LOCAL:
-                whole = range(len(atoms))
-                chosen = whole if scope.level == "structure" else [int(atoms.info["center"])]
-                where = {"centers": [int(center) for center in chosen]}
-            padded = with_vacuum(atoms, scope.cutoff)
-            if padded.pbc.any():
-                padded = padded.copy()
-                padded.wrap()  # DScribe misses neighbours of atoms outside the cell
-            with _positional_arguments():
-                parts = [np.atleast_2d(d.create(padded, **where)) for d in descriptors]
-            return np.concatenate(parts, axis=1)
-
-        return describe
-
-    def at(resolution: Resolution) -> Subject:
-        basis = {"n_max": resolution.max_radial, "l_max": resolution.max_angular}
-        width = {} if resolution.width is None else {"sigma": resolution.width}
-        return dscribe_subject(name, {**options, **basis, **width, "dtype": resolution.dtype})
-
-    levels: tuple[Level, ...] = ("environment", "structure") if kind in LOCAL else ("structure",)
-    return Subject(name, levels, "O3", prepare, "dscribe", at if kind == "SOAP" else None)
+    def _rows(self, atoms: Atoms, scope: Scope) -> Rows:
+        where = {}
+        if self.kind in LOCAL:
+            whole = range(len(atoms))
+            chosen = whole if scope.level == "structure" else [int(atoms.info["center"])]
+            where = {"centers": [int(center) for center in chosen]}
+        padded = with_vacuum(atoms, scope.cutoff)
+        if padded.pbc.any():
+            padded = padded.copy()
+            padded.wrap()  # DScribe misses neighbours of atoms outside the cell
+        descriptors = self._made(scope, bool(atoms.pbc.any()), len(atoms))
+        with _positional_arguments():
+            parts = [np.atleast_2d(d.create(padded, **where)) for d in descriptors]
+        return np.concatenate(parts, axis=1)
 
 
 def _refuse_periodicity(kind: str, structures: Sequence[Atoms]) -> None:

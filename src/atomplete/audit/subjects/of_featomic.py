@@ -1,33 +1,29 @@
 """Calculators of featomic as subjects."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from atomplete.audit.subjects.subject import (
-    CannotDescribe,
-    Describe,
-    Resolution,
-    Rows,
-    Scope,
-    Subject,
-)
+from atomplete.audit.subjects.subject import Basis, CannotDescribe, Rows, Scope, Subject
 from atomplete.audit.subjects.vacuum import with_vacuum
-from atomplete.degenerate.congruence.congruence import Level
 from atomplete.errors import InputError, MissingExtraError
 
 #: Calculators of centres, and the basis of those that have one.
 CALCULATORS = ("SoapPowerSpectrum", "SoapRadialSpectrum", "SphericalExpansion", "SortedDistances")
 
+#: Radial functions and largest l, unless they are given.
+DEFAULT_BASIS = {"max_radial": 6, "max_angular": 4}
+
 # Width of the density, Å: at least, and as a part of the cutoff.
 _WIDTH, _WIDTH_OF_RADIUS = 0.3, 0.04
 
 
-def featomic_subject(name: str, options: dict[str, Any]) -> Subject:
-    """Return a calculator of featomic: ``featomic:SoapPowerSpectrum``, SoapRadialSpectrum, …
+class FeatomicSubject(Subject):
+    """Calculator of featomic: ``featomic:SoapPowerSpectrum``, SoapRadialSpectrum, ….
 
     Parameters
     ----------
@@ -46,50 +42,59 @@ def featomic_subject(name: str, options: dict[str, Any]) -> Subject:
 
     Examples
     --------
-    >>> featomic_subject("featomic:Soap", {})
+    >>> FeatomicSubject("featomic:Soap", {})
     Traceback (most recent call last):
     atomplete.errors.InputError: featomic:Soap: none of SoapPowerSpectrum, SoapRadialSpectrum, ...
     """
-    try:
-        import featomic
-    except ImportError as error:
-        raise MissingExtraError("featomic", "peers") from error
-    kind = name.partition(":")[2]
-    if kind not in CALCULATORS:
-        raise InputError(f"{name}: none of {', '.join(CALCULATORS)}")
 
-    def prepare(scope: Scope) -> Describe:
+    package = "featomic"
+
+    def __init__(self, name: str, options: dict[str, Any]) -> None:
         try:
-            calculator = getattr(featomic, kind)(**_hyperparameters(kind, options, scope))
+            import featomic
+        except ImportError as error:
+            raise MissingExtraError("featomic", "peers") from error
+        kind = name.partition(":")[2]
+        if kind not in CALCULATORS:
+            raise InputError(f"{name}: none of {', '.join(CALCULATORS)}")
+        self.name, self.kind, self.arguments = name, kind, options
+        self._maker = getattr(featomic, kind)
+        self._made = lru_cache(maxsize=8)(self._make)
+
+    def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
+        """Rows of the centre, or of all atoms, of each structure."""
+        return _compute(self._made(scope), structures, scope)
+
+    def basis(self, scope: Scope) -> Basis | None:
+        """Truncation of the basis of a power spectrum."""
+        if self.kind != "SoapPowerSpectrum":
+            return None
+        return Basis(*(self.arguments.get(key, n) for key, n in DEFAULT_BASIS.items()))
+
+    def at(self, basis: Basis) -> "FeatomicSubject":
+        """Return a power spectrum in another basis."""
+        chosen = {"max_radial": basis.max_radial, "max_angular": basis.max_angular}
+        width = {} if basis.width is None else {"width": basis.width}
+        return FeatomicSubject(self.name, {**self.arguments, **chosen, **width})
+
+    def _make(self, scope: Scope) -> Any:
+        try:
+            return self._maker(**_hyperparameters(self.kind, self.arguments, scope))
         except Exception as error:  # of featomic's own checks
             reason = " ".join(str(error).split())
-            raise CannotDescribe(f"{name} cannot be made ({reason})") from error
-
-        def describe(structures: Sequence[Atoms]) -> list[Rows]:
-            return _compute(calculator, structures, scope)
-
-        return describe
-
-    def at(resolution: Resolution) -> Subject:
-        basis = {"max_radial": resolution.max_radial, "max_angular": resolution.max_angular}
-        width = {} if resolution.width is None else {"width": resolution.width}
-        return featomic_subject(name, {**options, **basis, **width})
-
-    has_basis = kind == "SoapPowerSpectrum"
-    levels: tuple[Level, ...] = ("environment", "structure")
-    return Subject(name, levels, "O3", prepare, "featomic", at if has_basis else None)
+            raise CannotDescribe(f"{self.name} cannot be made ({reason})") from error
 
 
 def _hyperparameters(kind: str, options: dict[str, Any], scope: Scope) -> dict[str, Any]:
-    options = dict(options)
+    options = {**DEFAULT_BASIS, **options}
+    max_radial, max_angular = (options.pop(key) for key in DEFAULT_BASIS)
     cutoff = options.pop("cutoff", scope.cutoff)
     if kind == "SortedDistances":
         defaults = {"cutoff": cutoff, "max_neighbors": 40, "separate_neighbor_types": True}
         return {**defaults, **options}
     # featomic counts radial functions from 0 to max_radial, inclusive
-    radial = {"type": "Gto", "max_radial": options.pop("max_radial", 6) - 1}
+    radial = {"type": "Gto", "max_radial": max_radial - 1}
     basis: dict[str, Any] = {"type": "TensorProduct", "radial": radial}
-    max_angular = options.pop("max_angular", 4)
     if kind == "SoapRadialSpectrum":
         basis = {"radial": radial}
     else:

@@ -3,14 +3,14 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 from ase import Atoms
 
-from atomplete.audit.subjects.subject import Describe, Rows, Scope, Subject
+from atomplete.audit.subjects.subject import Rows, Scope, Subject, in_one_line
 from atomplete.degenerate.congruence.congruence import Group, Level
 from atomplete.degenerate.random_structures import random_environment
 from atomplete.errors import InputError
@@ -22,8 +22,8 @@ _OF_USERS = (Exception, SystemExit)
 _OFFERED = ("center", "cutoff", "species")
 
 
-def function_subject(name: str, options: dict[str, Any]) -> Subject:
-    """Return ``module:function`` or ``file.py:function`` as a subject.
+class FunctionSubject(Subject):
+    """A user's function, such as ``module:function`` or ``file.py:function``.
 
     The function takes ASE atoms and, if it has parameters of these names, ``center`` (an index),
     ``cutoff`` (Å) and ``species`` (a list of atomic numbers). One with a ``center`` describes an
@@ -33,62 +33,98 @@ def function_subject(name: str, options: dict[str, Any]) -> Subject:
     Parameters
     ----------
     name
-        Where it is.
+        Of the subject.
+    function
+        The function.
     options
         ``level`` and ``group`` (which it claims); all others are handed to the function.
 
     Raises
     ------
     InputError
-        If it is not found, or, also later, raises or returns what is no finite list of numbers.
+        If, also later, the function raises or returns no finite list of numbers.
 
     Examples
     --------
-    >>> function_subject("math:cosine", {})
+    >>> FunctionSubject("nearest", lambda atoms, center: [1.0], {"group": "O3"})
+    Subject('nearest', levels=('environment',), group='O3')
+    """
+
+    package = "ase"
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], options: Mapping[str, Any] | None = None
+    ) -> None:
+        handed = dict(options or {})
+        level, group = handed.pop("level", None), handed.pop("group", None)
+        for key, value, known in (("level", level, Level), ("group", group, Group)):
+            if value is not None and value not in get_args(known):
+                raise InputError(f"{name}: {key} {value!r} is none of {', '.join(get_args(known))}")
+        self.name, self.group, self._function, self._handed = name, group, function, handed
+        self._wanted = [key for key in _parameters(function, name) if key not in handed]
+        self.levels = (level,) if level is not None else self._shown_levels()
+
+    def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
+        """Rows of each structure."""
+        rows = [self._rows(atoms, scope) for atoms in structures]
+        lengths = sorted({row.shape[1] for row in rows})
+        if len(lengths) > 1:
+            raise InputError(
+                f"{self.name} returns {lengths[0]} numbers for one structure and {lengths[-1]} for "
+                "another of the same atoms"
+            )
+        return rows
+
+    def _shown_levels(self) -> tuple[Level, ...]:
+        """Levels that the function describes, as it shows on a random environment."""
+        if "center" in self._wanted:
+            return ("environment",)
+        probe = random_environment((6,) * 5, 2.0, np.random.default_rng(0))
+        (rows,) = self.describe([probe], Scope("structure", 5.0, (6,)))
+        return ("structure",) if len(rows) == 1 else ("environment", "structure")
+
+    def _rows(self, atoms: Atoms, scope: Scope) -> Rows:
+        center = int(atoms.info.get("center", 0))
+        offered = {"center": center, "cutoff": scope.cutoff, "species": list(scope.species)}
+        given = {key: offered[key] for key in self._wanted}
+        try:
+            values = self._function(atoms.copy(), **given, **self._handed)
+            # a copy: the function may fill the same array again
+            array = values if isinstance(values, str) else np.array(values)
+        except _OF_USERS as error:
+            formula = atoms.get_chemical_formula()
+            raise InputError(f"{self.name} raises on {formula} ({in_one_line(error)})") from error
+        if isinstance(array, str) or array.dtype.kind not in "fiub":
+            kind = type(values).__name__
+            kind += f" of {array.dtype}" if isinstance(array, np.ndarray) else ""
+            raise InputError(f"{self.name} returns {kind}, not an array of real numbers")
+        array = array if array.dtype.kind == "f" else array.astype(np.float64)
+        if array.size and array.ndim < 2:
+            return array.reshape(1, -1)
+        if array.size and array.ndim == 2 and len(array) in (1, len(atoms)):
+            if scope.level == "environment" and len(array) == len(atoms):
+                return array[[center]]
+            return array
+        raise InputError(
+            f"{self.name} returns shape {array.shape} for {len(atoms)} atoms: a vector or one row "
+            "an atom is needed"
+        )
+
+
+def loaded(name: str) -> Any:
+    """Function or class that ``module:name`` or ``file.py:name`` stands for.
+
+    Raises
+    ------
+    InputError
+        If it is not found, or its file or module cannot be run.
+
+    Examples
+    --------
+    >>> loaded("math:cosine")
     Traceback (most recent call last):
     atomplete.errors.InputError: math:cosine: module math has no function cosine
     """
-    options = dict(options)
-    level, group = options.pop("level", None), options.pop("group", None)
-    for key, value, known in (("level", level, Level), ("group", group, Group)):
-        if value is not None and value not in get_args(known):
-            raise InputError(f"{name}: {key} {value!r} is none of {', '.join(get_args(known))}")
-    function = _load(name)
-    wanted = [key for key in _parameters(function, name) if key not in options]
-
-    def prepare(scope: Scope) -> Describe:
-        offered = {"cutoff": scope.cutoff, "species": list(scope.species)}
-
-        def describe(structures: Sequence[Atoms]) -> list[Rows]:
-            rows = [_call(atoms) for atoms in structures]
-            _refuse_other_lengths(name, rows)
-            return rows
-
-        def _call(atoms: Atoms) -> Rows:
-            given = {key: offered[key] for key in wanted if key != "center"}
-            if "center" in wanted:
-                given["center"] = int(atoms.info["center"])
-            try:
-                values = function(atoms.copy(), **given, **options)
-                # a copy: the function may fill the same array again
-                array = values if isinstance(values, str) else np.array(values)
-            except _OF_USERS as error:
-                raise InputError(
-                    f"{name} raises on {atoms.get_chemical_formula()} ({_reason(error)})"
-                ) from error
-            if isinstance(array, str) or array.dtype.kind not in "fiub":
-                kind = type(values).__name__
-                kind += f" of {array.dtype}" if isinstance(array, np.ndarray) else ""
-                raise InputError(f"{name} returns {kind}, not an array of real numbers")
-            return _rows(name, array, atoms, scope.level)
-
-        return describe
-
-    levels = _levels(prepare, "center" in wanted, level)
-    return Subject(name, levels, group, prepare, "ase")
-
-
-def _load(name: str) -> Callable[..., Any]:
     place, _, attribute = name.rpartition(":")
     if not attribute.isidentifier():
         raise InputError(f"{name}: no name of a function after the colon")
@@ -103,7 +139,7 @@ def _load(name: str) -> Callable[..., Any]:
         try:
             exec(compile(source, place, "exec"), content)
         except _OF_USERS as error:
-            raise InputError(f"{name}: {place} cannot be run ({_reason(error)})") from error
+            raise InputError(f"{name}: {place} cannot be run ({in_one_line(error)})") from error
         finally:
             sys.path.remove(beside)
         function, kind = content.get(attribute), f"file {place}"
@@ -113,7 +149,7 @@ def _load(name: str) -> Callable[..., Any]:
         except ModuleNotFoundError as error:
             raise InputError(f"{name}: not found ({error})") from error
         except _OF_USERS as error:
-            raise InputError(f"{name}: {place} cannot be run ({_reason(error)})") from error
+            raise InputError(f"{name}: {place} cannot be run ({in_one_line(error)})") from error
         kind = f"module {place}"
     if not callable(function):
         raise InputError(f"{name}: {kind} has no function {attribute}")
@@ -129,45 +165,3 @@ def _parameters(function: Callable[..., Any], name: str) -> list[str]:
     if not parameters:
         raise InputError(f"{name}: it takes no parameter, where the atoms would go")
     return [key for key in parameters[1:] if key in _OFFERED]
-
-
-def _levels(
-    prepare: Callable[[Scope], Describe], of_center: bool, level: Level | None
-) -> tuple[Level, ...]:
-    """What the function describes: as told, or as it shows on a random environment."""
-    if level is not None:
-        return (level,)
-    if of_center:
-        return ("environment",)
-    probe = random_environment((6,) * 5, 2.0, np.random.default_rng(0))
-    (rows,) = prepare(Scope("structure", 5.0, (6,)))([probe])
-    return ("structure",) if len(rows) == 1 else ("environment", "structure")
-
-
-def _reason(error: BaseException) -> str:
-    """An error in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _rows(name: str, array: np.ndarray, atoms: Atoms, level: Level) -> Rows:
-    """What the function returned, as rows."""
-    array = array if array.dtype.kind == "f" else array.astype(np.float64)
-    if array.size and array.ndim < 2:
-        return array.reshape(1, -1)
-    if array.size and array.ndim == 2 and len(array) in (1, len(atoms)):
-        if level == "environment" and len(array) == len(atoms):
-            return array[[int(atoms.info["center"])]]
-        return array
-    raise InputError(
-        f"{name} returns shape {array.shape} for {len(atoms)} atoms: a vector or one row an atom "
-        "is needed"
-    )
-
-
-def _refuse_other_lengths(name: str, rows: list[Rows]) -> None:
-    lengths = sorted({row.shape[1] for row in rows})
-    if len(lengths) > 1:
-        raise InputError(
-            f"{name} returns {lengths[0]} numbers for one structure and {lengths[-1]} for another "
-            "of the same atoms"
-        )

@@ -1,7 +1,6 @@
 """MACE models as subjects: of a file, and untrained."""
 
 import warnings
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -9,8 +8,7 @@ import numpy as np
 from ase import Atoms
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.audit.subjects.of_calculator import one_by_one
-from atomplete.audit.subjects.subject import CannotDescribe, Rows, Scope, Subject
+from atomplete.audit.subjects.subject import CannotDescribe, OneByOne, Rows, Scope, Subject
 from atomplete.config import checked
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.errors import InputError, MissingExtraError
@@ -74,23 +72,36 @@ def mace_subject(name: str, options: dict[str, Any]) -> Subject:
     choices = checked(kind, options, name)
     _import_mace()
     if isinstance(choices, UntrainedChoices):
+        return UntrainedMace(name, choices)
+    return MaceSubject(name, choices, _read(name, path, choices.dtype))
 
-        def module_of(scope: Scope) -> Any:
-            return _untrained(choices, choices.cutoff or scope.cutoff, scope.species)
 
-    else:
-        module = _read(name, path, choices.dtype)
+class MaceSubject(OneByOne):
+    """A MACE model of a file."""
 
-        def module_of(scope: Scope) -> Any:
-            return module
+    package = "mace-torch"
 
-    def rows_of(scope: Scope) -> Callable[[Atoms], Rows]:
-        module = module_of(scope)
-        return lambda atoms: _rows(module, atoms, choices, scope.level)
+    def __init__(self, name: str, choices: MaceChoices, module: Any = None) -> None:
+        self.name, self.choices, self.module = name, choices, module
+        self.levels = ("environment", "structure") if choices.level is None else (choices.level,)
 
-    levels: tuple[Level, ...] = ("environment", "structure")
-    levels = levels if choices.level is None else (choices.level,)
-    return one_by_one(name, levels, rows_of, "mace-torch")
+    def module_of(self, scope: Scope) -> Any:
+        """The model for a scope."""
+        return self.module
+
+    def rows(self, atoms: Atoms, scope: Scope) -> Rows:
+        """Descriptors of atoms, or the energy; at the environment level of the centre."""
+        return _rows(self.module_of(scope), atoms, self.choices, scope.level)
+
+
+class UntrainedMace(MaceSubject):
+    """A MACE model of random weights, for the species and cutoff of the scope."""
+
+    choices: UntrainedChoices
+
+    def module_of(self, scope: Scope) -> Any:
+        """The model for a scope."""
+        return _untrained(self.choices, self.choices.cutoff or scope.cutoff, scope.species)
 
 
 def _import_mace() -> None:

@@ -1,15 +1,13 @@
 """Metatomic models as subjects."""
 
 import warnings
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
 from pydantic import BaseModel, ConfigDict
 
-from atomplete.audit.subjects.of_calculator import one_by_one
-from atomplete.audit.subjects.subject import Rows, Scope, Subject
+from atomplete.audit.subjects.subject import OneByOne, Rows, Scope
 from atomplete.config import checked
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.errors import InputError, MissingExtraError
@@ -26,8 +24,8 @@ class MetatomicChoices(BaseModel):
     level: Level | None = None
 
 
-def metatomic_subject(name: str, options: dict[str, Any]) -> Subject:
-    """Return a metatomic model: ``metatomic:model.pt``, its energy or features.
+class MetatomicSubject(OneByOne):
+    """Metatomic model: ``metatomic:model.pt``, its energy or features.
 
     Parameters
     ----------
@@ -47,42 +45,43 @@ def metatomic_subject(name: str, options: dict[str, Any]) -> Subject:
 
     Examples
     --------
-    >>> metatomic_subject("metatomic:absent.pt", {"outputs": "energy"})
+    >>> MetatomicSubject("metatomic:absent.pt", {"outputs": "energy"})
     Traceback (most recent call last):
     atomplete.errors.InputError: metatomic:absent.pt: unknown option outputs
     """
-    choices = checked(MetatomicChoices, options, name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of TorchScript
-        calculator = _read(name)
-    from metatomic.torch import ModelOutput
 
-    known = calculator.model().capabilities().outputs
-    output = next((key for key in _NAMES[choices.output] if key in known), None)
-    if output is None:
-        raise InputError(f"{name}: its outputs are {', '.join(sorted(known))}")
-    levels: tuple[Level, ...] = ("environment", "structure")
-    levels = levels if known[output].sample_kind == "atom" else ("structure",)
-    if choices.level is not None and choices.level not in levels:
-        raise InputError(f"{name}: its {output} is one of the whole structure")
+    package = "metatomic-torch"
 
-    def rows_of(scope: Scope) -> Callable[[Atoms], Rows]:
-        whole = len(levels) == 1 or (choices.output == "energy" and scope.level == "structure")
-        wanted = {output: ModelOutput(sample_kind="system" if whole else "atom")}
+    def __init__(self, name: str, options: dict[str, Any]) -> None:
+        self.choices = checked(MetatomicChoices, options, name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of TorchScript
+            self._calculator = _read(name)
+        known = self._calculator.model().capabilities().outputs
+        output = next((key for key in _NAMES[self.choices.output] if key in known), None)
+        if output is None:
+            raise InputError(f"{name}: its outputs are {', '.join(sorted(known))}")
+        self._of_atoms = known[output].sample_kind == "atom"
+        self.levels = ("environment", "structure") if self._of_atoms else ("structure",)
+        level = self.choices.level
+        if level is not None and level not in self.levels:
+            raise InputError(f"{name}: its {output} is one of the whole structure")
+        self.name, self._output = name, output
+        self.levels = self.levels if level is None else (level,)
 
-        def rows(atoms: Atoms) -> Rows:
-            block = calculator.run_model(atoms, wanted)[output].block()
-            values = np.asarray(block.values.detach()).reshape(len(block.samples), -1)
-            if whole:
-                return values
-            values = values[np.argsort(np.asarray(block.samples.column("atom")))]
-            return values[[int(atoms.info["center"])]] if scope.level == "environment" else values
+    def rows(self, atoms: Atoms, scope: Scope) -> Rows:
+        """Features of atoms, or the energy; at the environment level of the centre."""
+        from metatomic.torch import ModelOutput
 
-        return rows
-
-    return one_by_one(
-        name, levels if choices.level is None else (choices.level,), rows_of, "metatomic-torch"
-    )
+        is_energy = self.choices.output == "energy" and scope.level == "structure"
+        whole = is_energy or not self._of_atoms
+        wanted = {self._output: ModelOutput(sample_kind="system" if whole else "atom")}
+        block = self._calculator.run_model(atoms, wanted)[self._output].block()
+        values = np.asarray(block.values.detach()).reshape(len(block.samples), -1)
+        if whole:
+            return values
+        values = values[np.argsort(np.asarray(block.samples.column("atom")))]
+        return values[[int(atoms.info["center"])]] if scope.level == "environment" else values
 
 
 def _read(name: str) -> Any:

@@ -1,28 +1,37 @@
-"""What is audited: anything that maps structures to rows of numbers."""
+"""Subjects of an audit: anything that maps structures to rows of numbers."""
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from ase import Atoms
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from atomplete.degenerate.congruence.congruence import Group, Level
-from atomplete.runs.provenance import versions_of
+from atomplete.errors import InputError
 
+#: (row, feature): one row of a centre or of a whole structure, or one for each atom.
 Rows = NDArray[np.floating]
 
-#: Structures to rows (row, feature): one row for a centre or a whole structure, or one an atom.
-Describe = Callable[[Sequence[Atoms]], list[Rows]]
+#: Significant bits of a float32; a subject with fewer is precision-limited.
+FLOAT32_BITS = 24
+
+# Steps of central differences in double and in single precision, Å: errors are of the order of
+# the square, or of the rounding over it.
+_STEP, _SINGLE_STEP = 2e-5, 5e-3
 
 
-class CannotDescribe(Exception):
+class CannotDescribe(InputError):
     """A subject does not treat a structure, such as one of elements that a model has not seen."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What a subject is set up for.
+    """Structures that a subject is set up for.
 
     Attributes
     ----------
@@ -46,8 +55,8 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Resolution:
-    """The truncation of a basis: a step of a sweep.
+class Basis:
+    """Truncation of a basis, its density and its precision: a step of a sweep.
 
     Attributes
     ----------
@@ -60,7 +69,7 @@ class Resolution:
 
     Examples
     --------
-    >>> print(Resolution(4, 3))
+    >>> print(Basis(4, 3))
     n=4, l≤3
     """
 
@@ -75,50 +84,142 @@ class Resolution:
         return text + ("" if self.dtype == "float64" else f", {self.dtype}")
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A descriptor or model under audit.
+class Subject(ABC):
+    """Descriptor or model under audit; ``describe`` is all that it owes.
 
     Attributes
     ----------
     name
         As the user named it.
     levels
-        What it describes.
+        Levels that it describes.
     group
         The group under which it claims to be invariant; None if it claims nothing.
-    prepare
-        Sets it up for a scope.
     package
         Distribution whose version the numbers depend on.
-    at
-        The same subject in another resolution, if it has one to choose.
+    cutoff
+        Its own reach, Å; None if it takes that of the scope.
+    options
+        Given by the user beside the name.
 
     Examples
     --------
-    >>> def count(structures):
-    ...     return [np.array([[float(len(atoms))]]) for atoms in structures]
-    >>> Subject("count", ("structure",), "O3", lambda scope: count, "ase")
-    Subject('count', levels=('structure',), group='O3')
+    >>> class Count(Subject):
+    ...     name, package = "count", "ase"
+    ...     def describe(self, structures, scope):
+    ...         return [np.array([[float(len(atoms))]]) for atoms in structures]
+    >>> Count()
+    Subject('count', levels=('environment', 'structure'), group='O3')
     """
 
     name: str
-    levels: tuple[Level, ...]
-    group: Group | None
-    prepare: Callable[[Scope], Describe]
-    package: str
-    at: Callable[[Resolution], "Subject"] | None = None
+    levels: tuple[Level, ...] = ("environment", "structure")
+    group: Group | None = "O3"
+    package: str = "atomplete"
+    cutoff: float | None = None
+    options: Mapping[str, Any] = MappingProxyType({})
 
     def __repr__(self) -> str:
         return f"Subject({self.name!r}, levels={self.levels}, group={self.group!r})"
 
+    @abstractmethod
+    def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
+        """Rows of each structure, of the centre or of all atoms in their order.
 
-def packages(subjects: Sequence[Subject]) -> dict[str, str]:
-    """Return the versions of the packages that subjects belong to.
+        Raises
+        ------
+        CannotDescribe
+            If it does not treat one of the structures.
+        InputError
+            If it fails on one that it should treat.
+        """
+
+    def jacobian(
+        self, structures: Sequence[Atoms], scope: Scope
+    ) -> list[tuple[Rows, Float[np.ndarray, "row feature atom xyz"]]]:
+        """Rows of each structure and their derivatives by positions, 1/Å.
+
+        By central differences, of a step that suits the precision of the rows.
+        """
+        rows = self.describe(structures, scope)
+        step = _STEP if significant_bits(rows) > FLOAT32_BITS else _SINGLE_STEP
+        moved = []
+        for atoms in structures:
+            for coordinate in range(3 * len(atoms)):
+                for sign in (1, -1):
+                    copy = atoms.copy()
+                    copy.positions.flat[coordinate] += sign * step
+                    moved.append(copy)
+        described = iter(self.describe(moved, scope))
+        found = []
+        for atoms, own in zip(structures, rows, strict=True):
+            slopes = np.zeros((*own.shape, 3 * len(atoms)))
+            for coordinate in range(3 * len(atoms)):
+                slopes[..., coordinate] = (next(described) - next(described)) / (2 * step)
+            found.append((own, slopes.reshape(*own.shape, len(atoms), 3)))
+        return found
+
+    def basis(self, scope: Scope) -> Basis | None:
+        """Truncation of its basis in a scope; None if it has none to choose."""
+        return None
+
+    def n_features(self, scope: Scope) -> int | None:
+        """Number of features of a row, before any readout; None if only a description tells."""
+        return None
+
+    def at(self, basis: Basis) -> "Subject":
+        """Return the same subject in another basis."""
+        raise InputError(f"{self.name} has no basis to choose")
+
+
+class OneByOne(Subject):
+    """Subject that describes one structure after the other, by a package's own means.
+
+    Whatever ``rows`` raises, but for ``InputError``, is a reason not to describe the structure.
+    """
+
+    @abstractmethod
+    def rows(self, atoms: Atoms, scope: Scope) -> Rows:
+        """Rows of one structure, which is a copy."""
+
+    def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
+        """Rows of each structure."""
+        return [self._rows(atoms, scope) for atoms in structures]
+
+    def _rows(self, atoms: Atoms, scope: Scope) -> Rows:
+        try:
+            return self.rows(atoms.copy(), scope)
+        except InputError:
+            raise
+        except Exception as error:  # of any calculator: an element it lacks, a bad geometry
+            formula = atoms.get_chemical_formula()
+            raise CannotDescribe(f"{self.name} on {formula}: {in_one_line(error)}") from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """Kind and text of an error, in one line.
 
     Examples
     --------
-    >>> packages([])
-    {}
+    >>> in_one_line(KeyError("B"))
+    "KeyError: 'B'"
     """
-    return versions_of({subject.package for subject in subjects})
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def significant_bits(rows: Sequence[Rows]) -> int:
+    """Return how many bits the most finely resolved number needs.
+
+    Examples
+    --------
+    >>> x = np.linspace(0, 1, 50)[None]
+    >>> significant_bits([x]) > 45, significant_bits([x.astype("f4")])
+    (True, 24)
+    """
+    values = np.concatenate([row[np.isfinite(row)].ravel() for row in rows]).astype(np.float64)
+    mantissas = np.abs(np.frexp(values)[0])
+    for bits in range(1, 53):
+        scaled = mantissas * 2.0**bits
+        if (scaled == np.round(scaled)).all():
+            return bits
+    return 53

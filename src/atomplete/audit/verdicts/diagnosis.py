@@ -1,15 +1,21 @@
 """Whether a subject is fit to be audited: what it does to congruent copies of random structures."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
 import numpy as np
 from ase import Atoms
 from numpy.random import Generator
+from pydantic import BaseModel, Field, computed_field
 
-from atomplete.audit.subjects.subject import CannotDescribe, Rows, Scope, Subject
+from atomplete.audit.subjects.subject import (
+    FLOAT32_BITS,
+    CannotDescribe,
+    Rows,
+    Scope,
+    Subject,
+    significant_bits,
+)
 from atomplete.audit.verdicts.copies import KINDS, Kind, copies
 from atomplete.audit.verdicts.distance import feature_distance
 from atomplete.degenerate.congruence.congruence import Group
@@ -39,9 +45,6 @@ BREAKING: tuple[Fault, ...] = (
 #: A difference between copies above this part of a typical difference is no rounding.
 INVARIANT = 1e-3
 
-#: Significant bits of a float32; a subject with fewer is precision-limited.
-FLOAT32_BITS = 24
-
 # Elements to try, for subjects that know some only; environments, and atoms in each.
 _ELEMENTS = ((1, 6, 8), (6,), (5,), (14,), (29,))
 _N_ENVIRONMENTS, _N_ATOMS, _RADIUS = 8, 6, 2.5
@@ -63,59 +66,61 @@ _FAULT_OF: dict[Kind, Fault] = {
 }
 
 
-@dataclass
-class Diagnosis:
-    """What congruent copies of random structures have shown.
+class Diagnosis(BaseModel):
+    """Behaviour of a subject on congruent copies of random structures: a part of ``run.json``.
 
     Attributes
     ----------
     group
         The group under which the subject was found to be invariant.
-    bits
+    significant_bits
         Most significant bits of its numbers; 53 in float64.
     faults
-        What is wrong with it, with a sentence each.
+        Its faults, with a sentence each.
     noise
         Largest difference from copies of each kind, in units of a typical difference.
-    described, not_finite
+    descriptions, not_finite
         How many structures were described, also later on, and how many of them badly.
+    claimed_group
+        The group that it claims; None if it claims nothing.
 
     Examples
     --------
-    >>> Diagnosis("O3", 53, {}, {}).summary
+    >>> Diagnosis(group="O3").summary
     'invariant under O(3)'
     """
 
     group: Group
-    bits: int
-    faults: dict[Fault, str]
-    noise: dict[Kind, float]
-    described: int = 0
+    significant_bits: int = 53
+    faults: dict[Fault, str] = Field(default_factory=dict)
+    noise: dict[Kind, float] = Field(default_factory=dict)
+    descriptions: int = 0
     not_finite: int = 0
-    claimed: Group | None = field(default=None)
+    claimed_group: Group | None = None
 
     @property
     def broken(self) -> str | None:
         """The fault that leaves no verdict standing, if there is one."""
         return next((f"{f}: {text}" for f, text in self.faults.items() if f in BREAKING), None)
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def summary(self) -> str:
         """One line."""
         if self.faults:
             return "; ".join(f"{fault}: {text}" for fault, text in self.faults.items())
         text = f"invariant under {self.group[:-1]}(3)"
-        if self.claimed is not None and self.claimed != self.group:
-            text += f", though {self.claimed[:-1]}(3) was claimed"
-        return text if self.bits > FLOAT32_BITS else f"{text}, in single precision"
+        if self.claimed_group not in (None, self.group):
+            text += f", though {str(self.claimed_group)[:-1]}(3) was claimed"
+        return text if self.significant_bits > FLOAT32_BITS else f"{text}, in single precision"
 
-    def count(self, rows: Sequence[Rows]) -> None:
-        """Take note of descriptions that are not finite."""
-        self.described += len(rows)
-        self.not_finite += sum(not np.isfinite(row).all() for row in rows)
+    def count(self, described: int, not_finite: int) -> None:
+        """Take note of descriptions, and of those that are not finite."""
+        self.descriptions += described
+        self.not_finite += not_finite
         if self.not_finite:
             self.faults["not finite"] = _TEXTS["not finite"].format(
-                count=self.not_finite, total=self.described
+                count=self.not_finite, total=self.descriptions
             )
 
 
@@ -163,8 +168,8 @@ def diagnose(subject: Subject, seed: int = 0) -> Diagnosis:
             distance = feature_distance(row, other, atoms, copy)
             noise[kind] = max(noise[kind], 0.0 if np.isnan(distance) else distance)
     bits = significant_bits(rows)
-    diagnosis = Diagnosis("O3", bits, {}, {}, claimed=subject.group)
-    diagnosis.count(rows)
+    diagnosis = Diagnosis(group="O3", significant_bits=bits, claimed_group=subject.group)
+    diagnosis.count(len(rows), sum(not np.isfinite(row).all() for row in rows))
     if not known:  # which has been counted
         return diagnosis
     if not typical > 1e-12 * size:
@@ -173,24 +178,6 @@ def diagnose(subject: Subject, seed: int = 0) -> Diagnosis:
     diagnosis.noise = {kind: distance / typical for kind, distance in noise.items()}
     _name_faults(diagnosis, rounding=10 * size * 2.0**-bits / typical)
     return diagnosis
-
-
-def significant_bits(rows: Sequence[Rows]) -> int:
-    """Return how many bits the most finely resolved number needs.
-
-    Examples
-    --------
-    >>> x = np.linspace(0, 1, 50)[None]
-    >>> significant_bits([x]) > 45, significant_bits([x.astype("f4")])
-    (True, 24)
-    """
-    values = np.concatenate([row[np.isfinite(row)].ravel() for row in rows]).astype(np.float64)
-    mantissas = np.abs(np.frexp(values)[0])
-    for bits in range(1, 53):
-        scaled = mantissas * 2.0**bits
-        if (scaled == np.round(scaled)).all():
-            return bits
-    return 53
 
 
 def _described(subject: Subject, rng: Generator) -> tuple[list[list[Atoms]], list[list[Rows]]]:
@@ -205,7 +192,7 @@ def _described(subject: Subject, rng: Generator) -> tuple[list[list[Atoms]], lis
             atoms.pbc = True
         structures = [[a, *(copy for _, copy in copies(a, rng))] for a in environments]
         try:
-            rows = subject.prepare(scope)([atoms for group in structures for atoms in group])
+            rows = subject.describe([a for group in structures for a in group], scope)
         except CannotDescribe as error:
             reason = str(error)
             continue
@@ -216,7 +203,7 @@ def _described(subject: Subject, rng: Generator) -> tuple[list[list[Atoms]], lis
 
 def _name_faults(diagnosis: Diagnosis, rounding: float) -> None:
     """Say what is wrong, the simplest reason first; reasons that include it are left out."""
-    noise, bits = diagnosis.noise, diagnosis.bits
+    noise, bits = diagnosis.noise, diagnosis.significant_bits
     limit = max(INVARIANT, rounding)
     for kind, fault in _FAULT_OF.items():
         if noise[kind] > limit:

@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from atomplete.audit.verdicts.pairs import Pair
-from atomplete.audit.verdicts.verdict import CONGRUENT
+from atomplete.audit.verdicts.separation import CONGRUENT
 from atomplete.data import read_structures
 from atomplete.data.pairs import pair_structures
 from atomplete.degenerate.congruence.congruence import Level

@@ -1,9 +1,10 @@
-"""What a measured difference means."""
+"""Verdicts on measured separations."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
+from atomplete.audit.verdicts.separation import Separation
 
 Verdict = Literal["separates", "blind", "undecided", "broken"]
 
@@ -16,58 +17,14 @@ HIDING = 1e-3
 #: Copies that differ by more than this part of a typical difference are no copies to the subject.
 DIFFERENT = 0.1
 
-#: Displacements in Å that count as rounding: closer members are congruent.
-CONGRUENT = 1e-8
 
-
-@dataclass(frozen=True)
-class Measured:
-    """Numbers on one pair.
-
-    Attributes
-    ----------
-    difference
-        Feature distance of the two members.
-    noise
-        Largest feature distance from congruent copies of either.
-    typical
-        Median feature distance of random structures of the same composition and size.
-    distance
-        Structural distance of the members, Å: how far the best alignment in the group leaves
-        them apart.
-    noisiest
-        The kind of copies that differ most, if it is not rounding alone.
-
-    Examples
-    --------
-    >>> Measured(1e-15, 1e-15, 0.5, 0.8).expected
-    0.4
-    """
-
-    difference: float
-    noise: float
-    typical: float
-    distance: float
-    noisiest: str = ""
-
-    @property
-    def congruent(self) -> bool:
-        """Whether the members are the same up to the group."""
-        return self.distance <= CONGRUENT
-
-    @property
-    def expected(self) -> float:
-        """The difference of two structures as far apart that are no degenerate pair."""
-        return self.typical * min(1.0, self.distance)
-
-
-def verdict_on(measured: Measured) -> tuple[Verdict, str]:
+def verdict_on(measured: Separation) -> tuple[Verdict, str]:
     """Return the verdict on a pair, and in words why.
 
     Parameters
     ----------
     measured
-        Numbers on the pair.
+        Separation of the pair.
 
     Returns
     -------
@@ -80,13 +37,13 @@ def verdict_on(measured: Measured) -> tuple[Verdict, str]:
 
     Examples
     --------
-    >>> verdict_on(Measured(0.1, 1e-15, 0.5, 0.8))
+    >>> verdict_on(Separation(0.1, 1e-15, 0.5, 0.8))
     ('separates', '')
-    >>> verdict_on(Measured(1e-15, 1e-15, 0.5, 0.8))
+    >>> verdict_on(Separation(1e-15, 1e-15, 0.5, 0.8))
     ('blind', '')
-    >>> verdict_on(Measured(1e-4, 1e-4, 0.5, 0.01))
+    >>> verdict_on(Separation(1e-4, 1e-4, 0.5, 0.01))
     ('undecided', 'the noise would hide a difference')
-    >>> verdict_on(Measured(0.1, 1e-15, 0.5, 0.0))
+    >>> verdict_on(Separation(0.1, 1e-15, 0.5, 0.0))
     ('broken', 'congruent members differ')
     """
     difference, noise = measured.difference, measured.noise

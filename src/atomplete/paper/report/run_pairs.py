@@ -5,12 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from atomplete.audit.subjects.named import subject_of
-from atomplete.audit.verdicts.diagnosis import diagnose
-from atomplete.audit.verdicts.measure import measure
+from atomplete.audit import diagnose, judge, subject_of
 from atomplete.audit.verdicts.pairs import Pair, family_pairs
-from atomplete.audit.verdicts.row import Row
-from atomplete.audit.verdicts.verdict import verdict_on
 from atomplete.data import pair_structures, read_structures
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.paper.report.pair_plots import Panel
@@ -73,11 +69,9 @@ def _verdicts(pairs: Sequence[Pair], progress: bool) -> list[AuditEntry]:
         for subject in map(subject_of, SUBJECTS):
             diagnosis = diagnose(subject)
             for pair in pairs:
-                measured, _ = measure(subject, pair, diagnosis)
-                verdict, reason = verdict_on(measured)
-                rows.append(Row(subject.name, pair, diagnosis.group, verdict, reason, measured))
+                rows.append(judge(subject, pair, diagnosis))
                 step()
-    return [AuditEntry.model_validate(row.as_json()) for row in rows]
+    return [AuditEntry.model_validate(row.model_dump()) for row in rows]
 
 
 def _facts(run: RunFolder) -> dict[int, dict[str, Any]]:

@@ -9,9 +9,9 @@ from ase import Atoms
 from atomplete.degenerate.congruence.congruence import congruence_distance, congruent
 from atomplete.degenerate.congruence.correlation_order import correlation_order
 from atomplete.degenerate.congruence.point_group import point_group
+from atomplete.degenerate.correlation_keys import CorrelationKeys
 from atomplete.degenerate.families.registry import get
-from atomplete.degenerate.search.correlation_keys import CorrelationKeys
-from atomplete.degenerate.search.subsets import degenerate_subsets
+from atomplete.degenerate.subsets import degenerate_subsets
 from atomplete.degenerate.vertices import vertices
 from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec, build
 from atomplete.errors import InputError
@@ -114,7 +114,7 @@ def test_two_rings_and_an_apex_agree_up_to_nu3():
     bispectrum = build(spec)
     for pair in found:
         assert pair.degenerate_nu == 3 == correlation_order(pair.plus, pair.minus)
-        assert pair.separation == congruence_distance(pair.plus, pair.minus) > 0.1
+        assert pair.structural_distance == congruence_distance(pair.plus, pair.minus) > 0.1
         features = bispectrum(System.from_atoms([pair.plus, pair.minus], 5.0))
         even, odd = features.even, features.odd
         assert (even[0] - even[1]).norm() < 1e-10 * even[0].norm()

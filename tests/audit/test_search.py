@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from features import of_function, of_spec
 from scipy.optimize import least_squares as scipy_least_squares
 
+from atomplete.audit.search.least_squares import least_squares
+from atomplete.audit.search.near_pair import Target
+from atomplete.audit.search.search import Budget, search
+from atomplete.audit.search.starts import Limits
 from atomplete.degenerate.congruence.congruence import congruence_distance, congruent
 from atomplete.degenerate.congruence.correlation_order import correlation_order
 from atomplete.degenerate.congruence.environment import environment
 from atomplete.degenerate.families.registry import get
-from atomplete.degenerate.search.feature_map import CallableMap, RepresentationMap
-from atomplete.degenerate.search.found import labelled
-from atomplete.degenerate.search.least_squares import least_squares
-from atomplete.degenerate.search.near_pair import Target
-from atomplete.degenerate.search.search import Budget, search
-from atomplete.degenerate.search.starts import Limits
+from atomplete.degenerate.labelled import labelled
 from atomplete.descriptors import (
     NAMED,
     DensityCorrelationsSpec,
@@ -57,7 +57,7 @@ def smooth_distances(structures):
 
 
 def test_finds_a_nu2_pair_from_random_starts():
-    features = RepresentationMap(build(NAMED["power_spectrum"]), Atoms("B5"), "environment")
+    features = of_spec(NAMED["power_spectrum"], Atoms("B5"))
     target = Target(correlation_order=2)
     result = search(features, LIMITS, move_both=True, target=target, budget=Budget(200, 1e3))
     pair = result.finds[0]
@@ -75,7 +75,7 @@ def test_finds_the_double_of_a_given_structure():
     spec = DensityCorrelationsSpec(
         nu=(2,), expansion=ExpansionSpec(cutoff=4.0, max_radial=4, species=(1, 6, 8))
     )
-    features = RepresentationMap(build(spec), plus, "environment")
+    features = of_spec(spec, plus)
     limits = Limits(0.8, 1.01 * np.linalg.norm(plus.positions, axis=1).max())
     result = search(features, limits, budget=Budget(64, 1e3))
     assert any(congruent(pair.minus, minus, tolerance=1e-5) for pair in result.finds)
@@ -86,7 +86,7 @@ CROSS = Atoms("B5", [(0, 0, 0), (1.2, 0, 0), (0, 1.3, 0.4), (-1.4, 0, 0), (0, -1
 
 
 def test_three_center_is_reported_as_not_found():
-    features = RepresentationMap(build(SPECS["three_center"]), CROSS, "environment")
+    features = of_spec(SPECS["three_center"], CROSS)
     result = search(features, LIMITS, move_both=True, budget=Budget(16, 1e3))
     assert result.finds == ()
     assert result.starts == 16 == result.congruent + result.implausible + result.apart
@@ -94,14 +94,14 @@ def test_three_center_is_reported_as_not_found():
 
 
 def test_a_complete_function_has_congruent_ends_only():
-    features = CallableMap(all_distances, Atoms("B3"), "structure")
+    features = of_function(all_distances, Atoms("B3"), "structure")
     result = search(features, LIMITS, move_both=True, budget=Budget(32, 1e3), seed=1)
     assert result.congruent > 24
     assert result.finds == ()
 
 
 def test_finds_a_pair_of_structures_with_the_same_distances():
-    features = CallableMap(all_distances, Atoms("B4"), "structure")
+    features = of_function(all_distances, Atoms("B4"), "structure")
     pair = search(features, LIMITS, move_both=True, budget=Budget(32, 1e3)).finds[0]
     plus, minus = all_distances([pair.plus, pair.minus])
     assert np.abs(plus - minus).max() < 1e-8
@@ -109,36 +109,36 @@ def test_finds_a_pair_of_structures_with_the_same_distances():
 
 
 def test_finds_what_a_function_of_the_user_misses():
-    features = CallableMap(smooth_distances, Atoms("B4"), "environment")
+    features = of_function(smooth_distances, Atoms("B4"))
     result = search(features, LIMITS, move_both=True, budget=Budget(16, 1e3))
     pair = result.finds[0]
     plus, minus = smooth_distances([pair.plus, pair.minus])
     assert np.linalg.norm(plus - minus) < 1e-8 * np.linalg.norm(plus)
-    assert congruence_distance(pair.plus, pair.minus) == pytest.approx(pair.separation)
+    assert congruence_distance(pair.plus, pair.minus) == pytest.approx(pair.structural_distance)
     assert pair.correlation_order == 1
 
 
 def test_finds_keep_the_limits_and_are_distinct():
     spec = DensityCorrelationsSpec(nu=(1,))
-    features = RepresentationMap(build(spec), Atoms("B5"), "environment")
-    target = Target(separation=0.3)
+    features = of_spec(spec, Atoms("B5"))
+    target = Target(structural_distance=0.3)
     budget = Budget(32, 1e3, finds=5)
     finds = search(features, LIMITS, move_both=True, budget=budget, target=target).finds
     assert len(finds) == 5
     for pair in finds:
-        assert pair.separation >= 0.3
+        assert pair.structural_distance >= 0.3
         for atoms in (pair.plus, pair.minus):
             distances = atoms.get_all_distances()
             assert distances[np.triu_indices(5, 1)].min() > 0.9 - 1e-5
             assert distances[0].max() < 1.8 + 1e-5
-    separations = [pair.separation for pair in finds]
+    separations = [pair.structural_distance for pair in finds]
     assert separations == sorted(separations, reverse=True)
     assert not any(congruent(finds[0].plus, pair.plus) for pair in finds[1:])
 
 
 def test_starts_from_families_find_pairs_that_random_ones_do_not():
     spec = DensityCorrelationsSpec(nu=(3,), expansion=ExpansionSpec(max_radial=3))
-    features = RepresentationMap(build(spec), Atoms("B8"), "environment")
+    features = of_spec(spec, Atoms("B8"))
     budget, target = Budget(4, 1e3), Target(correlation_order=3)
     result = search(
         features, Limits(0.5, 1.8), move_both=True, from_families=True, budget=budget, target=target
@@ -148,12 +148,14 @@ def test_starts_from_families_find_pairs_that_random_ones_do_not():
 
 
 def test_searches_are_repeatable():
-    features = RepresentationMap(build(SPECS["power_spectrum"]), Atoms("B4"), "environment")
+    features = of_spec(SPECS["power_spectrum"], Atoms("B4"))
     first, second = (
         search(features, LIMITS, move_both=True, budget=Budget(8, 1e3), seed=3) for _ in range(2)
     )
     assert first.congruent == second.congruent
-    assert [pair.separation for pair in first.finds] == [pair.separation for pair in second.finds]
+    assert [pair.structural_distance for pair in first.finds] == [
+        pair.structural_distance for pair in second.finds
+    ]
 
 
 @pytest.mark.parametrize(
@@ -164,22 +166,17 @@ def test_searches_are_repeatable():
     ],
 )
 def test_refuses_a_structure_without_a_double(atoms, limits, says):
-    features = RepresentationMap(build(NAMED["power_spectrum"]), atoms, "environment")
+    features = of_spec(NAMED["power_spectrum"], atoms)
     with pytest.raises(InputError, match=says):
         search(features, limits)
 
 
 def test_refuses_limits_without_room():
-    features = RepresentationMap(build(NAMED["power_spectrum"]), Atoms("B40"), "environment")
+    features = of_spec(NAMED["power_spectrum"], Atoms("B40"))
     with pytest.raises(InputError, match="no room"):
         search(features, Limits(1.5, 1.8), move_both=True)
     with pytest.raises(InputError, match="shortest"):
         Limits(2.0, 1.0)
-
-
-def test_rows_of_a_template_without_positions_have_no_scale():
-    with pytest.raises(InputError, match="not finite"):
-        RepresentationMap(build(SPECS["three_center"]), Atoms("B5"), "environment")
 
 
 @pytest.mark.parametrize("level", ["environment", "structure"])
@@ -190,7 +187,7 @@ def test_jacobian_agrees_with_differences(name, level):
     template = Atoms("B4", positions)
     movable = positions[1 if level == "environment" else 0 :]
     both = movable + 0.1 * rng.normal(size=(2, *movable.shape))
-    features = RepresentationMap(build(SPECS[name]), template, level)
+    features = of_spec(SPECS[name], template, level)
     values, jacobians = features.jacobian(both)
     assert np.allclose(features(both), values)
     step = 1e-5
@@ -206,7 +203,7 @@ def test_jacobian_agrees_with_differences(name, level):
 @pytest.mark.parametrize("name", ["power_spectrum", "bispectrum"])
 def test_values_are_those_of_the_representation(name):
     template = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)], info={"center": 0})
-    features = RepresentationMap(build(SPECS[name]), template, "environment")
+    features = of_spec(SPECS[name], template, group="SO3")
     expected = build(SPECS[name])(System.from_atoms(template, 2.0)).values
     assert torch.equal(torch.from_numpy(features(template.positions[None, 1:])), expected)
 
@@ -214,7 +211,7 @@ def test_values_are_those_of_the_representation(name):
 @pytest.mark.parametrize("name", ["three_center", "pair"])
 def test_random_functions_of_rows_are_invariant(name):
     template = Atoms("B4", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6), (1.4, 0.1, 0.3)])
-    features = RepresentationMap(build(SPECS[name]), template, "environment")
+    features = of_spec(SPECS[name], template)
     positions = template.positions[1:]
     copies = np.stack([positions, -positions[[2, 0, 1]] @ np.eye(3)[[1, 2, 0]]])
     values = features(copies)
@@ -228,12 +225,9 @@ def test_environments_of_periodic_structures():
     assert found.numbers[0] == 7
 
 
-def test_functions_that_do_not_behave_are_refused():
-    features = CallableMap(lambda structures: np.ones(3), Atoms("B3"), "environment")
-    with pytest.raises(InputError, match="shape"):
-        features(np.ones((1, 2, 3)))
-    features = CallableMap(lambda structures: np.full((1, 2), np.nan), Atoms("B3"), "environment")
-    with pytest.raises(InputError, match="not finite"):
+def test_functions_that_are_not_finite_are_refused():
+    features = of_function(lambda structures: np.full((1, 2), np.nan), Atoms("B3"))
+    with pytest.raises(InputError, match="not finite for B3"):
         features(np.ones((1, 2, 3)))
 
 
@@ -289,7 +283,7 @@ def test_least_squares_stops_when_told():
 
 
 def test_starts_that_the_time_limit_stops_are_unfinished():
-    features = RepresentationMap(build(SPECS["three_center"]), CROSS, "environment")
+    features = of_spec(SPECS["three_center"], CROSS)
     result = search(features, LIMITS, move_both=True, budget=Budget(100, 1e-9))
     assert result.starts == result.unfinished == 16
     assert result.implausible == result.congruent == result.apart == 0

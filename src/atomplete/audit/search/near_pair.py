@@ -1,19 +1,23 @@
 """Ends of a search: congruent copies, implausible structures, or pairs that may be finds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from ase import Atoms
 from jaxtyping import Float
-from numpy.random import Generator
-from scipy.spatial.transform import Rotation
 
-from atomplete.degenerate.congruence.congruence import Group, congruence_distance
+from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.search.starts import Limits
+from atomplete.audit.verdicts.pairs import Pair
+from atomplete.audit.verdicts.separation import Separation, separation
+from atomplete.degenerate.congruence.congruence import Group, Level, congruence_distance
 from atomplete.degenerate.congruence.correlation_order import correlation_order
 from atomplete.degenerate.congruence.environment import with_positions
-from atomplete.degenerate.search.feature_map import FeatureMap
-from atomplete.degenerate.search.starts import Limits
+
+#: Kinds of ends of a start.
+End = Literal["congruent", "implausible", "apart", "unfinished"]
 
 #: A limit on distances is kept if it is broken by less, Å.
 ROUNDING = 1e-6
@@ -30,7 +34,7 @@ class Target:
     ----------
     feature_distance
         Largest |F(A) − F(B)|, relative to |F|.
-    separation
+    structural_distance
         Least congruence distance, Å.
     correlation_order
         Least ν up to which their correlations agree in any basis: 0 counts pairs that only a
@@ -40,12 +44,12 @@ class Target:
 
     Examples
     --------
-    >>> Target(separation=0.2)
-    Target(feature_distance=1e-08, separation=0.2, correlation_order=0, group='O3')
+    >>> Target(structural_distance=0.2)
+    Target(feature_distance=1e-08, structural_distance=0.2, correlation_order=0, group='O3')
     """
 
     feature_distance: float = 1e-8
-    separation: float = 0.1
+    structural_distance: float = 0.1
     correlation_order: int = 0
     group: Group = "O3"
 
@@ -59,41 +63,45 @@ class Target:
 
 @dataclass(frozen=True)
 class NearPair:
-    """Two structures that are not congruent, and how near a representation thinks they are.
+    """Two structures that are not congruent, and how near a subject thinks they are.
 
     Attributes
     ----------
     plus, minus
         The structures.
-    feature_distance
-        |F(A) − F(B)| relative to |F|.
-    noise
-        The same between congruent copies of A: what rounding makes of zero.
     separation
-        Their congruence distance, Å.
+        Distances of their descriptions, measured as an audit does.
     correlation_order
         The largest ν up to which their correlations agree in any basis. Below the order that a
-        representation has, it is the basis that is too small.
+        descriptor has, it is the basis that is too small.
 
     Examples
     --------
-    >>> NearPair(Atoms("CO"), Atoms("CO"), 2e-16, 1e-16, 0.4, 2)
+    >>> NearPair(Atoms("CO"), Atoms("CO"), Separation(2e-16, 1e-16, 0.5, 0.4), 2)
     NearPair(CO, features 2e-16 apart, atoms 0.400 Å, correlations equal up to nu = 2)
     """
 
     plus: Atoms
     minus: Atoms
-    feature_distance: float
-    noise: float
-    separation: float
+    separation: Separation
     correlation_order: int
+
+    @property
+    def feature_distance(self) -> float:
+        """|F(A) − F(B)| relative to |F|."""
+        return self.separation.difference / self.separation.size
+
+    @property
+    def structural_distance(self) -> float:
+        """Congruence distance, Å."""
+        return self.separation.structural_distance
 
     def measured(self) -> dict[str, float | int]:
         """Measured values of the pair, by name."""
         return {
             "feature_distance": self.feature_distance,
-            "noise_floor": self.noise,
-            "separation": self.separation,
+            "noise_floor": self.separation.noise / self.separation.size,
+            "structural_distance": self.structural_distance,
             "correlation_order": self.correlation_order,
         }
 
@@ -101,7 +109,7 @@ class NearPair:
         """Name the formula and the distances."""
         return (
             f"NearPair({self.plus.get_chemical_formula()}, features {self.feature_distance:.0e} "
-            f"apart, atoms {self.separation:.3f} Å, "
+            f"apart, atoms {self.structural_distance:.3f} Å, "
             f"correlations equal up to nu = {self.correlation_order})"
         )
 
@@ -111,83 +119,63 @@ def judged(
     features: FeatureMap,
     limits: Limits,
     target: Target,
-    rng: Generator,
-) -> NearPair | Literal["congruent", "implausible"]:
-    """Say what an end is: nothing, or two different structures with their distances.
+) -> tuple[End, NearPair | None]:
+    """Tell the kind of an end and, where it is two different structures, their distances.
 
     Parameters
     ----------
     members
         Positions of the two structures, Å.
     features
-        The representation.
+        The subject, and the species.
     limits
         Distances that both should keep.
     target
-        Its group and separation say what counts as congruent.
-    rng
-        Turns the copy whose features measure the noise.
-
-    Returns
-    -------
-    NearPair or str
-        "congruent" if they are no farther apart than the separation.
+        Its group and structural distance say what counts as congruent.
 
     Examples
     --------
-    >>> from atomplete.degenerate.search.feature_map import RepresentationMap
-    >>> from atomplete.descriptors import NAMED, build
-    >>> features = RepresentationMap(build(NAMED["power_spectrum"]), Atoms("B2"), "environment")
+    >>> from atomplete.audit.subjects.named import subject_of
+    >>> features = FeatureMap(subject_of("power_spectrum"), Atoms("B2"), "environment", 2.5)
     >>> copies = np.array([[[0.0, 0.0, 1.2]], [[0.0, 1.2, 0.0]]])
-    >>> judged(copies, features, Limits(0.9, 1.8), Target(), np.random.default_rng(0))
-    'congruent'
+    >>> judged(copies, features, Limits(0.9, 1.8), Target())
+    ('congruent', None)
     """
-    level = features.level
+    level, group = features.level, target.group
     if limits.excess(members, level)[0].max() > ROUNDING:
-        return "implausible"
+        return "implausible", None
     plus, minus = (with_positions(features.template, level, member) for member in members)
-    separation = congruence_distance(plus, minus, level=level, group=target.group)
-    if separation < target.separation:
-        return "congruent"
-    values = features(np.stack([*members, members[0] @ Rotation.random(rng=rng).as_matrix().T]))
-    distances = np.linalg.norm(values[1:] - values[0], axis=1) / np.linalg.norm(values[0])
-    return NearPair(
-        plus=plus,
-        minus=minus,
-        feature_distance=float(distances[0]),
-        noise=float(distances[1]),
-        separation=separation,
-        correlation_order=correlation_order(plus, minus, level=level, group=target.group),
-    )
+    if congruence_distance(plus, minus, level=level, group=group) < target.structural_distance:
+        return "congruent", None
+    pair = Pair("found", 0, level, plus, minus)
+    measured = separation(features.subject, pair, scope=features.scope, group=group)
+    order = correlation_order(plus, minus, level=level, group=group)
+    return "apart", NearPair(plus, minus, measured, order)
 
 
-def distinct(pairs: list[NearPair], features: FeatureMap, target: Target) -> list[NearPair]:
+def distinct(pairs: Sequence[NearPair], level: Level, group: Group) -> list[NearPair]:
     """Leave out pairs whose two members, in either order, are congruent to those of one before.
 
     Parameters
     ----------
     pairs
         The pairs, in the order in which they were found.
-    features
-        Its level says whether they are environments or structures.
-    target
-        Its group says what counts as congruent.
+    level, group
+        In which they are compared.
 
     Examples
     --------
-    >>> from atomplete.degenerate.search.feature_map import CallableMap
-    >>> features = CallableMap(lambda structures: np.ones((1, 1)), Atoms("OH"), "environment")
     >>> near, far = (Atoms("OH", [(0, 0, 0), (0, 0, r)]) for r in (1.0, 1.5))
     >>> turned = Atoms("OH", [(0, 0, 0), (0, 1.0, 0)])
-    >>> pairs = [NearPair(near, far, 0, 0, 0.5, 0), NearPair(far, turned, 0, 0, 0.5, 0)]
-    >>> len(distinct(pairs, features, Target()))
+    >>> zero = Separation(0, 0, 1, 0.5)
+    >>> pairs = [NearPair(near, far, zero, 0), NearPair(far, turned, zero, 0)]
+    >>> len(distinct(pairs, "environment", "O3"))
     1
     """
     found: list[NearPair] = []
 
     def same(a: Atoms, b: Atoms) -> bool:
-        distance = congruence_distance(a, b, level=features.level, group=target.group)
-        return distance < _SAME
+        return congruence_distance(a, b, level=level, group=group) < _SAME
 
     for pair in pairs:
         if not any(

@@ -16,7 +16,7 @@ from atomplete.degenerate.congruence.alignment import Floats, Integers
 from atomplete.degenerate.congruence.congruence import Group, Level, congruence_distance
 from atomplete.degenerate.congruence.environment import with_positions
 from atomplete.degenerate.congruence.point_group import point_group
-from atomplete.degenerate.search.correlation_keys import CorrelationKeys, Subsets, Sums
+from atomplete.degenerate.correlation_keys import CorrelationKeys, Subsets, Sums
 from atomplete.errors import InputError
 
 #: Most subsets of one search; beyond them it would take hours.
@@ -42,13 +42,13 @@ class SubsetPair:
     degenerate_nu
         Correlations agree up to this order; it is 4 where they agree up to all that were
         compared.
-    separation
+    structural_distance
         Congruence distance, Å.
 
     Examples
     --------
     >>> SubsetPair(Atoms("BH"), Atoms("BH"), (0,), (1,), 1, 0.3)
-    SubsetPair((0,), (1,), degenerate_nu=1, separation=0.300 Å)
+    SubsetPair((0,), (1,), degenerate_nu=1, structural_distance=0.300 Å)
     """
 
     plus: Atoms
@@ -56,17 +56,21 @@ class SubsetPair:
     vertices_plus: tuple[int, ...]
     vertices_minus: tuple[int, ...]
     degenerate_nu: int
-    separation: float
+    structural_distance: float
 
     def measured(self) -> dict[str, float | int]:
         """Measured values of the pair, by name."""
-        return {"degenerate_nu": self.degenerate_nu, "separation": self.separation}
+        return {
+            "degenerate_nu": self.degenerate_nu,
+            "structural_distance": self.structural_distance,
+        }
 
     def __repr__(self) -> str:
         """Name the vertices."""
         return (
             f"SubsetPair({self.vertices_plus}, {self.vertices_minus}, "
-            f"degenerate_nu={self.degenerate_nu}, separation={self.separation:.3f} Å)"
+            f"degenerate_nu={self.degenerate_nu}, "
+            f"structural_distance={self.structural_distance:.3f} Å)"
         )
 
 
@@ -122,7 +126,7 @@ def degenerate_subsets(
     --------
     >>> from atomplete.degenerate.vertices import vertices
     >>> degenerate_subsets(vertices("ring:12"), 4, nu=2)[0]
-    SubsetPair((0, 1, 4, 6), (0, 1, 3, 7), degenerate_nu=2, separation=1.500 Å)
+    SubsetPair((0, 1, 4, 6), (0, 1, 3, 7), degenerate_nu=2, structural_distance=1.500 Å)
     """
     _check(vertices, size, nu)
     points = _scaled(vertices, spacing, with_center or level == "environment")
@@ -143,7 +147,7 @@ def degenerate_subsets(
             agree = np.append(orders[:, first] == orders[:, other], False)
             order = nu + int(agree.argmin())
             found.append(make.pair(members[first], members[other], order))
-    return sorted(found, key=lambda pair: (-pair.degenerate_nu, -pair.separation))
+    return sorted(found, key=lambda pair: (-pair.degenerate_nu, -pair.structural_distance))
 
 
 def _check(vertices: Floats, size: int, nu: int) -> None:
@@ -234,5 +238,5 @@ class _Maker:
             vertices_plus=tuple(a.tolist()),
             vertices_minus=tuple(b.tolist()),
             degenerate_nu=degenerate_nu,
-            separation=self.distance(a, b),
+            structural_distance=self.distance(a, b),
         )

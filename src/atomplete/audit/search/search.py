@@ -8,17 +8,23 @@ Each is verified by exact congruence, and its correlations are compared without 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.random import Generator
 
+from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.search.least_squares import least_squares
+from atomplete.audit.search.near_pair import (
+    ROUNDING,
+    End,
+    NearPair,
+    Target,
+    distinct,
+    judged,
+)
+from atomplete.audit.search.starts import Limits, displaced, family_starts, random_positions
 from atomplete.degenerate.congruence.alignment import Floats, Integers
-from atomplete.degenerate.search.feature_map import FeatureMap
-from atomplete.degenerate.search.least_squares import least_squares
-from atomplete.degenerate.search.near_pair import ROUNDING, NearPair, Target, distinct, judged
-from atomplete.degenerate.search.starts import Limits, displaced, family_starts, random_positions
 from atomplete.errors import InputError
 from atomplete.runs.progress import progress_of
 
@@ -63,10 +69,10 @@ class SearchResult:
         Verified pairs, each once, the farthest apart first, and no more than were asked for.
     nearest
         Of the pairs that are no finds, the one whose feature distance is least for its
-        separation; None if there is none.
+        structural distance; None if there is none.
     starts, congruent, implausible, apart, unfinished
         Number of starts, and of those that ended in a congruent copy (or nearer to one than the
-        separation asked for), outside the limits, or in a pair that is no find, and of those
+        distance asked for), outside the limits, or in a pair that is no find, and of those
         that the time limit stopped before they were anything.
     seconds
         Duration.
@@ -143,9 +149,8 @@ def search(
     Examples
     --------
     >>> from ase import Atoms
-    >>> from atomplete.degenerate.search.feature_map import RepresentationMap
-    >>> from atomplete.descriptors import NAMED, build
-    >>> features = RepresentationMap(build(NAMED["radial_spectrum"]), Atoms("B4"), "environment")
+    >>> from atomplete.audit.subjects.named import subject_of
+    >>> features = FeatureMap(subject_of("radial_spectrum"), Atoms("B4"), "environment", 2.5)
     >>> search(features, Limits(0.9, 1.8), move_both=True).finds[0].correlation_order
     1
     """
@@ -156,27 +161,29 @@ def search(
     def in_time() -> bool:
         return time.monotonic() - start < budget.seconds
 
-    ends: list[NearPair | Literal["congruent", "implausible", "unfinished"]] = []
+    ends: list[End] = []
+    pairs: list[NearPair] = []
     finds: list[NearPair] = []
     with progress_of("starts", budget.starts, progress) as step:
         for batch in _batches(rng, features, limits, move_both, from_families, budget.starts):
             optimised = _optimised(batch, features, limits, move_both, in_time)
             for members, finished in zip(*optimised, strict=True):
-                end = judged(members, features, limits, target, rng)
-                is_find = isinstance(end, NearPair) and target.met_by(end)
+                end, pair = judged(members, features, limits, target)
+                is_find = pair is not None and target.met_by(pair)
                 ends.append(end if finished or is_find else "unfinished")
+                if pair is not None and ends[-1] == "apart":
+                    pairs.append(pair)
                 step()
-            pairs = [end for end in ends if isinstance(end, NearPair)]
-            finds = distinct([pair for pair in pairs if target.met_by(pair)], features, target)
+            met = [pair for pair in pairs if target.met_by(pair)]
+            finds = distinct(met, features.level, target.group)
             if len(finds) >= budget.finds or not in_time():
                 break
-    near = sorted(
-        (pair for pair in pairs if not target.met_by(pair)),
-        key=lambda pair: pair.feature_distance / pair.separation,
-    )
+    near = [pair for pair in pairs if not target.met_by(pair)]
     return SearchResult(
-        finds=tuple(sorted(finds, key=lambda pair: -pair.separation)[: budget.finds]),
-        nearest=near[0] if near else None,
+        finds=tuple(sorted(finds, key=lambda pair: -pair.structural_distance)[: budget.finds]),
+        nearest=min(
+            near, key=lambda pair: pair.feature_distance / pair.structural_distance, default=None
+        ),
         starts=len(ends),
         congruent=ends.count("congruent"),
         implausible=ends.count("implausible"),
@@ -188,7 +195,7 @@ def search(
 
 def _check_template(features: FeatureMap, limits: Limits, move_both: bool) -> None:
     """Refuse a template that cannot have a double, or that the search could not keep."""
-    positions = _movable(features)
+    positions = features.movable
     if len(positions) < 2:
         raise InputError(f"a search takes two atoms to move or more, not {len(positions)}")
     excess = limits.excess(positions[None], features.level)[0].max()
@@ -197,11 +204,6 @@ def _check_template(features: FeatureMap, limits: Limits, move_both: bool) -> No
             f"the structure breaks the limits {limits.shortest:g} to {limits.longest:g} Å on "
             f"distances by {excess:.3g} Å"
         )
-
-
-def _movable(features: FeatureMap) -> Floats:
-    """Positions of the neighbours, or of all atoms."""
-    return features.template.positions[1 if features.level == "environment" else 0 :]
 
 
 def _batches(
@@ -213,7 +215,7 @@ def _batches(
     n_starts: int,
 ) -> Iterator[Float[np.ndarray, "start member atom xyz"]]:
     """Starts, a batch at a time: first those from families, then random ones."""
-    given, level = _movable(features), features.level
+    given, level = features.movable, features.level
     known = family_starts(len(given), limits, level) if from_families else np.zeros((0,))
     for first in range(0, n_starts, BATCH):
         batch = list(known[first : min(first + BATCH, n_starts)])
