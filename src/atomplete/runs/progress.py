@@ -35,17 +35,7 @@ def progress_of(what: str, total: int, shown: bool = True) -> Iterator[Callable[
     >>> with progress_of("labels", 2, shown=False) as step:
     ...     step()
     """
-    if not shown or total == 0:
-        yield lambda: None
-    elif sys.stderr.isatty():
-        with _bar(what, total) as step:
-            yield step
-    else:
-        yield _lines(what, total)
-
-
-@contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    terminal = sys.stderr.isatty()
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -53,33 +43,24 @@ def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    start, done = time.monotonic(), 0
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    hidden = not (shown and terminal and total)
+    with Progress(*columns, console=Console(stderr=True), disable=hidden) as bar:
         task = bar.add_task(what, total=total, rate="")
+        start = last = time.monotonic()
+        done = 0
 
         def step() -> None:
-            nonlocal done
+            nonlocal done, last
             done += 1
-            bar.update(task, advance=1, rate=_rate(done, time.monotonic() - start))
+            now = time.monotonic()
+            rate = _rate(done, now - start)
+            bar.update(task, advance=1, rate=rate)
+            if shown and not terminal and (now - last >= LINE_INTERVAL or done == total):
+                last = now
+                left = (now - start) / done * (total - done)
+                print(f"{what}: {done} of {total}, {rate}, {left:.0f} s left", file=sys.stderr)
 
         yield step
-
-
-def _lines(what: str, total: int) -> Callable[[], None]:
-    start = last = time.monotonic()
-    done = 0
-
-    def step() -> None:
-        nonlocal done, last
-        done += 1
-        now = time.monotonic()
-        if now - last >= LINE_INTERVAL or done == total:
-            last = now
-            left = (now - start) / done * (total - done)
-            rate = _rate(done, now - start)
-            print(f"{what}: {done} of {total}, {rate}, {left:.0f} s left", file=sys.stderr)
-
-    return step
 
 
 def _rate(done: int, seconds: float) -> str:
