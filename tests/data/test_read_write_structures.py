@@ -39,6 +39,12 @@ def labelled(atoms, **results):
     return atoms
 
 
+def with_column(symbols, column):
+    atoms = Atoms(symbols, positions=np.eye(3)[: len(column)])
+    atoms.arrays["column"] = np.array(column)
+    return atoms
+
+
 def test_reads_all_frames_also_past_blank_lines_and_compressed(xyz, tmp_path):
     assert len(read_structures(xyz(WATER + "\n" + WATER))) == 2
     for suffix, compress in {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}.items():
@@ -169,6 +175,42 @@ def test_info_arrays_cell_and_stress_survive(tmp_path):
     assert content_hash([back]) == content_hash([atoms])
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "007", "T", "none", "1 2 3", "a\\b", "two\nlines", '"', "{a", "[1]", "_JSON 1", "Å"],
+)
+def test_text_is_not_read_as_anything_else(tmp_path, text):
+    write_structures(tmp_path / "a.xyz", [Atoms("H", info={"note": text, "n": 1, "none": None})])
+    assert read_structures(tmp_path / "a.xyz")[0].info == {"note": text, "n": 1, "none": None}
+
+
+def test_empty_text_does_not_swallow_what_follows(xyz):
+    header = """Properties=species:S:1:pos:R:3 a="" b='' c='x="" y' d="\\"" energy=-1.5 e=\"\""""
+    (atoms,) = read_structures(xyz(f"1\n{header}\nH 0 0 0\n"))
+    assert atoms.info == {"a": "", "b": "", "c": 'x="" y', "d": '"', "e": ""}
+    assert atoms.get_potential_energy() == -1.5
+
+
+def test_columns_that_a_file_leaves_blank_are_left_out(tmp_path):
+    lines = "ATOM      1 O                    0.000   0.000   0.119  1.00  0.00           O\nEND\n"
+    (tmp_path / "a.pdb").write_text(lines)
+    atoms = read_structures(tmp_path / "a.pdb")
+    assert "residuenames" not in atoms[0].arrays
+    write_structures(tmp_path / "a.xyz", atoms)
+    assert read_structures(tmp_path / "a.xyz")[0] == atoms[0]
+
+
+def test_what_other_formats_hold_can_be_written(tmp_path):
+    bulk("NaCl", "rocksalt", a=5.64, cubic=True).write(tmp_path / "a.cif")
+    bulk("Si").write(tmp_path / "a.traj")
+    for name in ("a.cif", "a.traj"):
+        atoms = read_structures(tmp_path / name)
+        write_structures(tmp_path / "a.xyz", atoms)
+        (back,) = read_structures(tmp_path / "a.xyz")
+        assert content_hash([back]) == content_hash(atoms)
+        assert back.info == atoms[0].info
+
+
 def test_what_cannot_be_written(tmp_path):
     h = Atoms("H")
     with pytest.raises(InputError, match="must end in"):
@@ -177,9 +219,14 @@ def test_what_cannot_be_written(tmp_path):
         write_structures(tmp_path / "absent" / "a.xyz", [h])
     with pytest.raises(InputError, match="no structures"):
         write_structures(tmp_path / "a.xyz", [])
-    broken = Atoms("H", info={"note": "two\nlines"})
-    with pytest.raises(InputError, match="structure 1: it does not fit"):
-        write_structures(tmp_path / "a.xyz", [h, broken])
+    for broken in (
+        Atoms("H", info={"ragged": [[1, 2], [3]]}),
+        Atoms("H", info={"two\nlines": 1}),
+        Atoms("H", info={"atoms": h}),
+        *(with_column("H2", names) for names in (["a b", "c"], ["", "c"], ["a", None], [1j, 2.0])),
+    ):
+        with pytest.raises(InputError, match="structure 1: it does not fit"):
+            write_structures(tmp_path / "a.xyz", [h, broken])
     assert list(tmp_path.iterdir()) == []  # nor half a file
 
 

@@ -7,10 +7,13 @@ than what separates nearly degenerate structures.
 
 import bz2
 import gzip
+import json
 import lzma
 import re
+import warnings
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +21,13 @@ from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
-from ase.io.extxyz import output_column_format, read_xyz, save_calc_results
+from ase.io.extxyz import (
+    key_val_dict_to_str,
+    key_val_str_to_dict,
+    output_column_format,
+    read_xyz,
+    save_calc_results,
+)
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from atomplete.errors import InputError
@@ -26,6 +35,10 @@ from atomplete.errors import InputError
 #: What opens a compressed file, by its suffix.
 OPENERS: dict[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
+# ASE takes the next entry for the value of an empty text; quoted text that is not empty comes first
+_EMPTY = re.compile(
+    r"""("(?:\\.|[^"\\])+"|'(?:\\.|[^'\\])+'|{[^}]*}|\[[^]]*\])|=(?:""|'')(?=\s|$)"""
+)
 _NUMBER_OF_ATOMS = re.compile(r"\s*[+-]?\d+\s*")
 
 
@@ -99,6 +112,8 @@ def _frame(lines: list[str], start: int, may_be_cut: bool) -> Atoms:
             f"the last line ends within a number ({atom_lines[-1][-40:]!r}); if it is whole, "
             "end it with a newline"
         )
+    header = _EMPTY.sub(lambda match: match[1] or '="_JSON \\"\\""', "".join(lines[1:2]))
+    text = "\n".join([lines[0], header, *lines[2:]]) + "\n"
     try:
         return next(read_xyz(StringIO(text), index=0))
     except Exception as error:  # ASE raises many types for text that it cannot take
@@ -127,7 +142,8 @@ def frame_text(atoms: Atoms) -> str:
     """One structure as extended XYZ, every number with all its digits.
 
     Results of an attached calculator are written as ASE does (``energy``, ``forces``, ...);
-    constraints are not.
+    constraints are not. Text in ``info`` that ASE would read as a number, a truth value or
+    otherwise is written as JSON, which ASE reads.
 
     Parameters
     ----------
@@ -142,13 +158,13 @@ def frame_text(atoms: Atoms) -> str:
     Raises
     ------
     ValueError
-        For ``info`` that does not fit on one line.
+        For ``info`` or arrays that would not be read back as they are.
 
     Examples
     --------
-    >>> print(frame_text(Atoms("H", positions=[[0.1, 0.0, 1 / 3]])), end="")
+    >>> print(frame_text(Atoms("H", positions=[[0.1, 0.0, 1 / 3]], info={"id": "007"})), end="")
     1
-    Properties=species:S:1:pos:R:3 pbc="F F F"
+    Properties=species:S:1:pos:R:3 id="_JSON \\"007\\"" pbc="F F F"
     H 0.1 0.0 0.3333333333333333
     """
     plain = atoms.copy()
@@ -157,21 +173,55 @@ def frame_text(atoms: Atoms) -> str:
         stress = plain.info.get("stress")
         if stress is not None and np.shape(stress) == (6,):
             plain.info["stress"] = voigt_6_to_full_3x3_stress(stress)
+    plain.info = {key: _readable(key, value) for key, value in plain.info.items()}
     names = ["symbols", "positions"] + [
         k for k in plain.arrays if k not in ("numbers", "positions")
     ]
     arrays = {"symbols": np.array(plain.get_chemical_symbols())} | plain.arrays
-    header, _, _, _ = output_column_format(plain, names, arrays)
-    if "\n" in header:
-        raise ValueError("its info holds a line break")
+    with warnings.catch_warnings(action="ignore"):  # of what is left out, which is found below
+        header, _, _, _ = output_column_format(plain, names, arrays)
     columns = [
         np.reshape(arrays[name], (len(plain), -1)) for name in names
     ]  # each (atom, component)
     lines = [str(len(plain)), header]
     for rows in zip(*columns, strict=True):
         lines.append(" ".join(_field(value) for row in rows for value in row))
+    _check_reading(lines, atoms)
     return "\n".join(lines) + "\n"
 
 
 def _field(value: object) -> str:
     return "FT"[int(value)] if isinstance(value, np.bool_) else str(value)
+
+
+def _readable(key: str, value: Any) -> Any:
+    """The value, as JSON if it is text, or nothing, that ASE would read as something else."""
+    if value is None or (isinstance(value, str) and not _is_read_as_text(key, value)):
+        # ASE takes a backslash for an escape, and does not escape it
+        return f"_JSON {json.dumps(value)}".replace("\\", "\\\\")
+    return value
+
+
+@lru_cache(maxsize=1000)
+def _is_read_as_text(key: str, value: str) -> bool:
+    back = key_val_str_to_dict(key_val_dict_to_str({key: value}))
+    return list(back) == [key] and isinstance(back[key], str) and back[key] == value
+
+
+def _check_reading(lines: list[str], atoms: Atoms) -> None:
+    """Refuse a frame that is not read as the structure that it was written from."""
+    back = _frame(lines, 0, False)
+    read = {**back.info, **back.arrays, "cell": back.cell.array, "pbc": back.pbc}
+    written = {**atoms.info, **atoms.arrays, "cell": atoms.cell.array, "pbc": atoms.pbc}
+    results = {} if back.calc is None else back.calc.results
+    for name, value in written.items():
+        if name not in results and not _same(read.get(name), value):
+            raise ValueError(f"{name} = {value!r} would be read as {read.get(name)!r}")
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(other, dict | str) or other is None:
+        return bool(one == other)
+    if np.asarray(other).dtype.kind in "fc":
+        return np.array_equal(one, other, equal_nan=True)
+    return np.array_equal(one, other)

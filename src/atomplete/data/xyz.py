@@ -1,8 +1,10 @@
 """Structures in and out of files, with one clear sentence for what cannot be read."""
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -110,7 +112,22 @@ def _parse(path: Path) -> list[Atoms | InputError]:
     except Exception as error:  # each of ASE's many readers raises errors of its own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: not understood as a file of structures ({reason})") from None
-    return list(found)
+    return [_plain(atoms) for atoms in found]
+
+
+def _plain(atoms: Atoms) -> Atoms:
+    """Leave out columns of blank text, as of missing residue names, and objects in ``info``."""
+    for name, column in list(atoms.arrays.items()):
+        if column.dtype.kind == "U" and not any(text.strip() for text in column):
+            del atoms.arrays[name]
+    for key, value in atoms.info.items():
+        if not isinstance(value, str | np.ndarray):
+            atoms.info[key] = json.loads(json.dumps(value, default=_as_json))
+    return atoms
+
+
+def _as_json(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else getattr(value, "symbol", str(value))
 
 
 def write_structures(path: str | os.PathLike[str], structures: Sequence[Atoms]) -> None:
