@@ -211,6 +211,33 @@ def test_what_other_formats_hold_can_be_written(tmp_path):
         assert back.info == atoms[0].info
 
 
+CIF = """data_cu
+_cell_length_a 3.6
+_cell_length_b 3.6
+_cell_length_c 3.6
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_IT_number 1
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_occupancy
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+"""
+
+
+@pytest.mark.parametrize("sites", ["Cu1 Cu 0.6 0 0 0\nAu1 Au 0.4 0 0 0\n", "Cu1 Cu 0.25 0 0 0\n"])
+def test_sites_that_are_occupied_partially(tmp_path, sites):
+    (tmp_path / "a.cif").write_text(CIF + sites)
+    with pytest.raises(InputError, match="structure 0: a site is occupied partially"):
+        read_structures(tmp_path / "a.cif")
+    (tmp_path / "a.cif").write_text(CIF + "Cu1 Cu 1.0 0 0 0\n")
+    assert str(read_structures(tmp_path / "a.cif")[0].symbols) == "Cu"
+
+
 def test_what_cannot_be_written(tmp_path):
     h = Atoms("H")
     with pytest.raises(InputError, match="must end in"):

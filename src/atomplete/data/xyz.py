@@ -112,6 +112,10 @@ def _parse(path: Path) -> list[Atoms | InputError]:
     except Exception as error:  # each of ASE's many readers raises errors of its own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: not understood as a file of structures ({reason})") from None
+    for index, atoms in enumerate(found):
+        for site in atoms.info.get("occupancy", {}).values():  # of a CIF file
+            if len(site) > 1 or min(site.values()) < 1.0 - 1e-6:
+                raise InputError(f"{path}, structure {index}: a site is occupied partially: {site}")
     return [_plain(atoms) for atoms in found]
 
 
