@@ -1,7 +1,7 @@
 """The page of an audit: which subject tells apart the pairs of which family."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,19 +102,22 @@ def _cell(found: Sequence[AuditEntry]) -> dict[str, Any]:
     return {"verdicts": counts, "hint": "; ".join(hints)}
 
 
-def _slope_table(entries: Sequence[AuditEntry]) -> Table:
-    """Head and rows: slopes of each family by each subject, a range where they differ."""
-    measured = [e for e in entries if e.slope is not None]
-    subjects = list(dict.fromkeys(e.subject for e in measured))
-    rows = []
-    for family in dict.fromkeys(e.family for e in measured):
-        row = [family]
-        for subject in subjects:
-            found = [e.slope or 0 for e in measured if (e.family, e.subject) == (family, subject)]
-            ends = dict.fromkeys(f"{v:.2f}" for v in (min(found), max(found))) if found else {}
-            row.append(" to ".join(ends).replace("-", "−") or _NOTHING)
-        rows.append(row)
+def _crossed(found: Mapping[tuple[str, str], str]) -> Table:
+    """Head and rows of a table of texts by (family, subject)."""
+    families, subjects = (list(dict.fromkeys(key[k] for key in found)) for k in (0, 1))
+    rows = [[f, *(found.get((f, s), _NOTHING) for s in subjects)] for f in families]
     return ["family", *subjects], rows
+
+
+def _slope_table(entries: Sequence[AuditEntry]) -> Table:
+    """Slopes of each family by each subject, a range where they differ."""
+    slopes: dict[tuple[str, str], list[float]] = {}
+    for e in entries:
+        if e.slope is not None:
+            slopes.setdefault((e.family, e.subject), []).append(e.slope)
+    ends = {key: (f"{min(found):.2f}", f"{max(found):.2f}") for key, found in slopes.items()}
+    texts = {key: " to ".join(dict.fromkeys(pair)) for key, pair in ends.items()}
+    return _crossed({key: text.replace("-", "−") for key, text in texts.items()})
 
 
 def _resolution_table(entries: Sequence[ResolutionEntry]) -> Table:
@@ -135,18 +138,15 @@ def _resolution_table(entries: Sequence[ResolutionEntry]) -> Table:
 
 
 def _sweep_table(sweep: Sequence[SweepEntry]) -> Table:
-    """Head and rows: the smallest basis in which each subject separates each family."""
-    subjects = list(dict.fromkeys(one.subject for one in sweep))
-    found = {
-        (one.family, one.subject): f"n = {s.max_radial}, l ≤ {s.max_angular}"
-        for one in sweep
-        if (s := one.smallest)
-    }
-    rows = [
-        [family, *(found.get((family, subject), _NOTHING) for subject in subjects)]
-        for family in dict.fromkeys(one.family for one in sweep)
-    ]
-    return ["family", *subjects], rows
+    """Smallest basis in which each subject separates each family."""
+    return _crossed(
+        {
+            (one.family, one.subject): f"n = {step.max_radial}, l ≤ {step.max_angular}"
+            if (step := one.smallest)
+            else _NOTHING
+            for one in sweep
+        }
+    )
 
 
 def _sets(folder: Path, entries: Sequence[AuditEntry], seed: int | None) -> list[PairSet]:

@@ -119,9 +119,9 @@ def _panels(part: str, found: Mapping[str, Any]) -> list[tuple[str, Markup]]:
 
 def _training(log: Sequence[Mapping[str, float]]) -> list[tuple[str, Markup]]:
     """Losses against epochs."""
-    names = [name for name in (log[0] if log else ()) if name.endswith("loss")]
-    if not names:
+    if len(log) < 2:
         return []
+    names = [name for name in log[0] if name.endswith("loss")]
     axes = charts.plain("epoch", "loss", log="y")
     for name, color in zip(names, charts.PALETTE, strict=False):
         points = [(e["epoch"], e[name]) for e in log if e.get(name) is not None]

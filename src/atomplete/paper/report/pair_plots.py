@@ -1,6 +1,6 @@
 """Predicted against reference values of test pairs: pictures of a run, and panels of its page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,52 +24,28 @@ _COLUMNS = 5
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Test pairs of one row; means are relative to the average of all references.
+    """Test pairs of one row of the table; means are relative to the average of the references.
 
     Attributes
     ----------
     name
-        Of its points in a page: row and quantity.
+        Name of its points in a page: row and quantity.
     error, published
         Relative errors, here and published.
     """
 
+    name: str
     row: TableRow
     quantity: Quantity
+    error: float
+    published: float | None
     ids: Int[np.ndarray, " pair"]
     reference: Float[np.ndarray, " pair"]
     predicted: Float[np.ndarray, " pair"]
 
-    @classmethod
-    def of(cls, row: TableRow, found: Predictions, quantity: Quantity) -> "Panel":
-        """Panel of a row with predictions."""
-        weights = np.array([0.5, 0.5] if quantity == "mean" else [1, -1])
-        test = found.is_test
-        reference = found.reference[test] @ weights
-        center = reference.mean() if quantity == "mean" else 0.0
-        predicted = found.predicted[test] @ weights
-        return cls(row, quantity, found.ids[test], reference - center, predicted - center)
-
-    @property
-    def name(self) -> str:
-        """Name of its points in a page."""
-        return f"{self.row.row} {self.quantity}"
-
-    @property
-    def error(self) -> float:
-        """Relative error of the row."""
-        return float(getattr(self.row, f"{self.quantity}_error"))
-
-    @property
-    def published(self) -> str:
-        """Published error in words, empty if there is none."""
-        value = getattr(self.row, f"published_{self.quantity}_error")
-        return "" if value is None else f"published {charts.number(value)}"
-
     def draw(self, axes: Axes, limits: tuple[float, float]) -> None:
         """Draw the points; the band is one published error wide to either side."""
-        published = getattr(self.row, f"published_{self.quantity}_error")
-        width = None if published is None else published * float(self.reference.std())
+        width = None if self.published is None else self.published * float(self.reference.std())
         gid = f"points {self.name}"
         charts.parity(axes, self.reference, self.predicted, limits, width=width, gid=gid)
         axes.set(xlabel=f"reference {self.quantity}, eV", ylabel="predicted, eV")
@@ -81,12 +57,23 @@ class Panel:
 
 
 def panels(
-    table: Sequence[TableRow], predictions: dict[str, Predictions], quantity: Quantity
+    table: Sequence[TableRow], predictions: Mapping[str, Predictions], quantity: Quantity
 ) -> list[Panel]:
     """Panels of all rows that have predictions."""
-    return [
-        Panel.of(row, predictions[row.row], quantity) for row in table if row.row in predictions
-    ]
+    weights = np.array([0.5, 0.5] if quantity == "mean" else [1, -1])
+    found = []
+    for row in table:
+        if one := predictions.get(row.row):
+            test = one.part == "test"
+            reference, predicted = (e[test] @ weights for e in (one.reference, one.predicted))
+            center = reference.mean() if quantity == "mean" else 0.0
+            error, published = (
+                getattr(row, f"{kind}{quantity}_error") for kind in ("", "published_")
+            )
+            name, ids = f"{row.row} {quantity}", one.ids[test]
+            values = (ids, reference - center, predicted - center)
+            found.append(Panel(name, row, quantity, error, published, *values))
+    return found
 
 
 def drawings(shown: Sequence[Panel]) -> list[tuple[Panel, Markup]]:
@@ -139,27 +126,25 @@ def plot_pairs(table: Sequence[TableRow], folder: Path) -> tuple[Path, Path]:
 
 def picture(shown: Sequence[Panel]) -> Figure:
     """All panels in one figure."""
-    n_columns = min(len(shown), _COLUMNS)
+    first, n_columns = shown[0], min(len(shown), _COLUMNS)
     n_lines = -(-len(shown) // n_columns)
     grid = charts.grid(n_lines, n_columns, size=(max(240, 400 / n_columns), 260))
     figure = grid[0].get_figure(root=True)
     assert figure is not None
     for axes, panel in zip(grid, shown, strict=False):
         panel.draw(axes, _limits(shown))
-        beside = panel.published and f"  ({panel.published})"
-        title = f"{panel.row.row}\nrelative error {charts.number(panel.error)}{beside}"
+        title = f"{panel.row.row}\nrelative error {charts.number(panel.error)}"
+        if panel.published is not None:
+            title += f"  (published {charts.number(panel.published)})"
         axes.set_title(title, fontsize=9)
     for unused in grid[len(shown) :]:
         unused.remove()
-    handles, labels = grid[0].get_legend_handles_labels()
-    labels[-1] = "test pairs"
+    handles, _ = grid[0].get_legend_handles_labels()
+    labels = ("± published error", "perfect", "test pairs")[-len(handles) :]
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    first = shown[0]
     relative = ", relative to their average" if first.quantity == "mean" else ""
-    labels_of = Path(first.row.labels).stem
-    figure.suptitle(
-        f"Pair {first.quantity} of {len(first.ids)} test pairs{relative}, {labels_of} labels"
-    )
+    labelled = f"{Path(first.row.labels).stem} labels"
+    figure.suptitle(f"Pair {first.quantity} of {len(first.ids)} test pairs{relative}, {labelled}")
     return figure
 
 

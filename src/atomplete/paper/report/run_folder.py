@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from atomplete.errors import InputError
 from atomplete.paper.datasets import DATASETS, dataset
@@ -53,11 +53,6 @@ class Predictions:
             raise InputError(f"{path}: damaged, not a table of predictions ({error})") from error
         energies = np.array(values).reshape(-1, 4)
         return cls(ids, part, energies[:, :2], energies[:, 2:])
-
-    @property
-    def is_test(self) -> Bool[np.ndarray, " pair"]:
-        """Pairs that nothing was fitted to or chosen by."""
-        return self.part == "test"
 
     @property
     def blind(self) -> bool:
