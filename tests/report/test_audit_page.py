@@ -29,7 +29,7 @@ def test_an_audit_shows_its_matrix(audit):
         "distances": ["environment", "✓ separates", "✓ separates", "–"],
         "antipodal": ["environment", "✓ separates", "✗ blind", "–"],
         "controls": ["environment", "✓ equal", "✓ equal", "–"],
-        "own": ["–", "–", "⚠ broken"],
+        "own": ["environment", "–", "–", "⚠ broken"],
     }
     for family, expected in rows.items():
         start = texts.index(family, texts.index("level")) + 1
@@ -39,11 +39,11 @@ def test_an_audit_shows_its_matrix(audit):
     assert ids == [
         *("verdicts", "separations", "pairs", "slopes", "spectra", "resolution", "provenance")
     ]
-    assert "n = 4, l ≤ 3" in texts
+    assert "n=4, l≤3" in texts
     sets = {one["key"]: one for one in found.payload()["sets"]}
     assert list(sets) == ["distances", "antipodal", "controls", "own"]
-    assert sets["own"]["pairs"][0]["verdicts"][0]["style"] == "broken"
-    assert sets["controls"]["pairs"][0]["verdicts"][0]["style"] == "separates"
+    assert sets["own"]["pairs"][0]["verdicts"][0]["words"] == "broken"
+    assert sets["controls"]["pairs"][0]["verdicts"][0]["words"] == "equal"
 
 
 def test_spectra_are_those_of_resolve(audit):
@@ -78,6 +78,7 @@ def test_a_damaged_resolution(tmp_path):
 
 
 def test_a_damaged_audit(tmp_path):
-    write_json(tmp_path / "audit.json", [{"subject": "a", "family": "b8", "verdict": "maybe"}])
+    row = {"subject": "a", "family": "b8", "level": "environment", "group": "O3", "cutoff": 3.0}
+    write_json(tmp_path / "audit.json", [{**row, "verdict": "maybe"}])
     with pytest.raises(InputError, match=r"audit\.json, entry 0: verdict: input should be"):
         write_report(tmp_path, [AUDIT_PAGE])

@@ -147,6 +147,7 @@ def write_audit(folder):
                         "member": member,
                         "level": "environment",
                         "group": "O3",
+                        "cutoff": 3.0,
                         "verdict": "blind" if blind else "separates",
                         "reason": "",
                         "separation": 3e-16 if blind else 0.1,
@@ -157,10 +158,12 @@ def write_audit(folder):
                         "feature_distances": [2e-5, 2e-3],
                     }
                 )
-    rows.append({"subject": "mine", "family": "own", "pair_id": 5, "verdict": "broken"})
+    own = {"level": "environment", "group": "O3", "cutoff": 3.0, "pair_id": 5}
+    rows.append({"subject": "mine", "family": "own", "verdict": "broken", **own})
     write_json(folder / "audit.json", rows)
-    smallest = {"max_radial": 4, "max_angular": 3, "width": None}
-    sweep = [{"subject": "three_center", "family": "antipodal", "smallest": smallest, "n": 3}]
+    basis = {"max_radial": 4, "max_angular": 3}
+    found = {"smallest": basis, "separated": [3], "n": 3, "ladder": [basis]}
+    sweep = [{"subject": "three_center", "family": "antipodal", **found}]
     write_json(folder / "sweep.json", sweep)
     write_json(folder / "run.json", {"options": {"seed": None}, "versions": {"python": "3"}})
     for subject in ("radial_spectrum", "power_spectrum"):

@@ -117,6 +117,11 @@ class PairVerdict(BaseModel):
         """Number of the pair in its family or file."""
         return self.pair_id if self.member is None else self.member
 
+    @property
+    def words(self) -> str:
+        """Verdict for people: blindness to congruent members is no fault, they are "equal"."""
+        return "equal" if self.congruent and self.verdict == "blind" else self.verdict
+
 
 class SmallestBasis(BaseModel):
     """The smallest basis in which a subject tells a family apart: a row of ``sweep.json``.

@@ -10,7 +10,13 @@ from rich.text import Text
 from atomplete.audit.records import PairVerdict, SmallestBasis
 from atomplete.audit.run import Audit
 
-_STYLES = {"separates": "green", "blind": "red", "undecided": "yellow", "broken": "magenta"}
+_STYLES = {
+    "separates": "green",
+    "blind": "red",
+    "undecided": "yellow",
+    "broken": "magenta",
+    "equal": "dim",
+}
 
 
 def print_audit(audit: Audit, console: Console | None = None) -> None:
@@ -69,14 +75,9 @@ def cell(rows: Sequence[PairVerdict]) -> str:
     """
     if not rows:
         return "–"
-    counts = Counter((row.verdict, row.congruent) for row in rows)
-    parts = []
-    for (verdict, congruent), count in counts.most_common():
-        rightly = congruent and verdict == "blind"
-        text = "equal" if rightly else str(verdict)
-        text += "" if len(counts) == 1 else f" {count}"
-        parts.append(f"[{'dim' if rightly else _STYLES[verdict]}]{text}[/]")
-    return ", ".join(parts)
+    counts = Counter(row.words for row in rows).most_common()
+    texts = [(words, words if len(counts) == 1 else f"{words} {n}") for words, n in counts]
+    return ", ".join(f"[{_STYLES[words]}]{text}[/]" for words, text in texts)
 
 
 def print_sweep(rows: Sequence[SmallestBasis], console: Console | None = None) -> None:

@@ -6,8 +6,8 @@ from itertools import cycle
 import numpy as np
 from markupsafe import Markup
 
+from atomplete.audit.records import LocalResolutionRecord, PairVerdict
 from atomplete.report import charts
-from atomplete.report.records import AuditEntry, ResolutionEntry
 
 #: Separations below this are as good as zero, and drawn at the edge.
 _LEAST = 1e-18
@@ -15,7 +15,7 @@ _LEAST = 1e-18
 Figures = list[tuple[str, Markup]]
 
 
-def separations(entries: Sequence[AuditEntry]) -> Figures:
+def separations(entries: Sequence[PairVerdict]) -> Figures:
     """Separations by all subjects, a chart for each family, all on the same scale."""
     measured = [e for e in entries if e.separation is not None]
     values = [max(v or 0.0, _LEAST) for e in measured for v in (e.separation, e.noise_floor)]
@@ -29,17 +29,17 @@ def separations(entries: Sequence[AuditEntry]) -> Figures:
             found = [e for e in of_family if e.subject == subject]
             floor = max((e.noise_floor or 0.0 for e in found), default=0.0)
             axes.barh(lane, floor, 0.7, color=charts.LIGHT["rule"])
-            for style, words in dict.fromkeys((e.style, e.words) for e in found):
+            for words in dict.fromkeys(e.words for e in found):
                 said = [e.separation or 0.0 for e in found if e.words == words]
                 x, y = np.maximum(said, min(values)), np.full(len(said), lane)
-                color, label = charts.LIGHT[style], f"{subject} ({words})"
+                color, label = charts.LIGHT[words], f"{subject} ({words})"
                 axes.plot(x, y, "o", ms=7, mec=charts.LIGHT["surface"], color=color, label=label)
         text = f"separation of the pairs of family {family} by {len(subjects)} subjects"
         figures.append((family, charts.inline(axes, text, legend=False)))
     return figures
 
 
-def slopes(entries: Sequence[AuditEntry]) -> Figures:
+def slopes(entries: Sequence[PairVerdict]) -> Figures:
     """Feature distances of members that are moved, a chart for each family."""
     curves = [e for e in entries if 0 < len(e.structural_distances) == len(e.feature_distances)]
     colors = _colors(e.subject for e in entries)
@@ -59,7 +59,7 @@ def slopes(entries: Sequence[AuditEntry]) -> Figures:
     return figures
 
 
-def spectra(entries: Sequence[ResolutionEntry], titles: Sequence[str]) -> Figures:
+def spectra(entries: Sequence[LocalResolutionRecord], titles: Sequence[str]) -> Figures:
     """Singular values at each of the structures by all subjects, above their noise."""
     colors = _colors(e.subject for e in entries)
     figures = []

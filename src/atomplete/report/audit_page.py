@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from atomplete.audit.records import LocalResolutionRecord, PairVerdict, SmallestBasis
 from atomplete.audit.verdicts.user_pairs import user_pairs
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.errors import InputError
@@ -12,7 +13,6 @@ from atomplete.report.audit_charts import separations, slopes, spectra
 from atomplete.report.charts import number
 from atomplete.report.pair_sets import PairSet, viewer_data
 from atomplete.report.read import read_options, read_records
-from atomplete.report.records import AuditEntry, ResolutionEntry, SweepEntry
 from atomplete.report.render import PageKind, render
 
 #: Members of a family that the page shows, at most.
@@ -27,7 +27,7 @@ Table = tuple[list[str], list[list[str]]]
 
 def audit_page(folder: Path, progress: bool = False) -> str:
     """HTML of the page; there is nothing that takes long."""
-    entries = read_records(folder / "audit.json", AuditEntry)
+    entries = read_records(folder / "audit.json", PairVerdict)
     if not entries:
         raise InputError(f"{folder / 'audit.json'}: no rows")
     run = read_options(folder / "run.json")
@@ -35,7 +35,7 @@ def audit_page(folder: Path, progress: bool = False) -> str:
     resolutions = [
         entry
         for path in sorted(folder.glob("resolution*.json"))
-        for entry in read_records(path, ResolutionEntry)
+        for entry in read_records(path, LocalResolutionRecord)
     ]
     titles = list(dict.fromkeys(e.title for e in resolutions))
     subjects = {e.subject: e.group for e in entries}
@@ -54,7 +54,7 @@ def audit_page(folder: Path, progress: bool = False) -> str:
         titles=titles,
         resolutions=resolutions,
         resolution_table=_resolution_table(resolutions),
-        sweep=_sweep_table(read_records(folder / "sweep.json", SweepEntry)),
+        sweep=_sweep_table(read_records(folder / "sweep.json", SmallestBasis)),
         run=run,
     )
 
@@ -62,17 +62,17 @@ def audit_page(folder: Path, progress: bool = False) -> str:
 AUDIT_PAGE = PageKind("audit.json", audit_page)
 
 
-def _faults(entries: Sequence[AuditEntry], subject: str) -> str:
+def _faults(entries: Sequence[PairVerdict], subject: str) -> str:
     """Words on a subject: what it is blind to, or that it is broken."""
     of = [e for e in entries if e.subject == subject]
     if broken := dict.fromkeys(e.reason for e in of if e.verdict == "broken"):
         return "; ".join(["broken", *filter(None, broken)])
-    blind = dict.fromkeys(e.family for e in of if e.style == "blind")
+    blind = dict.fromkeys(e.family for e in of if e.words == "blind")
     return f"blind to pairs of {', '.join(blind)}" if blind else "blind to no pair"
 
 
 def _families(
-    entries: Sequence[AuditEntry], subjects: Sequence[str], shown: set[str]
+    entries: Sequence[PairVerdict], subjects: Sequence[str], shown: set[str]
 ) -> list[dict[str, Any]]:
     """Lines of the matrix, one for each family and level."""
     lines = []
@@ -90,7 +90,7 @@ def _families(
     return lines
 
 
-def _cell(found: Sequence[AuditEntry]) -> dict[str, Any]:
+def _cell(found: Sequence[PairVerdict]) -> dict[str, Any]:
     """Verdicts of one subject on a family with their counts, and a hint on the numbers."""
     hints = [f"{len(found)} pairs" if len(found) > 1 else "1 pair"]
     if values := [e.separation for e in found if e.separation is not None]:
@@ -98,7 +98,7 @@ def _cell(found: Sequence[AuditEntry]) -> dict[str, Any]:
     if floors := [e.noise_floor for e in found if e.noise_floor is not None]:
         hints.append(f"noise floor up to {number(max(floors), 2)}")
     hints += dict.fromkeys(e.reason for e in found if e.reason)
-    counts = Counter((e.style, e.words) for e in found).most_common()
+    counts = Counter(e.words for e in found).most_common()
     return {"verdicts": counts, "hint": "; ".join(hints)}
 
 
@@ -109,7 +109,7 @@ def _crossed(found: Mapping[tuple[str, str], str]) -> Table:
     return ["family", *subjects], rows
 
 
-def _slope_table(entries: Sequence[AuditEntry]) -> Table:
+def _slope_table(entries: Sequence[PairVerdict]) -> Table:
     """Slopes of each family by each subject, a range where they differ."""
     slopes: dict[tuple[str, str], list[float]] = {}
     for e in entries:
@@ -120,7 +120,7 @@ def _slope_table(entries: Sequence[AuditEntry]) -> Table:
     return _crossed({key: text.replace("-", "−") for key, text in texts.items()})
 
 
-def _resolution_table(entries: Sequence[ResolutionEntry]) -> Table:
+def _resolution_table(entries: Sequence[LocalResolutionRecord]) -> Table:
     """Head and rows: rank and smoothness of each subject at each structure."""
     head = ("structure", "subject", "verdict", "directions resolved", "by symmetry zero")
     rows = [
@@ -137,26 +137,19 @@ def _resolution_table(entries: Sequence[ResolutionEntry]) -> Table:
     return [*head, "cutoff", "collinear", "swap"], rows
 
 
-def _sweep_table(sweep: Sequence[SweepEntry]) -> Table:
+def _sweep_table(sweep: Sequence[SmallestBasis]) -> Table:
     """Smallest basis in which each subject separates each family."""
-    return _crossed(
-        {
-            (one.family, one.subject): f"n = {step.max_radial}, l ≤ {step.max_angular}"
-            if (step := one.smallest)
-            else _NOTHING
-            for one in sweep
-        }
-    )
+    return _crossed({(one.family, one.subject): one.text for one in sweep})
 
 
-def _sets(folder: Path, entries: Sequence[AuditEntry], seed: int | None) -> list[PairSet]:
+def _sets(folder: Path, entries: Sequence[PairVerdict], seed: int | None) -> list[PairSet]:
     """Pairs of the audit that can be drawn: of known families, and of files beside it."""
     sets = []
     for name in dict.fromkeys(e.family for e in entries):
         verdicts = [e for e in entries if e.family == name]
         path = folder / f"{name}.xyz"
         if name in FAMILIES:
-            n = min(max(e.number for e in verdicts) + 1, _SHOWN)
+            n = min(max(e.number or 0 for e in verdicts) + 1, _SHOWN)
             sets.append(PairSet.of_family(name, n, seed, verdicts))
         elif path.is_file():
             note = f"from {path.name}"

@@ -36,6 +36,7 @@ COLORS: Mapping[str, tuple[str, str]] = {
     "center": ("#8a8f98", "#9299a3"),
     "moved": ("#d3481e", "#ef6a3e"),
     "separates": ("#007859", "#4cc9a0"),
+    "equal": ("#007859", "#4cc9a0"),
     "blind": ("#b3361b", "#ff8a6b"),
     "undecided": ("#7a6a00", "#e0cc55"),
     "broken": ("#7b3f98", "#cd9be0"),

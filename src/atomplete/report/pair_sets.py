@@ -8,13 +8,15 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 
+from atomplete.audit.records import PairVerdict
 from atomplete.audit.verdicts.pairs import Pair, family_pairs
 from atomplete.audit.verdicts.verdict import NOTHING
 from atomplete.degenerate.families.registry import FAMILIES
-from atomplete.report.records import AuditEntry
 
 #: Distance in Å within which members have an atom in common, as for the viewer.
 _SHARED = 1e-3
+#: Fields of verdicts that the page shows.
+_SAID = {"subject", "reason", "separation", "noise_floor"}
 _GROUPS = {"O3": "O(3)", "SO3": "SO(3)"}
 
 
@@ -42,14 +44,14 @@ class PairSet:
     title: str
     note: str
     pairs: Sequence[Pair]
-    verdicts: Sequence[AuditEntry] = ()
+    verdicts: Sequence[PairVerdict] = ()
     congruent: bool = False
     facts: Mapping[int, dict[str, Any]] = field(default_factory=dict)
     shared: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of_family(
-        cls, name: str, n: int, seed: int | None = None, verdicts: Sequence[AuditEntry] = ()
+        cls, name: str, n: int, seed: int | None = None, verdicts: Sequence[PairVerdict] = ()
     ) -> "PairSet":
         """First members of a family of degenerate pairs."""
         family = FAMILIES[name]
@@ -63,7 +65,8 @@ class PairSet:
         """All of it for ``page.js``, ready for JSON."""
         verdicts: dict[int, list[dict[str, Any]]] = {}
         for verdict in self.verdicts:
-            verdicts.setdefault(verdict.number, []).append(_said(verdict))
+            said = verdict.model_dump(include=_SAID) | {"words": verdict.words}
+            verdicts.setdefault(verdict.number or 0, []).append(said)
         pairs = [
             {
                 "id": pair.number,
@@ -87,17 +90,6 @@ def viewer_data(sets: Sequence[PairSet]) -> dict[str, Any]:
         "elements": {z: (chemical_symbols[z], float(covalent_radii[z])) for z in sorted(numbers)},
         # differences of so many noise floors are none
         "nothing": NOTHING,
-    }
-
-
-def _said(verdict: AuditEntry) -> dict[str, Any]:
-    return {
-        "subject": verdict.subject,
-        "style": verdict.style,
-        "words": verdict.words,
-        "reason": verdict.reason,
-        "separation": verdict.separation,
-        "noise_floor": verdict.noise_floor,
     }
 
 

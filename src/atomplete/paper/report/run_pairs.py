@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from atomplete.audit import diagnose, judge, subject_of
+from atomplete.audit.records import PairVerdict
 from atomplete.audit.verdicts.pairs import Pair, family_pairs
 from atomplete.data import pair_structures, read_structures
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.paper.report.pair_plots import Panel
 from atomplete.paper.report.run_folder import RunFolder
 from atomplete.report.pair_sets import PairSet
-from atomplete.report.records import AuditEntry
 from atomplete.runs.progress import progress_of
 
 #: Subjects whose verdicts the page shows.
@@ -63,7 +63,7 @@ def _run_pairs(run: RunFolder) -> list[Pair]:
     ]
 
 
-def _verdicts(pairs: Sequence[Pair], progress: bool) -> list[AuditEntry]:
+def _verdicts(pairs: Sequence[Pair], progress: bool) -> list[PairVerdict]:
     rows = []
     with progress_of("separations", len(SUBJECTS) * len(pairs), progress) as step:
         for subject in map(subject_of, SUBJECTS):
@@ -71,7 +71,7 @@ def _verdicts(pairs: Sequence[Pair], progress: bool) -> list[AuditEntry]:
             for pair in pairs:
                 rows.append(judge(subject, pair, diagnosis))
                 step()
-    return [AuditEntry.model_validate(row.model_dump()) for row in rows]
+    return rows
 
 
 def _facts(run: RunFolder) -> dict[int, dict[str, Any]]:

@@ -49,8 +49,8 @@ function energyTable(set, pair) {
 function verdictTable(pair) {
   if (!pair.verdicts.length) return "";
   const rows = pair.verdicts.map((v) => `<tr><th scope="row">${escaped(v.subject)}</th><td>${numberText(v.separation, 2)}</td>` +
-    `<td class="noise">${numberText(v.noise_floor, 2)}</td><td class="wide">${logBar(v.separation, v.noise_floor, v.style)}</td>` +
-    `<td><span class="verdict ${v.style}">${v.words}</span></td><td>${escaped(v.reason)}</td></tr>`);
+    `<td class="noise">${numberText(v.noise_floor, 2)}</td><td class="wide">${logBar(v.separation, v.noise_floor, v.words)}</td>` +
+    `<td><span class="verdict ${v.words}">${v.words}</span></td><td>${escaped(v.reason)}</td></tr>`);
   return tableOf("Separation of the two members by each subject, in units of what random structures differ by, " +
     `on a logarithmic scale; shaded, ${PAGE.nothing} times the noise floor of congruent copies.`,
     `<th scope="col">subject</th><th scope="col">separation</th><th scope="col" class="noise">noise floor</th>` +
