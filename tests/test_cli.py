@@ -187,6 +187,7 @@ def test_study_of_latent_sizes(atomplete, table_folder):
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.slow
 def test_study_of_objectives(atomplete, table_folder):
     command = f"study objectives --labels {table_folder}/labels.xyz --pairs 24 --quiet -o run"
     outcome = atomplete(*command.split(), "--config", table_folder / "run.yaml")
@@ -219,6 +220,7 @@ def test_study_of_tags_and_correlations(atomplete, table_folder, tmp_path):
     assert lines[-1] == "ablation.json in run"
 
 
+@pytest.mark.slow
 def test_study_of_learning_curves(atomplete, table_folder, tmp_path):
     structures = labelled(139)
     for atoms in structures[-6:]:

@@ -217,12 +217,14 @@ def test_no_energy_changes_in_a_mirror(finished, labels, row):
 # what the numbers depend on
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_table_in_another_folder(finished, options_of, tmp_path):
     _, folder, _ = finished
     reproduce(options_of(), tmp_path / "again", progress=False)
     assert_same_table(table_of(tmp_path / "again"), table_of(folder))
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_table(finished, options_of, tmp_path):
     _, folder, _ = finished
     reproduce(options_of(seeds=(1,)), tmp_path, progress=False)
@@ -276,6 +278,7 @@ def test_test_pairs_enter_no_weight(finished, options_of, tmp_path):
             assert torch.equal(value, state[name]), f"{row['row']}: {name}"
 
 
+@pytest.mark.slow
 def test_test_structures_enter_no_weight(finished, options_of, tmp_path):
     """Nor do their positions: contractions and scales are fitted on training pairs."""
     _, folder, _ = finished
