@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.build import molecule
 from features import of_function, of_spec
 
-from atomplete.audit import LocalResolutionRecord
+from atomplete.audit import LocalResolution
 from atomplete.audit.feature_map import FeatureMap
 from atomplete.audit.resolution.local_table import format_table, resolution_rows
 from atomplete.audit.resolution.null_direction import follow_softest
@@ -305,7 +305,7 @@ def test_rows_are_plain_and_readable():
     )
     assert [row.structure for row in rows] == [0, 1]
     plain = json.loads(json.dumps([row.model_dump(mode="json") for row in rows]))
-    assert [LocalResolutionRecord.model_validate(row) for row in plain] == rows
+    assert [LocalResolution.model_validate(row) for row in plain] == rows
     assert {row.verdict for row in rows} == {"degenerate"}
     assert rows[0].cutoff_passed == "smooth"
     lines = format_table(rows).splitlines()

@@ -1,7 +1,7 @@
 """Audits: pairs that a descriptor or model cannot tell apart, and how sure that is."""
 
 from atomplete.audit.gallery import GALLERY, gallery
-from atomplete.audit.records import LocalResolutionRecord, PairVerdict, SmallestBasis
+from atomplete.audit.records import LocalResolution, PairVerdict, SmallestBasis
 from atomplete.audit.run import Audit, audit, judge
 from atomplete.audit.subjects.named import subject_of
 from atomplete.audit.subjects.subject import Basis, Scope, Subject
@@ -16,7 +16,7 @@ __all__ = [
     "Audit",
     "Basis",
     "Diagnosis",
-    "LocalResolutionRecord",
+    "LocalResolution",
     "PairVerdict",
     "Scope",
     "Separation",

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from atomplete.audit.subjects.subject import Basis
 from atomplete.audit.verdicts.pairs import Pair
@@ -168,17 +168,35 @@ class SmallestBasis(BaseModel):
         return str(self.smallest) + (f" ({'; '.join(lost)})" if lost else "")
 
 
-class LocalResolutionRecord(BaseModel):
-    """Local resolution around one structure: a row of ``resolution.json``.
+class LocalResolution(BaseModel):
+    """Rank and conditioning of the derivatives at one structure: a row of ``resolution.json``.
 
     Attributes
     ----------
-    subject, file, structure, formula, level, cutoff
-        Which structure it is, and how it was looked at, Å.
-    group, verdict, rank, directions, required_zeros, spurious_zeros, truncated_zeros, resolved_by
-        As in `LocalResolution`; ``truncated_zeros`` is None if no larger basis was tried.
-    condition, noise, singular_values
-        As in `LocalResolution`; an infinite condition is None.
+    subject, level, cutoff
+        Whose derivatives they are, and of what, Å.
+    file, structure, formula
+        Which structure it is.
+    group
+        The group under which the derivatives are invariant here: "O3", or "SO3" if directions
+        that reflections forbid are resolved; "none" where not even rotations are.
+    directions
+        3n less the rigid motions.
+    required_zeros
+        Directions that the symmetry of the structure forbids in this group.
+    rank
+        Directions resolved, of those that are allowed.
+    singular_values
+        Of the Jacobian over |F| along the allowed directions, 1/Å, decreasing.
+    noise
+        The same along rigid motions: what rounding, or finite differences, make of zero.
+    best_rank
+        The largest rank in any of the larger bases; `rank` if none was tried.
+    resolved_by
+        Name of the first larger basis that resolves all allowed directions, if it took one.
+    verdict
+        "resolved"; "truncated": by a larger basis; "degenerate": by none that was tried;
+        "spurious": zeros, with no larger basis to try; "broken": not invariant.
     cutoff_passed, collinear, swap
         Continuity as a neighbour passes the cutoff, a line, or another's distance; None where it
         was not looked at.
@@ -188,16 +206,19 @@ class LocalResolutionRecord(BaseModel):
 
     Examples
     --------
-    >>> LocalResolutionRecord(subject="mine", structure=2, formula="B8", level="environment",
-    ...     cutoff=3.0, group="O3", verdict="resolved", rank=18, directions=18, required_zeros=0,
-    ...     spurious_zeros=0, noise=1e-15, singular_values=(1.0,)).title
-    '2: B8'
+    >>> from ase import Atoms
+    >>> from atomplete.audit.feature_map import FeatureMap
+    >>> from atomplete.audit.resolution.resolved_directions import local_resolution
+    >>> from atomplete.audit.subjects.named import subject_of
+    >>> bent = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
+    >>> local_resolution(FeatureMap(subject_of("radial_spectrum"), bent, "environment", 2.0))
+    LocalResolution(B3, 2 of 3 directions, 0 forbidden: spurious)
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     subject: str
     file: str = ""
-    structure: int
+    structure: int = 0
     formula: str
     level: Level
     cutoff: float
@@ -206,10 +227,8 @@ class LocalResolutionRecord(BaseModel):
     rank: int
     directions: int
     required_zeros: int
-    spurious_zeros: int
-    truncated_zeros: int | None = None
+    best_rank: int
     resolved_by: str | None = None
-    condition: float | None = None
     noise: float
     singular_values: tuple[float, ...]
     cutoff_passed: Continuity | None = None
@@ -217,6 +236,32 @@ class LocalResolutionRecord(BaseModel):
     swap: Continuity | None = None
     soft_structural_distance: float | None = None
     soft_feature_distance: float | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"LocalResolution({self.formula}, {self.rank} of {self.directions} directions, "
+            f"{self.required_zeros} forbidden: {self.verdict})"
+        )
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def spurious_zeros(self) -> int:
+        """Allowed directions that are not resolved."""
+        return self.directions - self.required_zeros - self.rank
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def truncated_zeros(self) -> int | None:
+        """Those of the spurious zeros that a larger basis removes; None if none was tried."""
+        return None if self.verdict == "spurious" else self.best_rank - self.rank
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def condition(self) -> float | None:
+        """Largest over smallest singular value of the allowed directions; None below rank."""
+        if self.spurious_zeros or not self.singular_values:
+            return None
+        return self.singular_values[0] / self.singular_values[-1]
 
     @property
     def title(self) -> str:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from ase import Atoms
 
 from atomplete.audit.feature_map import FeatureMap
-from atomplete.audit.records import LocalResolutionRecord
+from atomplete.audit.records import LocalResolution
 from atomplete.audit.resolution.null_direction import follow_softest
 from atomplete.audit.resolution.resolved_directions import larger_bases, local_resolution
 from atomplete.audit.resolution.smoothness import Event, smoothness
@@ -140,7 +140,7 @@ def resolution_rows(
     sweep: int = 3,
     follow: int = 0,
     shortest: float = 0.8,
-) -> list[LocalResolutionRecord]:
+) -> list[LocalResolution]:
     """Local resolution and smoothness of a subject at each structure.
 
     Parameters
@@ -180,43 +180,21 @@ def resolution_rows(
             features = FeatureMap(subject, atoms, level, radius)
             features = in_basis(features, max_radial, max_angular)
             found = local_resolution(features, larger_bases(features, sweep))
-            events = get_args(Event) if level == "environment" and len(atoms) > 2 else ()
-            passed = {event: smoothness(features, event, radius).verdict for event in events}
-            end: tuple[float | None, float | None] = None, None
+            more: dict[str, Any] = {"structure": index}
+            for event in get_args(Event) if level == "environment" and len(atoms) > 2 else ():
+                name = "cutoff_passed" if event == "cutoff" else event
+                more[name] = smoothness(features, event, radius).verdict
             if follow:
                 path = follow_softest(features, Limits(shortest, REACH * extent), n_steps=follow)
-                end = float(path.structural_distances[-1]), float(path.feature_distances[-1])
+                more["soft_structural_distance"] = float(path.structural_distances[-1])
+                more["soft_feature_distance"] = float(path.feature_distances[-1])
         except InputError as error:
             raise InputError(f"structure {index}: {error}") from error
-        rows.append(
-            LocalResolutionRecord(
-                subject=subject.name,
-                structure=index,
-                formula=found.formula,
-                level=level,
-                cutoff=radius,
-                group=found.group,
-                verdict=found.verdict,
-                rank=found.rank,
-                directions=found.directions,
-                required_zeros=found.required_zeros,
-                spurious_zeros=found.spurious_zeros,
-                truncated_zeros=None if found.verdict == "spurious" else found.truncated_zeros,
-                resolved_by=found.resolved_by,
-                condition=found.condition if np.isfinite(found.condition) else None,
-                noise=found.noise,
-                singular_values=tuple(found.singular_values.tolist()),
-                cutoff_passed=passed.get("cutoff"),
-                collinear=passed.get("collinear"),
-                swap=passed.get("swap"),
-                soft_structural_distance=end[0],
-                soft_feature_distance=end[1],
-            )
-        )
+        rows.append(found.model_copy(update=more))
     return rows
 
 
-def format_table(rows: Sequence[LocalResolutionRecord]) -> str:
+def format_table(rows: Sequence[LocalResolution]) -> str:
     """The rows as a table of text, without the columns that all of them lack.
 
     Examples
@@ -232,7 +210,7 @@ def format_table(rows: Sequence[LocalResolutionRecord]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _cell(name: str, row: LocalResolutionRecord) -> str:
+def _cell(name: str, row: LocalResolution) -> str:
     value = getattr(row, name)
     if name == "verdict" and row.resolved_by:
         return f"{value}, {row.resolved_by} resolves"

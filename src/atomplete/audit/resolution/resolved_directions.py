@@ -8,18 +8,16 @@ the zeros go away as it grows.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from atomplete.audit.feature_map import FeatureMap
-from atomplete.audit.records import RankVerdict
+from atomplete.audit.records import LocalResolution, RankVerdict
 from atomplete.audit.resolution.rigid_motions import movable, rigid_motions, without
 from atomplete.audit.subjects.subject import Basis, CannotDescribe
 from atomplete.degenerate.congruence.alignment import Floats
-from atomplete.degenerate.congruence.congruence import Level
 from atomplete.degenerate.congruence.point_group import PointGroup, point_group
 from atomplete.errors import InputError
 
@@ -36,81 +34,6 @@ _ASYMMETRY = 100.0
 
 # Derivatives along rigid motions above this part of the largest one are not rounding.
 _BROKEN = 1e-4
-
-
-@dataclass(frozen=True, eq=False)
-class LocalResolution:
-    """Rank and conditioning of the derivatives of a representation at one structure.
-
-    Attributes
-    ----------
-    formula, level
-        Of the structure.
-    group
-        The group under which the derivatives are invariant here: "O3", or "SO3" if directions
-        that reflections forbid are resolved; "none" where not even rotations are.
-    directions
-        3n less the rigid motions.
-    required_zeros
-        Directions that the symmetry of the structure forbids in this group.
-    rank
-        Directions resolved, of those that are allowed.
-    singular_values
-        Of the Jacobian over |F| along the allowed directions, 1/Å, decreasing.
-    noise
-        The same along rigid motions: what rounding, or finite differences, make of zero.
-    best_rank
-        The largest rank in any of the larger bases; `rank` if none was tried.
-    resolved_by
-        Name of the first larger basis that resolves all allowed directions, if it took one.
-    verdict
-        "resolved"; "truncated": by a larger basis; "degenerate": by none that was tried;
-        "spurious": zeros, with no larger basis to try; "broken": not invariant.
-
-    Examples
-    --------
-    >>> from ase import Atoms
-    >>> from atomplete.audit.subjects.named import subject_of
-    >>> bent = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
-    >>> local_resolution(FeatureMap(subject_of("radial_spectrum"), bent, "environment", 2.0))
-    LocalResolution(B3, 2 of 3 directions, 0 forbidden: spurious)
-    """
-
-    formula: str
-    level: Level
-    group: Literal["O3", "SO3", "none"]
-    directions: int
-    required_zeros: int
-    rank: int
-    singular_values: Float[np.ndarray, " allowed"]
-    noise: float
-    best_rank: int
-    resolved_by: str | None
-    verdict: RankVerdict
-
-    def __repr__(self) -> str:
-        """Count the directions."""
-        return (
-            f"LocalResolution({self.formula}, {self.rank} of {self.directions} directions, "
-            f"{self.required_zeros} forbidden: {self.verdict})"
-        )
-
-    @property
-    def spurious_zeros(self) -> int:
-        """Allowed directions that are not resolved."""
-        return self.directions - self.required_zeros - self.rank
-
-    @property
-    def truncated_zeros(self) -> int:
-        """Those of the spurious zeros that a larger basis removes."""
-        return self.best_rank - self.rank
-
-    @property
-    def condition(self) -> float:
-        """Largest over smallest singular value of the allowed directions; infinite below rank."""
-        if self.spurious_zeros or not len(self.singular_values):
-            return float("inf")
-        return float(self.singular_values[0] / self.singular_values[-1])
 
 
 def local_resolution(
@@ -156,12 +79,12 @@ def local_resolution(
             break
         ranks.append(better.rank)
         if better.verdict == "resolved":
-            return replace(
-                found, verdict="truncated", resolved_by=str(basis), best_rank=better.rank
-            )
+            update = {"verdict": "truncated", "resolved_by": str(basis), "best_rank": better.rank}
+            return found.model_copy(update=update)
     if not ranks:
         return found
-    return replace(found, verdict="degenerate", best_rank=max(found.rank, *ranks))
+    update = {"verdict": "degenerate", "best_rank": max(found.rank, *ranks)}
+    return found.model_copy(update=update)
 
 
 def larger_bases(features: FeatureMap, steps: int = 3) -> Iterator[tuple[Basis, FeatureMap]]:
@@ -215,20 +138,22 @@ def _measured(features: FeatureMap) -> LocalResolution:
     symmetries = point_group(positions, atoms.numbers[-len(positions) :].astype(np.int64))
     group, allowed = _allowed(symmetries, rigid, everything, jacobian, zero)
     singular_values = np.linalg.svd(jacobian @ allowed, compute_uv=False)[: allowed.shape[1]]
+    missing = [0.0] * (allowed.shape[1] - len(singular_values))
     rank = int((singular_values > zero).sum())
     is_broken = noise > _BROKEN * largest or group == "none"
     verdict: RankVerdict = "resolved" if rank == allowed.shape[1] else "spurious"
     return LocalResolution(
+        subject=features.subject.name,
+        cutoff=features.scope.cutoff,
         formula=atoms.get_chemical_formula(),
         level=level,
         group="none" if is_broken else group,
         directions=everything.shape[1],
         required_zeros=everything.shape[1] - allowed.shape[1],
         rank=rank,
-        singular_values=np.pad(singular_values, (0, allowed.shape[1] - len(singular_values))),
+        singular_values=(*singular_values.tolist(), *missing),
         noise=noise,
         best_rank=rank,
-        resolved_by=None,
         verdict="broken" if is_broken else verdict,
     )
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from ase import Atoms
-from jaxtyping import Float
 from numpy.random import Generator
 
 from atomplete.audit.subjects.subject import Scope, Subject
@@ -140,24 +138,6 @@ def separation(
         described=len(rows),
         not_finite=sum(not np.isfinite(row).all() for row in rows),
     )
-
-
-def differences(subject: Subject, pairs: Sequence[Pair]) -> Float[np.ndarray, " pair"]:
-    """Feature distances of the members of many pairs, as in `Separation`, without their noise.
-
-    Examples
-    --------
-    >>> from atomplete.audit.verdicts.pairs import family_pairs
-    >>> from atomplete.audit.subjects.named import subject_of
-    >>> bool((differences(subject_of("power_spectrum"), family_pairs("b8", 3)) < 1e-12).all())
-    True
-    """
-    found = []
-    for scope, group in groupby(pairs, key=lambda pair: pair.scope):
-        alike = list(group)
-        rows = iter(subject.describe([x for p in alike for x in (p.plus, p.minus)], scope))
-        found += [feature_distance(next(rows), next(rows), p.plus, p.minus) for p in alike]
-    return np.array(found)
 
 
 @dataclass(frozen=True)
