@@ -457,8 +457,17 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize("verb", ["label", "featurize", "evaluate", "reproduce"])
-@pytest.mark.parametrize("kind", BAD_FILES)
+@pytest.mark.parametrize(
+    ("verb", "kind"),
+    [
+        *(("featurize", kind) for kind in BAD_FILES),
+        *(
+            (verb, kind)
+            for verb in ("label", "evaluate", "reproduce")
+            for kind in ("missing", "second truncated")
+        ),
+    ],
+)
 def test_bad_structures(refuses, table_folder, tmp_path, verb, kind):
     content, says = BAD_FILES[kind]
     bad = tmp_path / "bad.xyz"
