@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from atomplete.config import checked, representation_spec, resolve
+from atomplete.config import checked, read_mapping, representation_spec, resolve
 from atomplete.descriptors import NAMED, DensityCorrelationsSpec, ExpansionSpec, NiceSpec
 from atomplete.errors import InputError
 
@@ -47,6 +47,21 @@ def test_command_line_over_file_over_the_model(file):
     assert resolve(Outer, file, {"seed": 0}).seed == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("24:00:00", "24:00:00"), ("010", "010"), ("1_000", "1_000"), ("1.2.3", "1.2.3")),
+        *(("1e-3", 1e-3), ("-2.5", -2.5), (".5E+1", 5.0), ("1.", 1.0), (".inf", np.inf)),
+        *(("0", 0), ("-3", -3), ("0x1f", 31), ("true", True), ("~", None), ("[1, a]", [1, "a"])),
+    ],
+)
+def test_numbers_are_those_of_yaml_1_2(tmp_path, text, value):
+    (tmp_path / "o.yaml").write_text(f"n: {text}\n")
+    found = read_mapping(tmp_path / "o.yaml", "options")["n"]
+    assert found == value
+    assert type(found) is type(value)
+
+
 def test_an_empty_file_gives_nothing(tmp_path):
     (tmp_path / "empty.yaml").write_text("# nothing but a comment\n")
     assert resolve(Outer, tmp_path / "empty.yaml", {}) == Outer()
@@ -65,6 +80,8 @@ def test_an_empty_file_gives_nothing(tmp_path):
         # an error in one of several types: not the types
         ("even: {sizes: [2, x]}", r"run.yaml: option even.sizes.1 = 'x' should be"),
         ("even: {sizes: x}", "run.yaml: option even.sizes = 'x' should be"),
+        ("seed: 1\nseed: 2", r"run.yaml: not YAML \('seed' is given twice in .*line 2"),
+        ("inner:\n  width: 1\n  width: 1", "'width' is given twice"),
         ("- seed", "run.yaml: not a list of options"),
         ("seed: {", "run.yaml: not YAML"),
     ],

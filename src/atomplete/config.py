@@ -1,5 +1,6 @@
 """Options from YAML files, from the command line and from code, checked strictly."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,34 @@ if TYPE_CHECKING:  # to start up, the command line needs neither
     from atomplete.descriptors import RepresentationSpec
 
 Options = TypeVar("Options", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with each key once, and numbers of YAML 1.2: ``24:00:00`` is text, ``1e-3`` a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that is given twice, of which the last would win."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value!r} is given twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+_NUMBERS = {
+    "tag:yaml.org,2002:int": r"[-+]?(?:0|[1-9]\d*|0x[0-9a-fA-F]+)",
+    "tag:yaml.org,2002:float": r"[-+]?(?:(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|"
+    r"\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)",
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in known if tag not in _NUMBERS]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern in _NUMBERS.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), list("-+.0123456789"))
 
 
 def resolve(options: type[Options], file: Path | None, given: dict[str, Any]) -> Options:
@@ -69,7 +98,7 @@ def read_mapping(file: Path, kind: str) -> dict[str, Any]:
     atomplete.errors.InputError: absent.yaml: cannot be read (...No such file or directory...)
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read ({error})") from error
     except yaml.YAMLError as error:

@@ -86,11 +86,13 @@ def test_failures_and_conflicts_are_printed(copper, tmp_path, atomplete):
         (["--dry-run"], "--dry-run prints the job script of --slurm, which is not given"),
         (["--slurm", "a", "--scheduler", "b"], "options scheduler and slurm exclude each other"),
         (["--slurm", "absent.yaml"], "absent.yaml: cannot be read"),
+        (["--slurm", "slurm.yaml"], "slurm.yaml: option job_script_prologue = 'module load x'"),
         (["--method", "ase:emd"], "ase:emd: not found"),
         (["--merge", "absent.jsonl"], "absent.jsonl: the journal cannot be read"),
     ],
 )
 def test_one_sentence_for_what_cannot_be(copper, tmp_path, atomplete, arguments, sentence):
+    (tmp_path / "slurm.yaml").write_text("job_script_prologue: module load x\n")
     code, out, err = atomplete("label", copper, "-o", tmp_path / "out.xyz", *arguments)
     assert (code, out) == (2, "")
     assert sentence in err
@@ -99,12 +101,15 @@ def test_one_sentence_for_what_cannot_be(copper, tmp_path, atomplete, arguments,
 
 def test_the_job_script_is_printed_without_slurm(copper, tmp_path):
     pytest.importorskip("dask_jobqueue")
-    (tmp_path / "slurm.yaml").write_text("jobs: 3\ncores: 8\nmemory: 16GB\nqueue: long\n")
+    (tmp_path / "slurm.yaml").write_text(
+        "jobs: 3\ncores: 8\nmemory: 16GB\nqueue: long\nwalltime: 24:00:00\n"
+    )
     command = [sys.executable, "-m", "atomplete.cli", "label", str(copper), "-o", "out.xyz"]
     command += ["--slurm", str(tmp_path / "slurm.yaml"), "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "#SBATCH -p long" in done.stdout
     assert "#SBATCH --cpus-per-task=8" in done.stdout
+    assert "#SBATCH -t 24:00:00" in done.stdout
     assert not (tmp_path / "out.xyz").exists()
 
 

@@ -52,10 +52,15 @@ class LabelOptions(BaseModel):
 
 
 class SlurmOptions(BaseModel):
-    """Number of jobs; all else goes to dask-jobqueue."""
+    """Number of jobs; all else goes to dask-jobqueue, which takes a text for a list of letters."""
 
     model_config = ConfigDict(extra="allow")
     jobs: int = Field(default=1, ge=1)
+    job_script_prologue: list[str] = []
+    job_extra_directives: list[str] = []
+    job_directives_skip: list[str] = []
+    worker_extra_args: list[str] = []
+    walltime: str | None = None
 
 
 @verb(LabelOptions)
@@ -130,6 +135,6 @@ def _label_workers(options: LabelOptions) -> Iterator[Any]:
 def _slurm_cluster(file: Path, submit: bool = True) -> Any:
     from atomplete.labels import slurm_cluster
 
-    options = resolve(SlurmOptions, file, {}).model_dump()
-    jobs = options.pop("jobs")
+    options = resolve(SlurmOptions, file, {}).model_dump(exclude_unset=True)
+    jobs = options.pop("jobs", 1)
     return slurm_cluster(options, jobs if submit else 0)
