@@ -91,7 +91,10 @@ def test_failures_and_conflicts_are_printed(copper, tmp_path, atomplete):
         (["--merge", "absent.jsonl"], "absent.jsonl: the journal cannot be read"),
     ],
 )
-def test_one_sentence_for_what_cannot_be(copper, tmp_path, atomplete, arguments, sentence):
+def test_one_sentence_for_what_cannot_be(
+    copper, tmp_path, atomplete, monkeypatch, arguments, sentence
+):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "slurm.yaml").write_text("job_script_prologue: module load x\n")
     code, out, err = atomplete("label", copper, "-o", tmp_path / "out.xyz", *arguments)
     assert (code, out) == (2, "")
