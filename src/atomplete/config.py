@@ -194,7 +194,7 @@ def _plain(given: Any) -> dict[str, Any]:
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """Those that are not None."""
+    """Options that are not None."""
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -234,7 +234,7 @@ def _sentence(source: str, name: str, error: "ErrorDetails") -> str:
 
 
 def _name(error: "ErrorDetails", content: Any) -> str:
-    """Where it is in what the user wrote: without the types that a union was tried with."""
+    """Place of an error in the text of the user: without the types that a union was tried with."""
     name = []
     for part in error["loc"]:
         if isinstance(part, int) or (isinstance(content, Mapping) and part in content):

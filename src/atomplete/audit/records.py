@@ -265,7 +265,7 @@ class LocalResolution(BaseModel):
 
     @property
     def title(self) -> str:
-        """Which structure it is."""
+        """Name of the structure."""
         return f"{self.file} {self.structure}: {self.formula}".lstrip()
 
 

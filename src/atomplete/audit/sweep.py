@@ -1,4 +1,4 @@
-"""How fine a basis has to be for a family to be told apart."""
+"""Resolution sweeps: the basis that it takes to tell the pairs of a family apart."""
 
 from collections.abc import Sequence
 
@@ -83,7 +83,7 @@ def sweep(
 def _separated(
     subject: Subject, basis: Basis, pairs: dict[str, list[Pair]]
 ) -> dict[str, int | None]:
-    """How many members of each family one basis separates; None of what it cannot describe."""
+    """Number of separated pairs of each family; None where the basis cannot describe them."""
     try:
         other = subject.at(basis)
         diagnosis = diagnose(other)

@@ -1,4 +1,4 @@
-"""The table that a terminal shows: subjects against families."""
+"""Table for the terminal: subjects against families."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Random structures of the composition and size of a given one: what differs typically."""
+"""Random structures of the composition and size of a given one, whose differences are typical."""
 
 import numpy as np
 from ase import Atoms

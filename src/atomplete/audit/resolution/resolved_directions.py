@@ -39,7 +39,7 @@ _BROKEN = 1e-4
 def local_resolution(
     features: FeatureMap, larger: Iterable[tuple[Basis, FeatureMap]] = ()
 ) -> LocalResolution:
-    """Compare the rank of the Jacobian of a representation with what is possible.
+    """Compare the rank of the Jacobian of a descriptor with the largest that invariance allows.
 
     Parameters
     ----------

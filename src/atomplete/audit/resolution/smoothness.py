@@ -1,4 +1,4 @@
-"""Whether features are smooth where descriptors often are not.
+"""Smoothness of features where a neighbour leaves, passes a line or comes as near as another.
 
 One neighbour is moved through the cutoff, through a line with the centre and another neighbour, or
 past the distance of another from the centre. Values and slopes extrapolated to that point from
@@ -36,7 +36,7 @@ _OVER_NOISE, _NO_ROUNDING = 100.0, 1e-6
 
 @dataclass(frozen=True)
 class Smoothness:
-    """What features do as a neighbour passes a point.
+    """Behaviour of features as a neighbour passes a point.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ def smoothness(features: FeatureMap, event: Event, cutoff: float | None = None) 
 
 
 def _rounding(features: FeatureMap, positions: Floats) -> float:
-    """What rounding makes of rotations, or of the numbers themselves, relative to the features."""
+    """Effect of rounding on rotated copies, or on the numbers, relative to the features."""
     turns = Rotation.from_rotvec(np.eye(3)).as_matrix()
     before, *after = features(np.array([positions, *(positions @ turn.T for turn in turns)]))
     size = float(np.linalg.norm(before)) or 1.0

@@ -63,7 +63,7 @@ class Target:
 
 @dataclass(frozen=True)
 class NearPair:
-    """Two structures that are not congruent, and how near a subject thinks they are.
+    """Two structures that are not congruent, and the distance of their features.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where searches begin: neighbours at random places, or members of known families."""
+"""Starts of searches: neighbours at random places, or members of known families."""
 
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ class Limits:
     ) -> tuple[
         Float[np.ndarray, "structure bound"], Float[np.ndarray, "structure bound coordinate"]
     ]:
-        """By how much each distance breaks a limit, Å, and the derivative of that.
+        """Excess of each distance over its limit, Å, and its derivative.
 
         Examples
         --------

@@ -120,7 +120,7 @@ _OF_KIND: dict[str, Callable[[str, Any, dict[str, Any]], Subject]] = {
 
 
 def _content(place: str) -> dict[str, Any] | None:
-    """The spec that a name or a YAML file stands for, without what the audit sets."""
+    """Spec that a name or a YAML file stands for, without the fields that the audit sets."""
     if place in NAMED:
         return NAMED[place].model_dump(exclude={"expansion"})
     if place == "nu4":

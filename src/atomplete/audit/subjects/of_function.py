@@ -157,7 +157,7 @@ def loaded(name: str) -> Any:
 
 
 def _parameters(function: Callable[..., Any], name: str) -> list[str]:
-    """What the function asks for beside the atoms."""
+    """Parameters of the function beside the atoms."""
     try:
         parameters = list(inspect.signature(function).parameters)
     except (TypeError, ValueError) as error:

@@ -15,7 +15,7 @@ from atomplete.errors import InputError, MissingExtraError
 
 
 class MaceChoices(BaseModel):
-    """What a user may choose for a MACE model."""
+    """Options of a MACE model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     output: Literal["descriptors", "energy"] = "descriptors"
@@ -24,7 +24,7 @@ class MaceChoices(BaseModel):
 
 
 class UntrainedChoices(MaceChoices):
-    """What a user may choose for an untrained one as well."""
+    """Options of an untrained MACE model."""
 
     layers: int = Field(default=2, ge=1)
     correlation: int = Field(default=3, ge=1)

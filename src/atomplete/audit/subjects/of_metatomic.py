@@ -17,7 +17,7 @@ _NAMES = {"energy": ("energy",), "feature": ("feature", "features")}
 
 
 class MetatomicChoices(BaseModel):
-    """What a user may choose for a metatomic model."""
+    """Options of a metatomic model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     output: Literal["energy", "feature"] = "energy"

@@ -1,4 +1,4 @@
-"""Whether a subject is fit to be audited: what it does to congruent copies of random structures."""
+"""Diagnosis of a subject before an audit, on congruent copies of random structures."""
 
 from itertools import product
 from typing import Literal

@@ -1,4 +1,4 @@
-"""How far apart two descriptions are: rows of atoms are compared as a set."""
+"""Distance between two descriptions, whose rows of atoms are compared as sets."""
 
 import numpy as np
 from ase import Atoms

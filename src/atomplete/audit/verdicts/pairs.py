@@ -1,4 +1,4 @@
-"""The pairs that are audited."""
+"""Pairs that are audited."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +20,7 @@ _FACTOR, _MARGIN = 1.1, 0.3
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two structures that a subject has to tell apart, or not.
+    """Pair of structures that is audited: different ones, or congruent ones as a control.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Pair:
 
     @property
     def scope(self) -> Scope:
-        """What a subject has to be set up for to see both members, and of crystals no more."""
+        """Scope in which a subject sees both members, and of crystals no more."""
         if "cutoff" in self.plus.info or self.plus.pbc.any():
             cutoff = self.radius
         else:
@@ -69,7 +69,7 @@ class Pair:
         return Scope(self.level, float(cutoff), tuple(species))
 
     def distance(self, group: Group) -> float:
-        """How far apart the best alignment leaves the members, Å."""
+        """Congruence distance of the members, Å."""
         return _distance(self, group)
 
 

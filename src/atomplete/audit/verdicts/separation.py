@@ -227,7 +227,7 @@ def _displaced(pair: Pair, rng: Generator) -> list[Atoms]:
 
 
 def _moved(pair: Pair, copy: Atoms) -> float:
-    """How far a slightly displaced member is from itself as it was, up to a rotation, Å."""
+    """Largest displacement of the atoms of a member, up to a rotation, Å."""
     before, after = (atoms.positions - _origin(atoms, pair.level) for atoms in (pair.plus, copy))
     if not pair.plus.pbc.any():
         turn = least_squares_alignments(before, after[None], np.array([1]))[0]
@@ -236,7 +236,7 @@ def _moved(pair: Pair, copy: Atoms) -> float:
 
 
 def _origin(atoms: Atoms, level: Level) -> Floats:
-    """What a displacement is relative to."""
+    """Origin that displacements are relative to."""
     if level == "environment":
         return np.asarray(atoms.positions[int(atoms.info.get("center", 0))])
     return np.asarray(atoms.positions.mean(axis=0))

@@ -1,4 +1,4 @@
-"""The user's own pairs: read, checked, and what cannot be audited named."""
+"""Pairs of the user: read, checked, and named where they cannot be audited."""
 
 import os
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from atomplete.errors import InputError
 
 @dataclass(frozen=True)
 class UserPairs:
-    """What a file of pairs holds.
+    """Pairs of a file, and those that were refused.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ def user_pairs(path: str | os.PathLike[str]) -> UserPairs:
 
 
 def _congruence(pair: Pair, distance: float) -> str:
-    """What it means that the members are congruent under O(3)."""
+    """Explain that the members are congruent under O(3)."""
     if pair.distance("SO3") > CONGRUENT:
         return "its members are mirror images: a control for what is invariant under O(3)"
     within = f" within {pair.radius:g} Å" if pair.plus.pbc.any() else ""
@@ -97,7 +97,7 @@ def _congruence(pair: Pair, distance: float) -> str:
 
 
 def _problem(plus: Atoms, minus: Atoms) -> str | None:
-    """Why a pair cannot be audited, if so."""
+    """Reason why a pair cannot be audited, if there is one."""
     formulas = [atoms.get_chemical_formula() for atoms in (plus, minus)]
     if formulas[0] != formulas[1]:
         return f"its members have different compositions ({formulas[0]}, {formulas[1]})"

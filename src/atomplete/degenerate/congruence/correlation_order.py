@@ -146,7 +146,7 @@ def _deviation(a: Tuples, b: Tuples) -> float:
 
 
 def orders_of_places(nu: int) -> list[tuple[list[int], list[int], list[int]]]:
-    """Every order of the places of a tuple, and what it does to the entries.
+    """Orders of the places of a tuple, and their action on the entries.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def structural_distance(a: Atoms, b: Atoms, *, level: Level, group: Group, radiu
 
 
 def _between_shells(pair: tuple[Atoms, Atoms], radius: float) -> float:
-    """The middle of the widest gap between distances a little beyond the radius."""
+    """Middle of the widest gap between distances a little beyond the radius."""
     found = np.concatenate([neighbor_list("d", atoms, 1.2 * radius) for atoms in pair])
     edges = np.sort(np.concatenate([found[found > radius], [radius, 1.2 * radius]]))
     widest = int(np.argmax(np.diff(edges)))
