@@ -252,7 +252,7 @@ class LocalResolution(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def truncated_zeros(self) -> int | None:
-        """Those of the spurious zeros that a larger basis removes; None if none was tried."""
+        """Spurious zeros that a larger basis removes; None if none was tried."""
         return None if self.verdict == "spurious" else self.best_rank - self.rank
 
     @computed_field  # type: ignore[prop-decorator]

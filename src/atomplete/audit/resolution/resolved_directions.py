@@ -1,4 +1,4 @@
-"""How many directions of motion a representation resolves around one structure.
+"""Number of directions of motion that a representation resolves around one structure.
 
 An invariant function of n neighbours of a fixed centre can resolve 3n − 3 directions, one of n
 atoms 3n − 6: all but rotations (and translations). Where the structure has symmetries, derivatives
