@@ -73,7 +73,7 @@ def test_many_spectra_are_not_all_drawn(tmp_path):
 def test_a_damaged_resolution(tmp_path):
     folder = write_audit(tmp_path / "audit")
     write_json(folder / "resolution.json", [{"subject": "a"}])
-    with pytest.raises(InputError, match=r"resolution\.json, entry 0: structure: field required"):
+    with pytest.raises(InputError, match=r"resolution\.json, entry 0: formula: field required"):
         write_report(folder, [AUDIT_PAGE])
 
 

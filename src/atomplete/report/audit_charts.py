@@ -6,7 +6,7 @@ from itertools import cycle
 import numpy as np
 from markupsafe import Markup
 
-from atomplete.audit.records import LocalResolutionRecord, PairVerdict
+from atomplete.audit.records import LocalResolution, PairVerdict
 from atomplete.report import charts
 
 #: Separations below this are as good as zero, and drawn at the edge.
@@ -59,7 +59,7 @@ def slopes(entries: Sequence[PairVerdict]) -> Figures:
     return figures
 
 
-def spectra(entries: Sequence[LocalResolutionRecord], titles: Sequence[str]) -> Figures:
+def spectra(entries: Sequence[LocalResolution], titles: Sequence[str]) -> Figures:
     """Singular values at each of the structures by all subjects, above their noise."""
     colors = _colors(e.subject for e in entries)
     figures = []

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from atomplete.audit.records import LocalResolutionRecord, PairVerdict, SmallestBasis
+from atomplete.audit.records import LocalResolution, PairVerdict, SmallestBasis
 from atomplete.audit.verdicts.user_pairs import user_pairs
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.errors import InputError
@@ -35,7 +35,7 @@ def audit_page(folder: Path, progress: bool = False) -> str:
     resolutions = [
         entry
         for path in sorted(folder.glob("resolution*.json"))
-        for entry in read_records(path, LocalResolutionRecord)
+        for entry in read_records(path, LocalResolution)
     ]
     titles = list(dict.fromkeys(e.title for e in resolutions))
     subjects = {e.subject: e.group for e in entries}
@@ -120,7 +120,7 @@ def _slope_table(entries: Sequence[PairVerdict]) -> Table:
     return _crossed({key: text.replace("-", "−") for key, text in texts.items()})
 
 
-def _resolution_table(entries: Sequence[LocalResolutionRecord]) -> Table:
+def _resolution_table(entries: Sequence[LocalResolution]) -> Table:
     """Head and rows: rank and smoothness of each subject at each structure."""
     head = ("structure", "subject", "verdict", "directions resolved", "by symmetry zero")
     rows = [
