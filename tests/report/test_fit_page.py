@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 from report_folders import Page, drawing, points_of
+from typer.testing import CliRunner
 
+from atomplete.cli import app
 from atomplete.errors import InputError
 from atomplete.report.fit_page import write_fit_page
 
@@ -55,6 +57,12 @@ def test_a_closed_form_has_no_epochs(folder):
         (folder / name).unlink()
     page = Page(write_fit_page(folder).read_text())
     assert [s["id"] for s in page.all("section")] == ["errors", "provenance"]
+
+
+def test_the_verb(folder):
+    result = CliRunner().invoke(app, ["report", str(folder), "--quiet"])
+    assert result.exit_code == 0, result.output
+    assert "A fitted potential" in Page((folder / "report.html").read_text()).texts
 
 
 def test_damaged_files(folder, tmp_path_factory):

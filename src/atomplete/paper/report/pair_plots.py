@@ -128,7 +128,7 @@ def picture(shown: Sequence[Panel]) -> Figure:
     """All panels in one figure."""
     first, n_columns = shown[0], min(len(shown), _COLUMNS)
     n_lines = -(-len(shown) // n_columns)
-    grid = charts.grid(n_lines, n_columns, size=(max(240, 400 / n_columns), 260))
+    grid = charts.grid(n_lines, n_columns, size=(max(240, 400 / n_columns), 290))
     figure = grid[0].get_figure(root=True)
     assert figure is not None
     for axes, panel in zip(grid, shown, strict=False):
