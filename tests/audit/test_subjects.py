@@ -3,13 +3,19 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from ase import Atoms
 from ase.calculators.lj import LennardJones
 
-from atomplete.audit import Scope, audit, diagnose, subject_of
+from atomplete.audit import Scope, Subject, audit, diagnose, subject_of
+from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.resolution.local_table import resolution_rows
+from atomplete.audit.search.search import Budget, search
+from atomplete.audit.search.starts import Limits
+from atomplete.audit.subjects.of_function import loaded
 from atomplete.audit.verdicts.pairs import family_pairs
 from atomplete.checkpoint import save
 from atomplete.data import write_structures
@@ -17,6 +23,7 @@ from atomplete.descriptors import NAMED
 from atomplete.errors import InputError
 from atomplete.nn import LinearSpec
 from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.registry import spec_of
 
 MINE = Path(__file__).parent / "my_descriptors.py"
 
@@ -275,3 +282,92 @@ def test_a_fitted_model_is_audited_at_the_level_of_its_centers(tmp_path):
 def test_scopes_of_periodic_and_of_chemical_pairs():
     crystal = family_pairs("crystal_3d", 2)[1]
     assert crystal.scope == Scope("structure", crystal.plus.info["cutoff"], (1, 6, 8))
+
+
+TOY = """
+from typing import Literal
+import torch
+from atomplete.descriptors import Descriptor, DescriptorSpec, Features
+
+class {name}Spec(DescriptorSpec):
+    type: Literal["{type}"] = "{type}"
+    cutoff: float = 3.0
+    powers: int = 3
+
+class {name}(Descriptor, spec={name}Spec):
+    def __init__(self, spec):
+        super().__init__()
+        self.spec, self.parity = spec, torch.ones(spec.powers, dtype=torch.long)
+
+    def forward(self, system):
+        r = torch.linalg.vector_norm(system.r_ij, dim=1)
+        x = (1 - r / self.cutoff).clamp(0) ** 3
+        terms = torch.stack([x * r**k for k in range(self.spec.powers)], 1)
+        zero = terms.new_zeros(len(system.centers), self.spec.powers)
+        values = zero.index_add(0, system.i, terms)
+        return Features.of_centers(system, values, self.parity)
+"""
+
+
+@pytest.fixture(params=["code", "type", "yaml", "file"])
+def toy(request, tmp_path):
+    """A descriptor that is nowhere but in a file of the user's, by each of its names."""
+    name = f"Toy{request.param.capitalize()}"
+    (tmp_path / "toys.py").write_text(TOY.format(name=name, type=name.lower()))
+    code = f"{tmp_path}/toys.py:{name}"
+    cls = loaded(code)  # registers it
+    if request.param == "type":
+        return name.lower()
+    if request.param == "yaml":
+        (tmp_path / "toy.yaml").write_text(f"type: {name.lower()}\n")
+        return f"{tmp_path}/toy.yaml"
+    if request.param == "file":
+        save(tmp_path / "descriptor.pt", cls(spec_of(cls)(cutoff=8.0)))
+        return f"{tmp_path}/descriptor.pt"
+    return code
+
+
+def test_a_registered_descriptor_is_a_subject(toy):
+    """Radial moments are blind to angles; nothing but their class knows of them."""
+    subject = subject_of(toy)
+    assert diagnose(subject).faults == {}
+    rows = audit([subject], ["distances", "polyhedra", "controls"], n=1, progress=False).rows
+    assert [row.verdict for row in rows] == ["blind"] * 3
+    bent = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
+    (found,) = resolution_rows(subject, [bent], level="environment")
+    assert (found.rank, found.directions, found.verdict) == (2, 3, "spurious")
+    features = FeatureMap(subject, bent, "environment", 2.0)
+    (pair,) = search(features, Limits(0.9, 1.8), budget=Budget(16, 1e3)).finds
+    assert pair.correlation_order == 1
+
+
+def test_options_of_a_registered_descriptor_are_those_of_its_spec(tmp_path):
+    (tmp_path / "toys.py").write_text(TOY.format(name="ToyOptions", type="toyoptions"))
+    name = f"{tmp_path}/toys.py:ToyOptions"
+    pair = family_pairs("distances", 1)[0]
+    (rows,) = subject_of(f"{name}?powers=7").describe([pair.plus], pair.scope)
+    assert rows.shape == (1, 7)
+    assert subject_of(f"{name}?cutoff=4.5").cutoff == 4.5
+    assert subject_of(name).cutoff is None
+    for options, says in (("max_radial=3", "max_radial"), ("power=3", "unknown option power")):
+        with pytest.raises(InputError, match=says):
+            subject_of(f"{name}?{options}")
+
+
+@pytest.mark.parametrize("level", ["environment", "structure"])
+@pytest.mark.parametrize("name", ["power_spectrum", "three_center?group=SO3", "N0nu3"])
+def test_exact_jacobians_are_those_of_differences(name, level):
+    """Of crystals as well, and of structures of different sizes at once."""
+    subject = subject_of(f"{name}{',' if '?' in name else '?'}max_radial=2,max_angular=2")
+    molecule = Atoms("OCH", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)], info={"center": 0})
+    crystal = Atoms("OH", [(0, 0, 0), (0.3, 0.2, 1.1)], cell=[2, 2.1, 2.3], pbc=True)
+    crystal.info["center"] = 1
+    scope = Scope(level, 2.5, (1, 6, 8))
+    exact = subject.jacobian([molecule, crystal], scope)
+    numeric = Subject.jacobian(subject, [molecule, crystal], scope)
+    for (rows, slopes), (same, differences), atoms in zip(
+        exact, numeric, (molecule, crystal), strict=True
+    ):
+        assert slopes.shape == (*rows.shape, len(atoms), 3)
+        np.testing.assert_allclose(rows, same, rtol=1e-12, atol=1e-12)
+        assert np.abs(slopes - differences).max() < 1e-7 * np.abs(slopes).max()
