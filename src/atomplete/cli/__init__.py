@@ -19,7 +19,7 @@ from atomplete.cli import (
     structures,
     subsets,
 )
-from atomplete.cli.app import app, heeding_interrupts
+from atomplete.cli.app import app, heeding_interrupts, open_streams
 from atomplete.errors import InputError, MissingExtraError
 
 # importing the verbs registers them
@@ -52,9 +52,14 @@ def main() -> None:
     # Threads that wait must sleep: spinning ones stall training several times over as soon as
     # another process wants a core. It has to be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    open_streams()
     try:
         with heeding_interrupts():
             code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+            sys.stdout.flush()
+    except (SystemExit, BrokenPipeError):  # typer's answer to `| head`, which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be flushed
+        code = 0
     except (InputError, MissingExtraError) as error:
         print(f"atomplete: {error}", file=sys.stderr)
         code = 2

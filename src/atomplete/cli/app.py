@@ -1,10 +1,13 @@
 """The application that all verbs belong to, and what they share."""
 
+import io
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +21,26 @@ app = typer.Typer(
     "Start with: atomplete reproduce --pairs 60 --budget smoke -o runs/smoke",
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"atomplete {version('atomplete')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    show: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Take the options that come before a verb; the help of the application describes it."""
 
 
 @contextmanager
@@ -51,6 +71,18 @@ def heeding_interrupts() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = usual
+
+
+def open_streams() -> None:
+    """Let printing fail neither where a stream is closed nor where it lacks a character."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            # the lowest number that is free, which else the next file would get
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(number, "r+" if number else "r"))  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def in_new_folder(path: Path) -> Path:

@@ -100,16 +100,17 @@ def audit(
     if options.sweep:
         names = list(dict.fromkeys(pair.family for pair in result.pairs if not pair.own))
         steps = run_sweep(chosen, names, n=min(options.n, 5), seed=options.seed, progress=not quiet)
+    if store is not None and output is not None:
+        write_audit(output, result, chosen, content, steps)
+        store.clear()
+        if options.gallery:
+            table = as_markdown(result, versions_of(subject.package for subject in chosen))
+            with atomic_write(output / "gallery.md") as temporary:
+                temporary.write_text(table + "\n", encoding="utf-8")
     print_audit(result)
     print_sweep(steps)
     if result.user_pairs is not None:
         for pair_id, remark in result.user_pairs.remarks.items():
             print(f"pair {pair_id}: {remark}")
-    if store is not None and output is not None:
-        write_audit(output, result, chosen, content, steps)
-        store.clear()
+    if output is not None:
         print(f"audit.json and run.json in {output}")
-        if options.gallery:
-            table = as_markdown(result, versions_of(subject.package for subject in chosen))
-            with atomic_write(output / "gallery.md") as temporary:
-                temporary.write_text(table + "\n", encoding="utf-8")

@@ -70,8 +70,8 @@ def resolve(
     destination = None if output is None else in_new_folder(output)
     with naming(input):
         rows = resolution_rows(subject_of(representation), structures, **options.model_dump())
-    print(format_table(rows))
     if destination is not None:
         content = [row.model_dump(mode="json") | {"file": input.name} for row in rows]
         with atomic_write(destination) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(format_table(rows))

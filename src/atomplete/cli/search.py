@@ -98,12 +98,13 @@ def search(
         seed=options.seed,
         progress=not quiet,
     )
+    if result.finds:
+        pairs = ((pair.plus, pair.minus, pair.measured()) for pair in result.finds)
+        write_structures(in_new_folder(output), labelled(pairs, "found", options.level))
     print(result)
     for pair in result.finds:
         print(f"  {pair}")
     if result.finds:
-        pairs = ((pair.plus, pair.minus, pair.measured()) for pair in result.finds)
-        write_structures(in_new_folder(output), labelled(pairs, "found", options.level))
         print(f"{len(result.finds)} pairs in {output}")
     elif result.nearest is not None:
         print(f"nearest: {result.nearest}")

@@ -68,12 +68,10 @@ def subsets(
         spacing=options.spacing,
         symbols=options.symbols,
     )
+    found = ((pair.plus, pair.minus, {"vertices": vertices, **pair.measured()}) for pair in pairs)
+    if pairs:
+        write_structures(in_new_folder(output), labelled(found, "subsets", options.level))
     for order in sorted({pair.degenerate_nu for pair in pairs}):
         count = sum(pair.degenerate_nu == order for pair in pairs)
         print(f"{count} pairs that agree up to nu = {order}")
-    if not pairs:
-        print("no pairs")
-        return
-    found = ((pair.plus, pair.minus, {"vertices": vertices, **pair.measured()}) for pair in pairs)
-    write_structures(in_new_folder(output), labelled(found, "subsets", options.level))
-    print(f"{len(pairs)} pairs in {output}")
+    print(f"{len(pairs)} pairs in {output}" if pairs else "no pairs")
