@@ -10,10 +10,9 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
 #: Colours of pages and charts by name, in the light and in the dark theme.
@@ -186,23 +185,13 @@ def _notes(axes: Axes, line: Line2D) -> list[str]:
 
 
 def _format_logarithms(axes: Axes) -> None:
+    """Ticks that people can read, where nobody has set any."""
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-        if axis.get_scale() == "log" and isinstance(axis.get_major_locator(), LogLocator):
-            decades = abs(np.log10(high / low))
-            _label_logarithms(axis, (1,) if decades > 2.5 else (1, 2, 5), many=decades > 4)
-
-
-def _label_logarithms(axis: Axis, subs: Sequence[float], many: bool) -> None:
-    def text(value: float, _: int) -> str:
-        exponent = int(np.floor(np.log10(value) + 1e-9))
-        if not many and -4 < exponent < 5:
-            return f"{value:.4g}"
-        mantissa = round(value / 10.0**exponent)
-        return ("" if mantissa == 1 else f"{mantissa}·") + f"10{_superscript(exponent)}"
-
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(text))
-    axis.set_minor_locator(NullLocator())
+        if isinstance(axis.get_major_locator(), LogLocator):
+            many = abs(np.log10(high / low)) > 2.5
+            axis.set_major_locator(LogLocator(subs=(1,) if many else (1, 2, 5)))
+            axis.set_major_formatter(lambda value, _: number(value, 1).removeprefix("1·"))
+            axis.set_minor_locator(NullLocator())
 
 
 def _add_legend(axes: Axes, figure: Figure) -> None:

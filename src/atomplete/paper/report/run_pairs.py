@@ -17,8 +17,10 @@ from atomplete.runs.progress import progress_of
 
 #: Subjects whose verdicts the page shows.
 SUBJECTS = ("radial_spectrum", "power_spectrum", "bispectrum", "three_center")
-#: Pairs of the run that they are asked about, and members of each family.
-N_RUN, N_FAMILY = 12, 2
+#: Pairs of the run that they are asked about: test pairs, within these bounds.
+LEAST, MOST = 12, 100
+#: Members of each family.
+N_FAMILY = 2
 
 
 def pair_sets(run: RunFolder, panels: Sequence[Panel], *, progress: bool = False) -> list[PairSet]:
@@ -26,7 +28,8 @@ def pair_sets(run: RunFolder, panels: Sequence[Panel], *, progress: bool = False
     pairs = _run_pairs(run)
     # those that can be chosen in the panels come first
     tested = {int(number) for panel in panels for number in panel.ids}
-    asked = sorted(pairs, key=lambda pair: pair.number not in tested)[:N_RUN]
+    n_asked = min(max(len(tested), LEAST), MOST)
+    asked = sorted(pairs, key=lambda pair: pair.number not in tested)[:n_asked]
     families = {
         name: family_pairs(name, N_FAMILY)
         for name, family in FAMILIES.items()

@@ -86,12 +86,13 @@ class PairPanel {
     this.show(this.set.key, pairs[((k % pairs.length) + pairs.length) % pairs.length].id);
   }
 
-  // Show the pair of a number, or the nearest one; without a number, the first.
+  // Show the pair of a number, or the nearest one; without a number, the first with verdicts.
   show(key, id = null, remember = true) {
     if (key !== this.set?.key) this.viewer.turn = null; // another shape: the view starts anew
     const set = this.set = PAGE.sets.find((one) => one.key === key);
-    const pair = this.pair = set.pairs.reduce((best, one) =>
-      (id !== null && Math.abs(one.id - id) < Math.abs(best.id - id) ? one : best));
+    const pair = this.pair = id === null
+      ? set.pairs.find((one) => one.verdicts.length) ?? set.pairs[0]
+      : set.pairs.reduce((best, one) => (Math.abs(one.id - id) < Math.abs(best.id - id) ? one : best));
     $("set").value = key;
     Object.assign($("pair"), { value: pair.id, min: set.pairs[0].id, max: set.pairs.at(-1).id });
     this.viewer.show(pair.members);
