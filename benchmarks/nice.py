@@ -16,14 +16,14 @@ import torch
 from side_by_side import Measurement, machine
 
 from atomplete.degenerate.families.registry import generate
-from atomplete.descriptors import NICE_COMPONENTS, Nice, NiceSpec, concatenate, stream
+from atomplete.descriptors import NICE_COMPONENTS, Nice, NiceSpec, concatenate, run
 from atomplete.system import System
 
 N_PAIRS = 4000
 SECONDS, GIGABYTES = 300.0, 4.0
 
 
-def run(n_pairs, **options):
+def evaluate(n_pairs, **options):
     """The fitted representation, its features, and the seconds of fit and evaluation."""
     spec = NiceSpec(max_nu=7, components=NICE_COMPONENTS, **options)
     start = time.perf_counter(), time.process_time()
@@ -31,7 +31,7 @@ def run(n_pairs, **options):
     representation = Nice(spec).fit([system])
     fitted = time.perf_counter()
     with torch.no_grad():
-        features = concatenate(list(stream(representation, system)))
+        features = concatenate(list(run(representation, system)))
     seconds = {
         "fit": fitted - start[0],
         "evaluation": time.perf_counter() - fitted,
@@ -58,7 +58,7 @@ def gigabytes():
 
 
 def measure():
-    _, features, seconds = run(N_PAIRS)
+    _, features, seconds = evaluate(N_PAIRS)
     n_centers, n_features = features.values.shape
     what = f"NICE to ν = 7, {n_centers} environments × {n_features} features"
     total = seconds["fit"] + seconds["evaluation"]
@@ -78,7 +78,7 @@ def main():
     print(machine())
     for candidates in options.candidates:
         load = os.getloadavg()[0]
-        representation, features, seconds = run(options.pairs, candidates=candidates)
+        representation, features, seconds = evaluate(options.pairs, candidates=candidates)
         print(f"\ncandidates {candidates}, other load {load:.1f}: {features}")
         print(", ".join(f"{what} {time_of:.0f} s" for what, time_of in seconds.items()))
         print(f"at most {gigabytes():.2f} GB until now; relative differences of pair 0:")

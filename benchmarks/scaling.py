@@ -16,7 +16,7 @@ from atomplete.descriptors import (
     ExpansionSpec,
     ThreeCenterSpec,
     build,
-    stream,
+    run,
 )
 from atomplete.system import System
 
@@ -38,7 +38,7 @@ def evaluate(spec, structures, centers="all"):
 
     def call():
         system = System.from_atoms(structures, spec.expansion.cutoff, centers=centers)
-        for _ in stream(representation, system, 8 * 2**20):
+        for _ in run(representation, system, 8 * 2**20):
             pass
 
     return call

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from atomplete.config import checked, read_mapping, representation_spec, resolve
+from atomplete.config import checked, descriptor_spec, read_mapping, resolve
 from atomplete.descriptors import NAMED, DensityCorrelationsSpec, ExpansionSpec, NiceSpec
 from atomplete.errors import InputError
 
@@ -131,15 +131,15 @@ BASIS = ExpansionSpec(max_radial=2, species=(1, 6))
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_name_is_a_spec_without_species(name):
-    spec = representation_spec(name, structures=STRUCTURES)
+    spec = descriptor_spec(name, structures=STRUCTURES)
     assert spec.expansion == ExpansionSpec(species=(1, 6, 8))
     assert spec == NAMED[name].model_copy(update={"expansion": spec.expansion})
-    assert representation_spec(name) == NAMED[name]
+    assert descriptor_spec(name) == NAMED[name]
 
 
 def test_species_that_are_given_win_over_those_of_the_spec_and_of_the_structures():
     def species(given, **options):
-        return representation_spec(given, **options).expansion.species
+        return descriptor_spec(given, **options).expansion.species
 
     power = DensityCorrelationsSpec(expansion=BASIS)
     for given in (power, power.model_dump(), {"type": "nice", "expansion": {"species": [1, 6]}}):
@@ -154,8 +154,8 @@ def test_species_that_are_given_win_over_those_of_the_spec_and_of_the_structures
 
 def test_options_of_a_spec_win_where_they_are_given():
     nice = NiceSpec(expansion=BASIS, components=0.99)
-    assert representation_spec(nice, max_nu=None) == nice
-    found = representation_spec(nice, cutoff=3.0, max_nu=6)
+    assert descriptor_spec(nice, max_nu=None) == nice
+    found = descriptor_spec(nice, cutoff=3.0, max_nu=6)
     expected = {"expansion": BASIS.model_copy(update={"cutoff": 3.0}), "max_nu": 6}
     assert found == nice.model_copy(update=expected)
 
@@ -163,12 +163,12 @@ def test_options_of_a_spec_win_where_they_are_given():
 @pytest.mark.parametrize(
     ("given", "options", "message"),
     [
-        ("soap", {}, "representation 'soap' is none of radial_spectrum, power_spectrum"),
-        (3, {}, "representation 3 is neither a name nor a spec"),
-        (None, {}, "representation None is neither a name nor a spec"),
-        ({"nu": [2]}, {}, "^representation: option type is missing$"),
-        ({"type": "soap"}, {}, "^representation: option type = 'soap' is none of .*'three_center'"),
-        ({"type": "nice", "expansion": 3}, {}, "representation: option expansion = 3 should"),
+        ("soap", {}, "descriptor 'soap' is none of radial_spectrum, power_spectrum"),
+        (3, {}, "descriptor 3 is neither a name nor a spec"),
+        (None, {}, "descriptor None is neither a name nor a spec"),
+        ({"nu": [2]}, {}, "^descriptor: option type is missing$"),
+        ({"type": "soap"}, {}, "^descriptor: option type = 'soap' is none of .*'three_center'"),
+        ({"type": "nice", "expansion": 3}, {}, "descriptor: option expansion = 3 should"),
         (
             {"type": "nice", "candidates": None, "components": None, "nu": 1},
             {},
@@ -177,9 +177,9 @@ def test_options_of_a_spec_win_where_they_are_given():
         (
             {"type": "nice", "components": "all"},
             {},
-            "representation: option components = 'all' should",
+            "descriptor: option components = 'all' should",
         ),
-        ({"type": "nice", "components": None}, {}, "^representation: candidates are chosen among"),
+        ({"type": "nice", "components": None}, {}, "^descriptor: candidates are chosen among"),
         ("three_center", {"components": (0, 0)}, "^three_center: option components = .0, 0.: "),
         ({"type": "nice"}, {"source": "o.yaml: spec", "nu": 1}, "^o.yaml: spec: unknown option nu"),
         ("bispectrum", {"components": (3, 2)}, "^bispectrum: unknown option components$"),
@@ -189,5 +189,5 @@ def test_options_of_a_spec_win_where_they_are_given():
 )
 def test_what_is_no_spec_is_refused_in_one_sentence(given, options, message):
     with pytest.raises(InputError, match=message) as caught:
-        representation_spec(given, structures=STRUCTURES, **options)
+        descriptor_spec(given, structures=STRUCTURES, **options)
     assert "\n" not in str(caught.value)

@@ -1,7 +1,6 @@
 """Features in HDF5: in bounded memory, complete or not at all."""
 
 import json
-import sys
 from collections import namedtuple
 
 import h5py
@@ -20,9 +19,9 @@ from atomplete.descriptors import (
     TaggedCorrelationsSpec,
     ThreeCenterSpec,
     build,
-    estimate,
     split,
 )
+from atomplete.descriptors.memory import center_bytes
 from atomplete.errors import InputError
 from atomplete.featurize import featurize
 from atomplete.runs.files import content_hash
@@ -47,12 +46,14 @@ def structures():
 def test_chunks_do_not_show(structures, tmp_path, monkeypatch, name):
     representation = build(SPECS[name])
     system = System.from_atoms(structures, BASIS.cutoff)
-    need = representation.row_bytes(system)
-    monkeypatch.setattr(sys.modules[estimate.__module__], "CHUNK_BYTES", int(need.max()))
+    if representation.needs_fit:
+        representation.fit([system])
+    need = center_bytes(representation, system, representation.rows_per_center)
+    monkeypatch.setattr("atomplete.descriptors.evaluate.CHUNK_BYTES", int(need.max()))
     assert len(split(representation, system, int(need.max()))) > 3
-    featurize(structures, SPECS[name], tmp_path / "small.h5", progress=False)
+    featurize(structures, build(SPECS[name]), tmp_path / "small.h5", progress=False)
     monkeypatch.undo()
-    featurize(structures, SPECS[name], tmp_path / "large.h5", progress=False)
+    featurize(structures, build(SPECS[name]), tmp_path / "large.h5", progress=False)
     with h5py.File(tmp_path / "small.h5") as small, h5py.File(tmp_path / "large.h5") as large:
         assert set(small) == set(large)
         for column in small:
@@ -61,8 +62,9 @@ def test_chunks_do_not_show(structures, tmp_path, monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_the_returned_representation_makes_the_rows_of_the_file(structures, tmp_path, name):
-    representation = featurize(structures, SPECS[name], tmp_path / "f.h5", progress=False)
+def test_the_fitted_descriptor_makes_the_rows_of_the_file(structures, tmp_path, name):
+    representation = build(SPECS[name])
+    featurize(structures, representation, tmp_path / "f.h5", progress=False)
     expected = representation(System.from_atoms(structures, BASIS.cutoff))
     with h5py.File(tmp_path / "f.h5") as file:
         np.testing.assert_allclose(file["values"], expected.values, rtol=0, atol=1e-10)
@@ -70,12 +72,12 @@ def test_the_returned_representation_makes_the_rows_of_the_file(structures, tmp_
 
 
 def test_labels_of_features_say_which_is_which(structures, tmp_path):
-    featurize(structures, SPECS["three_center"], tmp_path / "f.h5", progress=False)
+    featurize(structures, build(SPECS["three_center"]), tmp_path / "f.h5", progress=False)
     with h5py.File(tmp_path / "f.h5") as file:
         labels, parity = file["labels"][()], file["parity"][()]
     assert len(labels) == len(parity) == len(np.unique(labels, axis=0))
     np.testing.assert_array_equal(parity, (-1) ** labels[:, 1::2].sum(1))
-    featurize(structures, SPECS["tagged"], tmp_path / "t.h5", progress=False)
+    featurize(structures, build(SPECS["tagged"]), tmp_path / "t.h5", progress=False)
     with h5py.File(tmp_path / "t.h5") as file:
         labels, parity = file["labels"][()], file["parity"][()]
     assert len(labels) == len(parity) == len(np.unique(labels, axis=0))
@@ -83,15 +85,16 @@ def test_labels_of_features_say_which_is_which(structures, tmp_path):
 
 
 def test_attributes_say_where_the_features_come_from(structures, tmp_path):
-    featurize(structures, SPECS["contracted"], tmp_path / "f.h5", progress=False)
+    featurize(structures, build(SPECS["contracted"]), tmp_path / "f.h5", progress=False)
     with h5py.File(tmp_path / "f.h5") as file:
-        spec = ThreeCenterSpec.model_validate_json(file.attrs["representation"])
+        spec = ThreeCenterSpec.model_validate_json(file.attrs["descriptor"])
         assert spec == SPECS["contracted"]
         assert file.attrs["structures_sha256"] == content_hash(structures)
 
 
 def test_what_was_kept_is_in_the_file(structures, tmp_path):
-    representation = featurize(structures, SPECS["contracted"], tmp_path / "f.h5", progress=False)
+    representation = build(SPECS["contracted"])
+    featurize(structures, representation, tmp_path / "f.h5", progress=False)
     with h5py.File(tmp_path / "f.h5") as file:
         kept = [Kept(**line) for line in json.loads(file.attrs["kept"])]
     assert tuple(kept) == representation.kept
@@ -105,7 +108,7 @@ def test_the_size_is_said_before_anything_is_computed(structures, tmp_path, monk
 
     monkeypatch.setattr(module, "_write", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        featurize(structures, SPECS["three_center"], tmp_path / "f.h5")
+        featurize(structures, build(SPECS["three_center"]), tmp_path / "f.h5")
     n_features = len(build(SPECS["three_center"]).parity)
     size = 8 * 49 * n_features * 8 / 1e6
     line = capsys.readouterr().err.splitlines()[0]
@@ -116,7 +119,7 @@ def test_an_interrupted_run_leaves_nothing_and_keeps_the_old_file(
     structures, tmp_path, monkeypatch
 ):
     path = tmp_path / "f.h5"
-    featurize(structures, SPECS["three_center"], path, progress=False)
+    featurize(structures, build(SPECS["three_center"]), path, progress=False)
     before = path.read_bytes()
 
     def interrupt(*_):
@@ -124,7 +127,7 @@ def test_an_interrupted_run_leaves_nothing_and_keeps_the_old_file(
 
     monkeypatch.setattr(module, "_write", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        featurize(structures, SPECS["density_correlations"], path, progress=False)
+        featurize(structures, build(SPECS["density_correlations"]), path, progress=False)
     assert [file.name for file in tmp_path.iterdir()] == ["f.h5"]
     assert path.read_bytes() == before
 
@@ -144,10 +147,10 @@ def test_the_disk_is_asked_before_anything_is_computed(structures, tmp_path, mon
     path = tmp_path / "new" / "folder" / "f.h5"
     free = int(size / 0.95) - 10
     with pytest.raises(InputError, match=rf"f\.h5: {n_rows} rows of .* GB are free"):
-        featurize(structures, spec, path, dtype=dtype, progress=False)
+        featurize(structures, build(spec), path, dtype=dtype, progress=False)
     assert not (tmp_path / "new").exists()
     free = int(size / 0.95) + 10
-    featurize(structures, spec, path, dtype=dtype, progress=False)
+    featurize(structures, build(spec), path, dtype=dtype, progress=False)
     assert path.exists()
     assert asked == [tmp_path, tmp_path]
 
@@ -156,7 +159,7 @@ def test_chosen_centers(tmp_path):
     atoms = generate("b8", 1)[0]
     spec = SPECS["density_correlations"]
     for centers, expected in (("all", list(range(8))), ("info", [0]), ("auto", [0])):
-        featurize([atoms], spec, tmp_path / "f.h5", centers=centers, progress=False)
+        featurize([atoms], build(spec), tmp_path / "f.h5", centers=centers, progress=False)
         with h5py.File(tmp_path / "f.h5") as file:
             assert file["center"][()].tolist() == expected
 
@@ -166,10 +169,10 @@ def test_what_does_not_fit_the_memory_is_refused(tmp_path):
     spec = ThreeCenterSpec(expansion=ExpansionSpec(species=(1, 5, 6)), components=(600, 350))
     boron = Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
     with pytest.raises(InputError, match=r"take 3\.4 GB .* more than the 2 GB"):
-        featurize([boron], spec, tmp_path / "f.h5", progress=False)
+        featurize([boron], build(spec), tmp_path / "f.h5", progress=False)
     spec = spec.model_copy(update={"components": None})
     with pytest.raises(InputError, match=r"structure 0: the rows of atom 0 with 1 neighbours take"):
-        featurize([boron], spec, tmp_path / "f.h5", memory=101 * 10**6, progress=False)
+        featurize([boron], build(spec), tmp_path / "f.h5", memory=101 * 10**6, progress=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -177,7 +180,8 @@ def test_components_of_three_species_by_a_sketch(tmp_path):
     """198 288 features, whose second moments would take 90 GB."""
     spec = ThreeCenterSpec(expansion=ExpansionSpec(species=(1, 5, 6)), components=(4, 2))
     structures = [Atoms("B2", [(0, 0, 0), (0, 0, 1.5)]), Atoms("CBH", np.eye(3))]
-    representation = featurize(structures, spec, tmp_path / "f.h5", progress=False)
+    representation = build(spec)
+    featurize(structures, representation, tmp_path / "f.h5", progress=False)
     assert [line.method for line in representation.kept] == ["sketch", "sketch"]
     rows = representation.rows(System.from_atoms(structures, 2.0))
     with h5py.File(tmp_path / "f.h5") as file:

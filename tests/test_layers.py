@@ -57,16 +57,6 @@ ROOMS_TO_COME: set[str] = set()
 LEAVES_STILL_IMPORTED: set[tuple[str, str]] = set()
 FOLDERS_TOO_LARGE: set[str] = set()
 TOLD_APART = {
-    ("descriptors/estimate.py", "Nice"),
-    ("descriptors/estimate.py", "ThreeCenter"),
-    ("descriptors/streaming.py", "NiceSpec"),
-    ("descriptors/streaming.py", "TaggedCorrelationsSpec"),
-    ("descriptors/streaming.py", "ThreeCenterSpec"),
-    ("featurize.py", "Nice"),
-    ("featurize.py", "TaggedCorrelations"),
-    ("featurize.py", "ThreeCenter"),
-    ("paper/inputs.py", "Nice"),
-    ("paper/inputs.py", "ThreeCenter"),
     ("paper/presets.py", "ExpansionSpec"),
     ("paper/seed_run.py", "Latent"),
     ("paper/seed_run.py", "LinearSpec"),

@@ -26,7 +26,7 @@ from atomplete.descriptors import (
 )
 from atomplete.errors import InputError
 from atomplete.system import System
-from atomplete.transformer import RepresentationTransformer
+from atomplete.transformer import DescriptorTransformer
 
 BASIS = ExpansionSpec(max_radial=2, max_angular=2, cutoff=1.9)
 POWER = DensityCorrelationsSpec(nu=(2,), expansion=BASIS)
@@ -59,7 +59,7 @@ def with_species(spec, *species):
 def test_rows_are_those_of_the_representation(structures):
     expected, _ = direct(with_species(TAGGED, 1, 6, 8), structures)
     values, labels = (
-        RepresentationTransformer(TAGGED, per="row").fit(structures)
+        DescriptorTransformer(TAGGED, per="row").fit(structures)
     ).transform_with_labels(structures)
     np.testing.assert_allclose(values, expected.values, rtol=0, atol=1e-14)
     assert list(labels) == ["structure", "center", "neighbor_1", "neighbor_2"]
@@ -70,7 +70,7 @@ def test_rows_are_those_of_the_representation(structures):
 
 def test_centers_are_sums_over_their_neighbours(structures):
     expected, system = direct(with_species(TAGGED, 1, 6, 8), structures)
-    transformer = RepresentationTransformer(TAGGED, per="center").fit(structures)
+    transformer = DescriptorTransformer(TAGGED, per="center").fit(structures)
     values, labels = transformer.transform_with_labels(structures)
     assert len(values) == sum(map(len, structures))
     for row, (structure, center) in enumerate(zip(*labels.values(), strict=True)):
@@ -82,17 +82,17 @@ def test_centers_are_sums_over_their_neighbours(structures):
 
 @pytest.mark.parametrize("spec", [POWER, TAGGED], ids=lambda spec: spec.type)
 def test_structures_are_means_over_their_centres(structures, spec):
-    of_centers = RepresentationTransformer(spec, per="center").fit(structures)
+    of_centers = DescriptorTransformer(spec, per="center").fit(structures)
     values, labels = of_centers.transform_with_labels(structures)
     means = [values[labels["structure"] == k].mean(0) for k in range(len(structures))]
-    transformer = RepresentationTransformer(spec, chunk_bytes=1).fit(structures)
+    transformer = DescriptorTransformer(spec, chunk_bytes=1).fit(structures)
     np.testing.assert_allclose(transformer.transform(structures), means, rtol=0, atol=1e-13)
     assert transformer.labels(structures)["structure"].tolist() == list(range(len(structures)))
 
 
 def test_species_are_found_given_or_the_specs(structures):
     def species(*arguments, **options):
-        transformer = RepresentationTransformer(*arguments, **options).fit(structures)
+        transformer = DescriptorTransformer(*arguments, **options).fit(structures)
         return transformer.spec_.expansion.species
 
     assert species("power_spectrum") == (1, 6, 8)
@@ -106,7 +106,7 @@ def test_species_are_found_given_or_the_specs(structures):
 @pytest.mark.parametrize("name", NAMED)
 def test_every_named_representation(name):
     structures = generate("b8", 1)
-    transformer = RepresentationTransformer(name, centers="info", per="center").fit(structures)
+    transformer = DescriptorTransformer(name, centers="info", per="center").fit(structures)
     values = transformer.transform(structures)
     assert values.shape == (2, len(set(transformer.get_feature_names_out())))
     expected = direct(transformer.spec_, structures)[0].sum_over_neighbors()
@@ -114,7 +114,7 @@ def test_every_named_representation(name):
 
 
 def test_cutoff_is_the_specs_or_another(structures):
-    transformer = RepresentationTransformer(POWER, cutoff=1.3, per="center").fit(structures)
+    transformer = DescriptorTransformer(POWER, cutoff=1.3, per="center").fit(structures)
     assert transformer.spec_.expansion.cutoff == 1.3
     expansion = transformer.spec_.expansion
     assert expansion == BASIS.model_copy(update={"cutoff": 1.3, "species": (1, 6, 8)})
@@ -124,35 +124,35 @@ def test_cutoff_is_the_specs_or_another(structures):
 
 def test_centers_are_decided_in_fit():
     pair = generate("b8", 1)
-    transformer = RepresentationTransformer(POWER, per="center").fit(pair)
+    transformer = DescriptorTransformer(POWER, per="center").fit(pair)
     assert len(transformer.transform(pair)) == 2
-    everyone = RepresentationTransformer(POWER, per="center", centers="all").fit(pair)
+    everyone = DescriptorTransformer(POWER, per="center", centers="all").fit(pair)
     assert len(everyone.transform(pair)) == sum(map(len, pair))
     pair[1].info.clear()
     with pytest.raises(InputError, match="structure 1: no 'center'"):
         transformer.transform(pair)
-    mixed = RepresentationTransformer(POWER, per="center").fit(pair)
+    mixed = DescriptorTransformer(POWER, per="center").fit(pair)
     assert len(mixed.transform(pair)) == sum(map(len, pair))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("per", ["structure", "center", "row"])
 def test_dtype(structures, dtype, per):
-    transformer = RepresentationTransformer(CONTRACTED, per=per, dtype=dtype)
+    transformer = DescriptorTransformer(CONTRACTED, per=per, dtype=dtype)
     values = transformer.fit_transform(structures)
     assert values.dtype == np.dtype(dtype)
-    exact = RepresentationTransformer(CONTRACTED, per=per).fit(structures)
-    exact.representation_ = transformer.representation_
+    exact = DescriptorTransformer(CONTRACTED, per=per).fit(structures)
+    exact.descriptor_ = transformer.descriptor_
     expected = exact.transform(structures)
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-5 * abs(expected).max())
 
 
 def test_contractions_are_fitted_in_fit_only(structures):
-    transformer = RepresentationTransformer(CONTRACTED, per="row").fit(structures[:3])
-    fitted = {k: v.clone() for k, v in transformer.representation_.state_dict().items()}
+    transformer = DescriptorTransformer(CONTRACTED, per="row").fit(structures[:3])
+    fitted = {k: v.clone() for k, v in transformer.descriptor_.state_dict().items()}
     assert all(v.any() for v in fitted.values())
     values = transformer.transform(structures[3:5])
-    for name, buffer in transformer.representation_.state_dict().items():
+    for name, buffer in transformer.descriptor_.state_dict().items():
         assert torch.equal(buffer, fitted[name])
     # the components of the first three structures, and not those of the unseen ones
     spec = transformer.spec_
@@ -166,7 +166,7 @@ def test_contractions_are_fitted_in_fit_only(structures):
 
 @pytest.mark.parametrize("per", ["structure", "center", "row"])
 def test_jobs_and_chunks_join_in_order(structures, per, monkeypatch):
-    transformer = RepresentationTransformer(CONTRACTED, per=per).fit(structures)
+    transformer = DescriptorTransformer(CONTRACTED, per=per).fit(structures)
     expected, expected_labels = transformer.transform_with_labels(structures)
     monkeypatch.setattr(module, "ATOMS_PER_JOB", 5)
     transformer.set_params(chunk_bytes=1)
@@ -180,7 +180,7 @@ def test_jobs_and_chunks_join_in_order(structures, per, monkeypatch):
 @pytest.fixture(scope="module")
 def several_jobs():
     structures = [molecule(seed) for seed in range(300)]
-    transformer = RepresentationTransformer(CONTRACTED, per="center").fit(structures[:20])
+    transformer = DescriptorTransformer(CONTRACTED, per="center").fit(structures[:20])
     assert sum(map(len, structures)) > 2 * module.ATOMS_PER_JOB
     return transformer, structures
 
@@ -223,7 +223,7 @@ def test_the_number_of_threads_is_put_back(structures):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        transformer = RepresentationTransformer(CONTRACTED).fit(structures)
+        transformer = DescriptorTransformer(CONTRACTED).fit(structures)
         transformer.transform(structures)
         with pytest.raises(InputError):
             transformer.transform([Atoms("Au2", [(0, 0, 0), (0, 0, 1)])])
@@ -233,12 +233,12 @@ def test_the_number_of_threads_is_put_back(structures):
 
 
 def test_names_of_features(structures):
-    transformer = RepresentationTransformer(TAGGED).fit(structures)
+    transformer = DescriptorTransformer(TAGGED).fit(structures)
     names = transformer.get_feature_names_out()
-    labels = transformer.representation_.labels.tolist()
+    labels = transformer.descriptor_.labels.tolist()
     assert len(set(names)) == len(names) == len(labels)
     assert names[7] == "q{}_l{}_q{}_l{}_q{}_l{}".format(*labels[7])
-    contracted = RepresentationTransformer(CONTRACTED).fit(structures)
+    contracted = DescriptorTransformer(CONTRACTED).fit(structures)
     assert contracted.get_feature_names_out().tolist() == [
         *(f"even{k}" for k in range(6)),
         *(f"odd{k}" for k in range(6, 9)),
@@ -256,12 +256,12 @@ def test_pipeline_and_grid_search():
     energies = np.array([closed_form(atoms) for atoms in structures])
     pipeline = Pipeline(
         [
-            ("features", RepresentationTransformer("radial_spectrum")),
+            ("features", DescriptorTransformer("radial_spectrum")),
             ("scale", StandardScaler()),
             ("ridge", Ridge(1e-6)),
         ]
     )
-    grid = {"features__cutoff": [0.6, 3.5], "features__representation": [POWER, "radial_spectrum"]}
+    grid = {"features__cutoff": [0.6, 3.5], "features__descriptor": [POWER, "radial_spectrum"]}
     search = GridSearchCV(pipeline, grid, cv=3, scoring="neg_root_mean_squared_error")
     search.fit(structures, energies)
     assert search.best_params_["features__cutoff"] == 3.5  # at 0.6 Å there are no neighbours
@@ -271,7 +271,7 @@ def test_pipeline_and_grid_search():
 
 
 def test_pickled_when_fitted(structures):
-    transformer = RepresentationTransformer(CONTRACTED).fit(structures)
+    transformer = DescriptorTransformer(CONTRACTED).fit(structures)
     again = pickle.loads(pickle.dumps(transformer))
     expected = transformer.transform(structures)
     assert again.transform(structures).tobytes() == expected.tobytes()
@@ -294,22 +294,22 @@ def test_pickled_when_fitted(structures):
     ],
 )
 def test_estimator_checks_of_scikit_learn(check):
-    getattr(estimator_checks, check)("RepresentationTransformer", RepresentationTransformer())
+    getattr(estimator_checks, check)("DescriptorTransformer", DescriptorTransformer())
 
 
 def test_not_fitted(structures):
     for method in ("transform", "labels", "transform_with_labels", "get_feature_names_out"):
         with pytest.raises(NotFittedError):
-            getattr(RepresentationTransformer(), method)(structures)
+            getattr(DescriptorTransformer(), method)(structures)
 
 
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"representation": "soap"}, "representation 'soap' is none of radial_spectrum, "),
-        ({"representation": {"type": "three_center", "cutof": 1}}, "unknown option .*cutof"),
-        ({"representation": {"nu": [2]}}, "representation: option type is missing"),
-        ({"representation": 3}, "representation 3 is neither a name nor a spec"),
+        ({"descriptor": "soap"}, "descriptor 'soap' is none of radial_spectrum, "),
+        ({"descriptor": {"type": "three_center", "cutof": 1}}, "unknown option .*cutof"),
+        ({"descriptor": {"nu": [2]}}, "descriptor: option type is missing"),
+        ({"descriptor": 3}, "descriptor 3 is neither a name nor a spec"),
         ({"cutoff": -1.0}, r"cutoff = -1\.0"),
         ({"per": "atom"}, "per = 'atom' is none of"),
         ({"centers": "some"}, "centers = 'some' is none of"),
@@ -317,7 +317,7 @@ def test_not_fitted(structures):
     ],
 )
 def test_bad_parameters_are_refused_in_fit(structures, parameters, sentence):
-    transformer = RepresentationTransformer(**parameters)
+    transformer = DescriptorTransformer(**parameters)
     with pytest.raises(InputError, match=sentence) as refused:
         transformer.fit(structures)
     assert "\n" not in str(refused.value)
@@ -335,15 +335,15 @@ def test_bad_parameters_are_refused_in_fit(structures, parameters, sentence):
     ],
 )
 def test_bad_structures_are_refused(structures, given, sentence):
-    fitted = RepresentationTransformer(POWER).fit(structures)
-    for method in (RepresentationTransformer(POWER).fit, fitted.transform):
+    fitted = DescriptorTransformer(POWER).fit(structures)
+    for method in (DescriptorTransformer(POWER).fit, fitted.transform):
         with pytest.raises(InputError, match=sentence):
             method(given)
 
 
 def test_unseen_species_are_refused_by_the_number_of_their_structure(structures, monkeypatch):
     monkeypatch.setattr(module, "ATOMS_PER_JOB", 4)
-    transformer = RepresentationTransformer(POWER).fit(structures)
+    transformer = DescriptorTransformer(POWER).fit(structures)
     unseen = [*structures, Atoms("CAu", [(0, 0, 0), (0, 0, 1.5)])]
     with pytest.raises(InputError, match=r"^structure 7: atom of atomic number 79.* 1, 6, 8"):
         transformer.transform(unseen)

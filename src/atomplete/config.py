@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # to start up, the command line needs neither
     import ase
     from pydantic_core import ErrorDetails
 
-    from atomplete.descriptors import RepresentationSpec
+    from atomplete.descriptors import Descriptor, DescriptorSpec
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -123,15 +123,15 @@ def checked(options: type[Options], content: Any, source: str) -> Options:
         return options.model_validate(content)
 
 
-def representation_spec(
-    given: "str | Mapping[str, Any] | RepresentationSpec",
+def descriptor_spec(
+    given: "str | Mapping[str, Any] | DescriptorSpec",
     *,
     structures: "Iterable[ase.Atoms]" = (),
     species: Iterable[int] | None = None,
     cutoff: float | None = None,
-    source: str = "representation",
+    source: str = "descriptor",
     **options: Any,
-) -> "RepresentationSpec":
+) -> "DescriptorSpec":
     """The spec that a user means, however it is given.
 
     Parameters
@@ -157,40 +157,96 @@ def representation_spec(
     Examples
     --------
     >>> import ase
-    >>> spec = representation_spec("power_spectrum", structures=[ase.Atoms("CO")], cutoff=4.0)
+    >>> spec = descriptor_spec("power_spectrum", structures=[ase.Atoms("CO")], cutoff=4.0)
     >>> spec.nu, spec.expansion.species, spec.expansion.cutoff
     ((2,), (6, 8), 4.0)
-    >>> representation_spec({"type": "three_center"}, components=(400, 250)).components
+    >>> descriptor_spec({"type": "three_center"}, components=(400, 250)).components
     (400, 250)
     """
-    from atomplete.descriptors import NAMED, RepresentationSpec
+    from atomplete.descriptors import NAMED, AnyDescriptorSpec, DescriptorSpec
 
     if isinstance(given, str):
         if given not in NAMED:
-            raise InputError(f"representation {given!r} is none of {', '.join(NAMED)}")
+            raise InputError(f"descriptor {given!r} is none of {', '.join(NAMED)}")
         source, given = given, NAMED[given]
     content = _plain(given)
     expansion = content.get("expansion", {})
-    if isinstance(expansion, Mapping):  # anything else is refused below, by name
+    if "cutoff" in _fields(content):
+        options["cutoff"] = cutoff
+    elif isinstance(expansion, Mapping):  # anything else is refused below, by name
         if species is None and "species" not in expansion:
             species = sorted({int(z) for atoms in structures for z in atoms.numbers}) or None
         chosen = {"species": None if species is None else list(species), "cutoff": cutoff}
         options["expansion"] = {**expansion, **_given(chosen)}
     content |= _given(options)
     with _one_sentence(source, content):
-        spec: RepresentationSpec = TypeAdapter(RepresentationSpec).validate_python(content)
+        spec: DescriptorSpec = TypeAdapter(AnyDescriptorSpec).validate_python(content)
     return spec
+
+
+def descriptor_of(
+    given: "str | Path | Mapping[str, Any] | DescriptorSpec", **options: Any
+) -> "Descriptor":
+    """Descriptor that a user means: a fitted one by its file, others as ``descriptor_spec``.
+
+    Parameters
+    ----------
+    given
+        A file that ends in ``.pt``, a name, a spec, or a spec as plain data.
+    **options
+        As ``descriptor_spec`` takes them; of a fitted descriptor, none can be chosen any more.
+
+    Raises
+    ------
+    InputError
+        For a file that does not hold a descriptor, or an option of a fitted one.
+
+    Examples
+    --------
+    >>> descriptor_of("power_spectrum", cutoff=4.0).cutoff
+    4.0
+    >>> descriptor_of("absent.pt")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: absent.pt: no such file
+    """
+    from atomplete.checkpoint import load
+    from atomplete.descriptors import Descriptor, build
+
+    if isinstance(given, Path) or (isinstance(given, str) and given.endswith(".pt")):
+        descriptor: Descriptor = load(given, Descriptor)
+        for name in _given(options).keys() - {"structures", "source"}:
+            raise InputError(f"{given}: fitted already, and its {name} cannot be chosen any more")
+        return descriptor
+    built: Descriptor = build(descriptor_spec(given, **options))
+    return built
 
 
 def _plain(given: Any) -> dict[str, Any]:
     """A spec as plain data, without species if it was not made with any."""
     if isinstance(given, Mapping):
         return dict(given)
-    if not hasattr(given, "expansion"):
-        raise InputError(f"representation {given!r} is neither a name nor a spec")
-    left_out = set() if "species" in given.expansion.model_fields_set else {"species"}
+    if not isinstance(given, BaseModel):
+        raise InputError(f"descriptor {given!r} is neither a name nor a spec")
+    left_out = set() if "species" in _set_in_expansion(given) else {"species"}
     content: dict[str, Any] = given.model_dump(exclude={"expansion": left_out})
     return content
+
+
+def _set_in_expansion(spec: BaseModel) -> set[str]:
+    """Fields of a spec's expansion that it was made with; of none without an expansion."""
+    expansion = getattr(spec, "expansion", None)
+    return expansion.model_fields_set if expansion else set()
+
+
+def _fields(content: Mapping[str, Any]) -> Collection[str]:
+    """Options of the type that plain data names, if it is known."""
+    from atomplete.descriptors import Descriptor
+    from atomplete.registry import registered
+
+    try:
+        return registered(Descriptor, str(content.get("type")))[0].model_fields
+    except InputError:
+        return ()
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

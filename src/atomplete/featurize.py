@@ -10,53 +10,39 @@ from pathlib import Path
 import ase
 import h5py
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
-from atomplete.descriptors import (
-    Estimate,
-    Features,
-    Nice,
-    Representation,
-    RepresentationSpec,
-    TaggedCorrelations,
-    ThreeCenter,
-    build,
-    estimate,
-    split,
-)
-from atomplete.descriptors.chunks import MEMORY
+from atomplete.descriptors import Descriptor, Estimate, Features, estimate, run
+from atomplete.descriptors.memory import MEMORY
 from atomplete.errors import InputError
 from atomplete.runs.files import atomic_write, content_hash
-from atomplete.runs.progress import progress_of
 from atomplete.runs.provenance import versions
 from atomplete.system import Centers, System
 
 
 def featurize(
     structures: Sequence[ase.Atoms],
-    spec: RepresentationSpec,
+    descriptor: Descriptor,
     output: Path,
     *,
     centers: Centers = "auto",
     dtype: torch.dtype = torch.float64,
     memory: int = MEMORY,
     progress: bool = True,
-) -> Representation:
+) -> None:
     """Compute features chunk by chunk and write them to an HDF5 file.
 
     The file holds ``values`` (row, feature), a column for each row label (``structure``,
     ``center``, for tagged neighbours ``neighbor_1`` and ``neighbor_2``), ``weight`` (row,),
-    ``parity`` (feature,) and, where features were not contracted, ``labels`` (feature, 6) with
-    (q1, l1, q2, l2, q3, l3), of tagged correlations (q, l, k) of each factor. Spec, versions, the
-    hash of the structures and what contractions have kept are attributes.
+    ``parity`` (feature,) and, where features are products of factors, ``labels`` (feature,
+    column): (q, l) of each factor of three-centre descriptors, (q, l, k) of tagged correlations.
+    Spec, versions, the hash of the structures and what contractions have kept are attributes.
 
     Parameters
     ----------
     structures
-        The structures; contractions that the spec names are fitted to them.
-    spec
-        The representation.
+        The structures.
+    descriptor
+        The descriptor; one that needs a fit and has none is fitted to the structures.
     output
         File to write, complete or not at all; its folder is made if need be.
     centers
@@ -68,11 +54,6 @@ def featurize(
     progress
         Whether to say how much it will be, and then how far it is.
 
-    Returns
-    -------
-    Representation
-        With its contractions fitted.
-
     Raises
     ------
     InputError
@@ -82,50 +63,35 @@ def featurize(
     Examples
     --------
     >>> import tempfile
-    >>> from atomplete.descriptors import ThreeCenterSpec
+    >>> from atomplete.descriptors import ThreeCenterSpec, build
     >>> boron = ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "features.h5"
-    ...     featurize([boron], ThreeCenterSpec(), path, progress=False)
+    ...     featurize([boron], build(ThreeCenterSpec()), path, progress=False)
     ...     with h5py.File(path) as file:
     ...         file["values"].shape, file["neighbor_1"][:].tolist()
-    ThreeCenter(7344 features, cutoff 2.0 Å)
     ((2, 7344), [1, 0])
     """
-    representation = build(spec)
-    system = System.from_atoms(structures, spec.expansion.cutoff, centers=centers, dtype=dtype)
-    size = estimate(representation, system, memory)
+    system = System.from_atoms(structures, descriptor.cutoff, centers=centers, dtype=dtype)
+    size = estimate(descriptor, system, memory)
     _check_disk(output, size)
     output.parent.mkdir(parents=True, exist_ok=True)
     if progress:
         print(size, file=sys.stderr)
-    if isinstance(representation, ThreeCenter | Nice):
-        representation.fit([system], memory=memory, progress=progress)
+    if not descriptor.is_fitted:
+        descriptor.fit([system], memory=memory, progress=progress)
     with atomic_write(output) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["representation"] = spec.model_dump_json()
+        file.attrs["descriptor"] = descriptor.spec.model_dump_json()
         file.attrs["versions"] = json.dumps(versions())
         file.attrs["structures_sha256"] = content_hash(structures)
-        file["parity"] = representation.parity.numpy()
-        if isinstance(representation, ThreeCenter | Nice):
-            file.attrs["kept"] = json.dumps([asdict(kept) for kept in representation.kept])
-        labels = _labels(representation)
-        if labels is not None:
-            file["labels"] = labels.numpy()
-        parts, done = split(representation, system, size.chunk_bytes), 0
-        with progress_of("features", len(parts), progress) as step, torch.no_grad():
-            for part in parts:
-                done += _write(file, representation(part), done, size.n_rows)
-                step()
-    return representation
-
-
-def _labels(representation: Representation) -> Int[Tensor, "feature label"] | None:
-    """The factors of each feature; components of rows have none."""
-    if isinstance(representation, TaggedCorrelations):
-        return representation.labels
-    if isinstance(representation, ThreeCenter) and representation.even is None:
-        return representation.labels
-    return None
+        file["parity"] = descriptor.parity.numpy()
+        if descriptor.needs_fit:
+            file.attrs["kept"] = json.dumps([asdict(kept) for kept in descriptor.kept])
+        if descriptor.feature_labels is not None:
+            file["labels"] = descriptor.feature_labels[1].numpy()
+        done = 0
+        for features in run(descriptor, system, size.chunk_bytes, progress=progress):
+            done += _write(file, features, done, size.n_rows)
 
 
 def _write(file: h5py.File, features: Features, start: int, total: int) -> int:

@@ -139,7 +139,14 @@ def kind_named(kind: str) -> type[Registered]:
 
 
 def build(spec: Spec, **given: Any) -> Any:
-    """Module that a spec describes; what else its class takes may be given by name."""
+    """Module that a spec describes; what else its class takes may be given by name.
+
+    Examples
+    --------
+    >>> from atomplete.descriptors import DensityCorrelationsSpec
+    >>> build(DensityCorrelationsSpec(nu=(2,)))
+    DensityCorrelations(84 features, cutoff 2.0 Å)
+    """
     return _class_of(spec)(spec, **given)
 
 

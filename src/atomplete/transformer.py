@@ -13,14 +13,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from atomplete.config import representation_spec
+from atomplete.config import descriptor_spec
 from atomplete.descriptors import (
+    Descriptor,
+    DescriptorSpec,
     Features,
-    RepresentationSpec,
     build,
     concatenate,
-    split,
-    stream,
+    run,
 )
 from atomplete.errors import InputError
 from atomplete.system import Centers, System
@@ -30,16 +30,13 @@ Per = Literal["structure", "center", "row"]
 #: Atoms in one job. Jobs do not depend on their number, so neither does any rounding.
 ATOMS_PER_JOB = 512
 
-#: What the columns of a representation's labels count, for each factor of a feature.
-FACTORS = {"three_center": ("q", "l"), "tagged_correlations": ("q", "l", "k")}
 
-
-class RepresentationTransformer(TransformerMixin, BaseEstimator):
+class DescriptorTransformer(TransformerMixin, BaseEstimator):
     """Turns lists of ASE structures into matrices of features.
 
     Parameters
     ----------
-    representation
+    descriptor
         A name (of ``atomplete.descriptors.NAMED``), a spec, or a spec as plain data.
     species
         Atomic numbers of the neighbours described. ``None``: those that the spec was made with,
@@ -67,8 +64,8 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
     ----------
     spec_
         The spec with species and cutoff filled in.
-    representation_
-        The representation, its contractions fitted. ``fit`` alone fits them.
+    descriptor_
+        The descriptor, its contractions fitted. ``fit`` alone fits them.
     centers_
         ``"all"`` or ``"info"``.
 
@@ -90,7 +87,7 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
     >>> for seed, atoms in enumerate(crystals):
     ...     atoms.rattle(0.1, seed=seed)
     >>> energies = [EMT().get_potential_energy(atoms) for atoms in crystals]
-    >>> descriptor = RepresentationTransformer("power_spectrum", cutoff=3.5)
+    >>> descriptor = DescriptorTransformer("power_spectrum", cutoff=3.5)
     >>> model = make_pipeline(descriptor, StandardScaler(), Ridge(1e-3))
     >>> model.fit(crystals[::2], energies[::2]).score(crystals[1::2], energies[1::2]) > 0.999
     True
@@ -98,7 +95,7 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        representation: str | RepresentationSpec | Mapping[str, Any] = "power_spectrum",
+        descriptor: str | DescriptorSpec | Mapping[str, Any] = "power_spectrum",
         *,
         species: Sequence[int] | None = None,
         cutoff: float | None = None,
@@ -108,7 +105,7 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
         n_jobs: int | None = None,
         chunk_bytes: int = 64 * 2**20,
     ) -> None:
-        self.representation = representation
+        self.descriptor = descriptor
         self.species = species
         self.cutoff = cutoff
         self.per = per
@@ -117,7 +114,7 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.chunk_bytes = chunk_bytes
 
-    def fit(self, X: Sequence[ase.Atoms], y: object = None) -> "RepresentationTransformer":
+    def fit(self, X: Sequence[ase.Atoms], y: object = None) -> "DescriptorTransformer":
         """Find species, and fit the contractions that the spec names; ``y`` is ignored."""
         for name, choices in (
             ("per", ("structure", "center", "row")),
@@ -127,17 +124,16 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} = {getattr(self, name)!r} is none of {choices}")
         structures = _structures(X)
-        self.spec_ = representation_spec(
-            self.representation, structures=structures, species=self.species, cutoff=self.cutoff
+        self.spec_ = descriptor_spec(
+            self.descriptor, structures=structures, species=self.species, cutoff=self.cutoff
         )
         named = all("center" in atoms.info for atoms in structures)
         auto: Centers = "info" if named else "all"
         self.centers_ = auto if self.centers == "auto" else self.centers
-        representation = build(self.spec_)
-        fit = getattr(representation, "fit", None)
-        if fit is not None:
-            fit(split(representation, self._system(structures), self.chunk_bytes))
-        self.representation_ = representation
+        descriptor: Descriptor = build(self.spec_)
+        if descriptor.needs_fit:
+            descriptor.fit([self._system(structures)])
+        self.descriptor_ = descriptor
         return self
 
     def transform(self, X: Sequence[ase.Atoms]) -> np.ndarray:
@@ -162,12 +158,12 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
         Examples
         --------
         >>> water = ase.Atoms("OH2", [(0, 0, 0), (0, 0, 1), (0, 1, 0)])
-        >>> descriptor = RepresentationTransformer("three_center", per="row", cutoff=1.2)
+        >>> descriptor = DescriptorTransformer("three_center", per="row", cutoff=1.2)
         >>> values, labels = descriptor.fit([water]).transform_with_labels([water])
         >>> labels["center"].tolist(), labels["neighbor_1"].tolist()
         ([0, 0, 0, 0, 1, 2], [1, 1, 2, 2, 0, 0])
         """
-        check_is_fitted(self, "representation_")
+        check_is_fitted(self, "descriptor_")
         structures = _structures(X)
         sizes = np.array([len(atoms) for atoms in structures])
         job_of = (np.cumsum(sizes) - sizes) // ATOMS_PER_JOB
@@ -188,21 +184,19 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
         Examples
         --------
         >>> boron = ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
-        >>> RepresentationTransformer("three_center").fit([boron]).get_feature_names_out()[-1]
+        >>> DescriptorTransformer("three_center").fit([boron]).get_feature_names_out()[-1]
         'q5_l3_q5_l3_q5_l3'
-        >>> RepresentationTransformer("bispectrum").fit([boron]).get_feature_names_out()[-1]
+        >>> DescriptorTransformer("bispectrum").fit([boron]).get_feature_names_out()[-1]
         'odd1267'
         """
-        check_is_fitted(self, "representation_")
-        labels = getattr(self.representation_, "labels", None)
-        contracted = getattr(self.spec_, "components", None) is not None
-        if labels is None or contracted or self.spec_.type not in FACTORS:
-            parity = self.representation_.parity.tolist()
+        check_is_fitted(self, "descriptor_")
+        if self.descriptor_.feature_labels is None:
+            parity = self.descriptor_.parity.tolist()
             names = [f"{'even' if p > 0 else 'odd'}{k}" for k, p in enumerate(parity)]
         else:
-            letters = FACTORS[self.spec_.type] * labels.shape[1]
+            letters, labels = self.descriptor_.feature_labels
             names = [
-                "_".join(f"{a}{n}" for a, n in zip(letters, label, strict=False))
+                "_".join(f"{a}{n}" for a, n in zip(letters, label, strict=True))
                 for label in labels.tolist()
             ]
         return np.array(names, dtype=object)
@@ -210,7 +204,7 @@ class RepresentationTransformer(TransformerMixin, BaseEstimator):
     def _system(self, structures: list[ase.Atoms]) -> System:
         return System.from_atoms(
             structures,
-            self.spec_.expansion.cutoff,
+            self.spec_.cutoff,
             centers=self.centers_,
             dtype=getattr(torch, self.dtype),
         )
@@ -237,13 +231,13 @@ def _structures(X: Sequence[ase.Atoms]) -> list[ase.Atoms]:
 
 
 def _job(
-    transformer: RepresentationTransformer, structures: list[ase.Atoms], first: int
+    transformer: DescriptorTransformer, structures: list[ase.Atoms], first: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Values and labels of some structures, the first of which has the number ``first``."""
     try:
-        with _one_thread(), torch.no_grad():
+        with _one_thread():
             system = transformer._system(structures)
-            parts = stream(transformer.representation_, system, transformer.chunk_bytes)
+            parts = run(transformer.descriptor_, system, transformer.chunk_bytes)
             values, labels = _gathered(parts, transformer.per, len(structures))
     except InputError as error:
         count = re.compile(r"^structure (\d+)")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from atomplete.cli.app import Quiet, in_new_folder, naming
 from atomplete.cli.options import Given, bytes_of, verb
-from atomplete.config import representation_spec
+from atomplete.config import descriptor_of
 from atomplete.errors import InputError
 
 
@@ -95,7 +95,7 @@ def featurize(
 
     options = given.resolved(FeaturizeOptions)
     structures = read_structures(input)
-    spec = representation_spec(
+    descriptor = descriptor_of(
         options.representation,
         source=f"{given.file}: representation",  # where it is more than a name
         structures=structures,
@@ -106,17 +106,17 @@ def featurize(
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: a file, not a folder")
     with naming(input):
-        fitted = write_features(
+        write_features(
             structures,
-            spec,
+            descriptor,
             output / "features.h5",
             centers=options.centers,
             dtype=getattr(torch, options.dtype),
             memory=options.memory,
             progress=not quiet,
         )
-    save(output / "descriptor.pt", fitted)
+    save(output / "descriptor.pt", descriptor)
     if not quiet:
-        for kept in getattr(fitted, "kept", ()):
+        for kept in descriptor.kept:
             print(kept)
     print(f"features of {len(structures)} structures in {output / 'features.h5'}")

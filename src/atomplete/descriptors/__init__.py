@@ -1,11 +1,10 @@
 """Representations of atomic environments: from pair coefficients to labelled feature rows."""
 
 from atomplete.descriptors.base import AnyDescriptorSpec, Descriptor, DescriptorSpec
-from atomplete.descriptors.chunks import split
 from atomplete.descriptors.contraction.contraction import Kept
 from atomplete.descriptors.density.density_correlations import DensityCorrelations
 from atomplete.descriptors.derivatives.gradients import Gradients, gradients
-from atomplete.descriptors.estimate import Estimate, estimate
+from atomplete.descriptors.evaluate import Estimate, concatenate, estimate, run, split
 from atomplete.descriptors.expansion import Expansion, ExpansionSpec
 from atomplete.descriptors.features import Features
 from atomplete.descriptors.nice.block import BlockReport
@@ -15,14 +14,13 @@ from atomplete.descriptors.specs import (
     NICE_COMPONENTS,
     DensityCorrelationsSpec,
     NiceSpec,
-    RepresentationSpec,
     TaggedCorrelationsSpec,
     ThreeCenterSpec,
 )
-from atomplete.descriptors.streaming import Representation, build, concatenate, stream
 from atomplete.descriptors.tagged.fused import FusedRows
 from atomplete.descriptors.tagged.tagged_correlations import Equivariants, TaggedCorrelations
 from atomplete.descriptors.tagged.three_center import ThreeCenter
+from atomplete.registry import build
 
 __all__ = [
     "NAMED",
@@ -43,8 +41,6 @@ __all__ = [
     "Kept",
     "Nice",
     "NiceSpec",
-    "Representation",
-    "RepresentationSpec",
     "TaggedCorrelations",
     "TaggedCorrelationsSpec",
     "ThreeCenter",
@@ -53,6 +49,6 @@ __all__ = [
     "concatenate",
     "estimate",
     "gradients",
+    "run",
     "split",
-    "stream",
 ]

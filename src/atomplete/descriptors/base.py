@@ -1,16 +1,15 @@
 """The contract of all descriptors: a system in, labelled feature rows out."""
 
-from abc import abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import SerializeAsAny
 from torch import Tensor
 
-from atomplete.descriptors.chunks import MEMORY
 from atomplete.descriptors.features import Features
+from atomplete.descriptors.memory import MEMORY, Measurements
 from atomplete.errors import InputError
 from atomplete.registry import Registered, Spec, spec_field
 from atomplete.system import System
@@ -33,6 +32,43 @@ class DescriptorSpec(Spec):
         @property
         def cutoff(self) -> float:
             """Radius of an environment, Å."""
+
+    def known_species(self) -> tuple[int, ...] | None:
+        """Atomic numbers of the neighbours that are described; None for all."""
+        return None
+
+
+class FitCost(NamedTuple):
+    """Memory of a fit, bytes, and words on the way that it goes."""
+
+    memory: int = 0
+    way: str = ""
+
+
+class Projected:
+    """Linear functions of the rows of a descriptor, which never mix the parities.
+
+    Parameters
+    ----------
+    descriptor
+        Whose rows are meant.
+    even, odd
+        (feature, output): weights of its scalars and of its pseudoscalars.
+    """
+
+    def __init__(
+        self,
+        descriptor: "Descriptor",
+        even: Float[Tensor, "even even_output"],
+        odd: Float[Tensor, "odd odd_output"],
+    ) -> None:
+        self.descriptor, self.even, self.odd = descriptor, even, odd
+        self.rows_per_center = descriptor.rows_per_center
+
+    def __call__(self, system: System) -> Features:
+        """(row, output), in the dtype of the positions."""
+        rows = self.descriptor(system)
+        return rows.project(self.even.to(rows.values), self.odd.to(rows.values))
 
 
 class Descriptor(Registered):
@@ -62,6 +98,13 @@ class Descriptor(Registered):
     """
 
     spec: Any
+    #: Memory of centres, once measured; see ``evaluate.split``.
+    measured: Measurements
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.measured = {}
+
     if TYPE_CHECKING:
 
         @property
@@ -93,9 +136,9 @@ class Descriptor(Registered):
         """What contractions have kept of the data they were fitted to: dataclasses, printable."""
         return ()
 
-    @abstractmethod
     def forward(self, system: System) -> Features:
         """Features of all centres, (row, feature), in the dtype of the positions."""
+        raise NotImplementedError
 
     def __call__(self, system: System) -> Features:
         """Features of all centres of a system.
@@ -105,19 +148,47 @@ class Descriptor(Registered):
         InputError
             If a fit is needed and was not made.
         """
-        if not self.is_fitted:
-            raise InputError(f"{self!r} must be fitted before it is used")
+        self.refuse_unfitted()
         features: Features = super().__call__(system)
         return features
+
+    def refuse_unfitted(self) -> None:
+        """Raise an InputError if a fit is needed and was not made."""
+        if not self.is_fitted:
+            raise InputError(f"{self!r} must be fitted before it is used")
+
+    @property
+    def one_row_per_center(self) -> bool:
+        """Whether each centre has one row, whatever its neighbours."""
+        return True
 
     def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
         """Number of rows of each centre."""
         return torch.ones_like(system.centers)
 
-    def row_bytes(self, system: System) -> Int[Tensor, " center"]:
-        """Bytes that the rows of each centre take while they are computed, about."""
-        numbers = 4 * len(self.parity) * self.rows_per_center(system)
-        return numbers * system.positions.element_size()
+    def projected(
+        self,
+        even: Float[Tensor, "even even_output"],
+        odd: Float[Tensor, "odd odd_output"],
+    ) -> Callable[[System], Features]:
+        """Linear functions of the rows: the first layer of a network, by the quickest way.
+
+        Parameters
+        ----------
+        even, odd
+            (feature, output): weights of the scalars and of the pseudoscalars.
+        """
+        return Projected(self, even, odd)
+
+    def cost_of_fit(self, systems: Sequence[System], memory: int = MEMORY) -> FitCost:
+        """Memory that ``fit`` will take, said before it begins.
+
+        Raises
+        ------
+        InputError
+            If that is more than ``memory`` bytes.
+        """
+        return FitCost()
 
     def fit(
         self: D, systems: Sequence[System], *, memory: int = MEMORY, progress: bool = False

@@ -115,23 +115,6 @@ class Expansion:
     def __repr__(self) -> str:
         return f"Expansion({self.spec!r})"
 
-    @property
-    def pair_numbers(self) -> int:
-        """Numbers held for each pair while its coefficients are computed, at the most."""
-        lm, n_radial = len(self._angular_of_lm), self.spec.max_radial
-        g_ij, joined = self.spec.n_channels * lm, n_radial * lm
-        return 20 + max(self._radial.numbers, 2 * joined + 2 * g_ij, 3 * joined) + 4 * lm
-
-    def density_numbers(self, system: System) -> Int[Tensor, " center"]:
-        """Numbers held for each centre while its density is computed, at the most."""
-        lm, n_radial = len(self._angular_of_lm), self.spec.max_radial
-        # as many slots may be empty as hold a neighbour
-        of_neighbor = 2 * (20 + self._radial.numbers + 4 * lm)
-        # products of all orders of a run; sums as they come, joined, in order; embedded
-        of_species = (ORDERS + 3) * n_radial * lm
-        of_center = len(self.spec.species) * of_species + 2 * self.spec.n_channels * lm
-        return of_neighbor * system.neighbor_counts + of_center
-
     def pairs(
         self, system: System, cutoff: float | None = None
     ) -> Float[Tensor, "pair channel lm"]:

@@ -34,6 +34,10 @@ class ExpandedSpec(DescriptorSpec):
         """Radius of an environment, Å."""
         return self.expansion.cutoff
 
+    def known_species(self) -> tuple[int, ...]:
+        """Atomic numbers of the neighbours that are described."""
+        return self.expansion.species
+
 
 class DensityCorrelationsSpec(ExpandedSpec):
     """Invariants of the neighbour density, of the orders ν named (N = 0).
@@ -189,13 +193,8 @@ class NiceSpec(ExpandedSpec):
         return self
 
 
-RepresentationSpec = Annotated[
-    DensityCorrelationsSpec | ThreeCenterSpec | TaggedCorrelationsSpec | NiceSpec,
-    Field(discriminator="type"),
-]
-
 #: Names that a user may give instead of a spec.
-NAMED: dict[str, RepresentationSpec] = {
+NAMED: dict[str, DescriptorSpec] = {
     "radial_spectrum": DensityCorrelationsSpec(nu=(1,)),
     "power_spectrum": DensityCorrelationsSpec(nu=(2,)),
     "bispectrum": DensityCorrelationsSpec(nu=(3,)),

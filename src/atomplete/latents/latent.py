@@ -1,4 +1,4 @@
-"""xi~ as a representation: three-centre rows, encoded and summed."""
+"""xi~, a learned descriptor: rows of another one, encoded and summed."""
 
 from typing import Literal
 
@@ -6,30 +6,24 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from atomplete.descriptors import (
-    Descriptor,
-    DescriptorSpec,
-    ExpansionSpec,
-    Features,
-    ThreeCenter,
-    ThreeCenterSpec,
-)
+from atomplete.descriptors import AnyDescriptorSpec, Descriptor, DescriptorSpec, Features
 from atomplete.latents.autoencoder import AutoEncoder, EncoderSpec, of_centers, scaled
+from atomplete.registry import build
 from atomplete.system import System
 
 
 class LatentSpec(DescriptorSpec):
-    """An encoder of three-centre rows.
+    """An encoder of the rows of another descriptor.
 
     Examples
     --------
     >>> from atomplete.descriptors import ThreeCenterSpec
-    >>> LatentSpec(rows=ThreeCenterSpec(), encoder=EncoderSpec()).expansion.cutoff
+    >>> LatentSpec(rows=ThreeCenterSpec(), encoder=EncoderSpec()).cutoff
     2.0
     """
 
     type: Literal["latent"] = "latent"
-    rows: ThreeCenterSpec
+    rows: AnyDescriptorSpec
     encoder: EncoderSpec
 
     @property
@@ -37,10 +31,9 @@ class LatentSpec(DescriptorSpec):
         """Radius of an environment, Å."""
         return self.rows.cutoff
 
-    @property
-    def expansion(self) -> ExpansionSpec:
-        """The basis of the rows."""
-        return self.rows.expansion
+    def known_species(self) -> tuple[int, ...] | None:
+        """Atomic numbers of the neighbours that are described; None for all."""
+        return self.rows.known_species()
 
 
 class Latent(Descriptor, spec=LatentSpec):
@@ -68,7 +61,7 @@ class Latent(Descriptor, spec=LatentSpec):
     def __init__(self, spec: LatentSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.rows = ThreeCenter(spec.rows)
+        self.rows: Descriptor = build(spec.rows)
         generator = torch.Generator().manual_seed(0)
         self.encoder = spec.encoder.build(self.rows.parity, generator).double()
         self.encoder.requires_grad_(False)
@@ -76,7 +69,7 @@ class Latent(Descriptor, spec=LatentSpec):
         self.register_buffer("feature_scale", torch.ones((), dtype=torch.float64))
 
     @classmethod
-    def of(cls, representation: ThreeCenter, trained: AutoEncoder) -> "Latent":
+    def of(cls, representation: Descriptor, trained: AutoEncoder) -> "Latent":
         """The encoder of a trained autoencoder, with the representation that it was trained on."""
         latent = cls(LatentSpec(rows=representation.spec, encoder=trained.spec.encoder))
         latent.rows = representation
@@ -92,11 +85,15 @@ class Latent(Descriptor, spec=LatentSpec):
         """(latent,) +1 for scalars, −1 for pseudoscalars."""
         return self.spec.encoder.parity
 
-    def row_bytes(self, system: System) -> Int[Tensor, " center"]:
-        """Bytes that each centre's rows take while they are computed and encoded."""
-        width = max(self.spec.encoder.hidden, default=0)
-        hidden = 4 * width * self.rows.rows_per_center(system) * system.positions.element_size()
-        return self.rows.row_bytes(system) + hidden
+    @property
+    def needs_fit(self) -> bool:
+        """Whether the rows need a fit; the encoder is trained elsewhere, see ``of``."""
+        return self.rows.needs_fit
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the rows can be used."""
+        return self.rows.is_fitted
 
     def forward(self, system: System) -> Features:
         """xi~ of every centre of ``system``: (center, latent)."""

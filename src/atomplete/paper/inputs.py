@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from atomplete.descriptors import (
-    Nice,
-    Representation,
-    RepresentationSpec,
-    ThreeCenter,
+    Descriptor,
+    DescriptorSpec,
     build,
 )
 from atomplete.errors import InputError
@@ -37,19 +35,19 @@ class Inputs:
         Spent on fit and features.
     """
 
-    representation: Representation | Latent
+    representation: Descriptor
     rows: RowTable
     sums: RowTable
     seconds: float
 
     @classmethod
     def compute(
-        cls, spec: RepresentationSpec, data: LabelledPairs, dtype: torch.dtype, progress: bool
+        cls, spec: DescriptorSpec, data: LabelledPairs, dtype: torch.dtype, progress: bool
     ) -> "Inputs":
         """Fit a representation to the training pairs, and describe all structures."""
         started = time.monotonic()
-        representation, cutoff = build(spec), spec.expansion.cutoff
-        if isinstance(representation, ThreeCenter | Nice):
+        representation, cutoff = build(spec), spec.cutoff
+        if representation.needs_fit:
             training = System.from_atoms(data.train_structures, cutoff)
             representation.fit([training], progress=progress)
         system = System.from_atoms(data.structures, cutoff)
@@ -59,7 +57,6 @@ class Inputs:
     @classmethod
     def encode(cls, trained: AutoEncoder, inputs: "Inputs", dtype: torch.dtype) -> "Inputs":
         """xi~ of all structures from the inputs that the encoder was trained on."""
-        assert isinstance(inputs.representation, ThreeCenter)
         started = time.monotonic()
         latent = Latent.of(inputs.representation, trained)
         table = inputs.table_of(trained.spec.encoder)

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from atomplete.descriptors import Features, Representation, concatenate, split
-from atomplete.runs.progress import progress_of
+from atomplete.descriptors import Descriptor, Features, concatenate, run
 from atomplete.system import System
 
 
@@ -45,7 +44,7 @@ class RowTable:
     @classmethod
     def compute(
         cls,
-        representation: Representation,
+        representation: Descriptor,
         system: System,
         dtype: torch.dtype = torch.float32,
         progress: bool = False,
@@ -59,21 +58,17 @@ class RowTable:
         rows, sums
             Tables with the rows of each centre, and with one row for each centre.
         """
-        parts = split(representation, system)
         n_rows = int(representation.rows_per_center(system).sum())
         values = torch.empty(n_rows, len(representation.parity), dtype=dtype)
         labels: list[Features] = []
         sums: list[Features] = []
         done = 0
-        with progress_of("features", len(parts), progress) as step, torch.no_grad():
-            for part in parts:
-                features = representation(part)
-                chunk = values[done : done + len(features.values)]
-                chunk.copy_(features.values)
-                labels.append(replace(features, values=chunk, weight=features.weight.to(dtype)))
-                sums.append(features.summed())
-                done += len(chunk)
-                step()
+        for features in run(representation, system, progress=progress):
+            chunk = values[done : done + len(features.values)]
+            chunk.copy_(features.values)
+            labels.append(replace(features, values=chunk, weight=features.weight.to(dtype)))
+            sums.append(features.summed())
+            done += len(chunk)
         n_structures = len(system.cell)
         rows = replace(
             concatenate([_without_values(part) for part in labels]),

@@ -9,7 +9,6 @@ import pytest
 import torch
 from ase import Atoms
 from environments import CUTOFF, molecule
-from live_bytes import LiveBytes
 from pydantic import ValidationError
 
 from atomplete.degenerate.families.registry import generate
@@ -21,12 +20,11 @@ from atomplete.descriptors import (
     NiceSpec,
     build,
     estimate,
-    split,
+    evaluate,
 )
-from atomplete.descriptors.chunks import OVERHEAD
 from atomplete.descriptors.density.correlations import bispectrum_block, nu1, nu2
 from atomplete.descriptors.equivariants import couple, couplings
-from atomplete.descriptors.nice import nice
+from atomplete.descriptors.memory import OVERHEAD, LiveBytes
 from atomplete.descriptors.nice import sizes as nice_sizes
 from atomplete.errors import InputError
 from atomplete.o3 import coupled_triples, lm_slice, random_rotation, wigner_d
@@ -314,7 +312,6 @@ def test_state_dict_has_the_shapes_of_the_fit():
         assert torch.equal(again(system).values, fitted(system).values)
         assert torch.equal(again.parity, fitted.parity)
         assert again.kept == fitted.kept
-        assert torch.equal(again.row_bytes(system), fitted.row_bytes(system))
 
 
 def test_fit_is_to_a_drawn_subset_and_does_not_depend_on_chunks():
@@ -341,30 +338,6 @@ def test_a_second_fit_forgets_the_first():
     assert all(torch.equal(value, state[name]) for name, value in twice.state_dict().items())
 
 
-def test_no_intermediate_tensor_exceeds_what_is_declared():
-    class Largest(torch.utils._python_dispatch.TorchDispatchMode):
-        largest = 0
-
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            result = func(*args, **(kwargs or {}))
-            if isinstance(result, torch.Tensor):
-                self.largest = max(self.largest, result.numel() * result.element_size())
-            return result
-
-    system = carbon(range(20))
-    spec = NiceSpec(expansion=BASIS, components=0.9999, candidates=200)
-    unfitted = Nice(spec).row_bytes(system)
-    representation = Nice(spec).fit([system])
-    assert (representation.row_bytes(system) <= unfitted).all()
-    bound = 1_000_000
-    parts = split(representation, system, bound)
-    assert len(parts) > 1
-    for part in parts:
-        with Largest() as seen:
-            representation(part)
-        assert seen.largest <= bound
-
-
 FITS = {
     "numbers": {"max_nu": 3, "components": ((5, 6, 7, 6, 7), (8, 2)), "candidates": 60},
     "a fraction": {"components": 0.999, "candidates": 60},
@@ -376,30 +349,29 @@ FITS = {
 @pytest.mark.parametrize("fit_environments", [50, 1000])
 def test_a_fit_holds_no_more_than_is_said(monkeypatch, options, fit_environments):
     """Beside 100 MB for work spaces, and constants that are cached; and not much less."""
-    for module in (nice, nice_sizes):
+    for module in (evaluate, nice_sizes):
         monkeypatch.setattr(module, "CHUNK_BYTES", 10**6)
     spec = NiceSpec(expansion=BASIS, fit_environments=fit_environments, **options)
     Nice(spec).fit([carbon()])
     representation, training = Nice(spec), [carbon(range(100))]
     with LiveBytes() as seen:
         representation.fit(training)
-    said = representation.fit_bytes(600)
-    assert said == Nice(spec).fit_bytes(600)
+    said = Nice(spec).cost_of_fit(training).memory
     assert seen.peak <= said - OVERHEAD <= 5 * seen.peak
 
 
 def test_a_fit_to_few_environments_holds_less():
     spec = NiceSpec(max_lambda=6, max_nu=7, components=1.0, candidates=None)
-    few, many = (Nice(spec).fit_bytes(n) for n in (2, 10))
+    few, many = (nice_sizes.fit_bytes(spec, n) for n in (2, 10))
     assert few < 0.2e9 < 2e9 < many
 
 
 def test_a_fit_that_does_not_fit_the_memory_is_refused():
     spec = NiceSpec(expansion=BASIS, components=0.99, candidates=50)
     representation = Nice(spec)
-    enough = representation.fit_bytes(24)
-    assert representation.fit([carbon()], memory=enough) is representation
+    enough = representation.cost_of_fit([carbon()]).memory
     assert estimate(representation, carbon(), enough).memory == enough
+    assert representation.fit([carbon()], memory=enough) is representation
     says = r"NICE to 24 environments takes up to 0\.17 GB, more than the 0\.17 GB allowed; keep"
     fresh = Nice(spec)
     for refused in (

@@ -88,7 +88,7 @@ def _subject(place: str, options: dict[str, Any]) -> Subject:
     if ":" in place:
         return _of_code(place, options)
     try:
-        registered(Descriptor, place)  # type: ignore[type-abstract]
+        registered(Descriptor, place)
     except InputError as error:
         raise InputError(
             f"subject {place}: none of {', '.join(NAMED)}, N0nu1 to N2nu3, nu4, no registered "

@@ -17,7 +17,8 @@ from atomplete.audit.subjects.subject import Basis, CannotDescribe, Rows, Scope,
 from atomplete.config import checked
 from atomplete.degenerate.congruence.congruence import Group
 from atomplete.degenerate.random_structures import random_environment
-from atomplete.descriptors import Descriptor, DescriptorSpec, Features, split
+from atomplete.descriptors import Descriptor, DescriptorSpec, Features, run
+from atomplete.descriptors.memory import center_bytes
 from atomplete.errors import InputError
 from atomplete.registry import build, registered
 from atomplete.system import Centers, System
@@ -30,8 +31,8 @@ RADIAL_OF_TYPE = {"three_center": {1: 3, 2: 2, 3: 2}, "nice": {1: 3, 2: 2, 3: 1}
 #: Width in Å of the smooth end of an environment.
 CUTOFF_WIDTH = 0.3
 
-# Bounds on the memory of features at a time, and of their derivatives, bytes.
-_CHUNK_BYTES, _JACOBIAN_BYTES = 64 * 2**20, 200 * 10**6
+# Bound on the memory of derivatives at a time, bytes.
+_JACOBIAN_BYTES = 200 * 10**6
 
 
 class DescriptorSubject(Subject):
@@ -80,11 +81,7 @@ class DescriptorSubject(Subject):
         """Rows of the centre, or of all atoms, of each structure."""
         system = self._system(structures, scope)
         readout = self._readout_of_species(scope.species)
-        with torch.no_grad():
-            parts = [
-                self._rows(self.descriptor(part), readout)
-                for part in split(self.descriptor, system, _CHUNK_BYTES)
-            ]
+        parts = [self._rows(features, readout) for features in run(self.descriptor, system)]
         return [part.numpy() for part in torch.cat(parts).split(_sizes(system))]
 
     def jacobian(
@@ -93,7 +90,10 @@ class DescriptorSubject(Subject):
         """Rows of each structure and their exact derivatives by positions, 1/Å."""
         readout = self._readout_of_species(scope.species)
         first = self._system(structures[:1], scope)
-        need = int(self.descriptor.row_bytes(first).sum()) * 3 * len(structures[0])
+        rows_of, measured = self.descriptor.rows_per_center, self.descriptor.measured
+        with torch.no_grad():
+            of_centers = center_bytes(self.descriptor, first, rows_of, measured)
+        need = int(of_centers.sum()) * 3 * len(structures[0])
         n = max(1, _JACOBIAN_BYTES // max(need, 1))
         found = []
         for start in range(0, len(structures), n):
@@ -264,7 +264,7 @@ class SpecSubject(Subject):
 
     def _spec(self, scope: Scope) -> DescriptorSpec:
         """The spec with a basis for the scope."""
-        kind, _ = registered(Descriptor, str(self.content.get("type")))  # type: ignore[type-abstract]
+        kind, _ = registered(Descriptor, str(self.content.get("type")))
         choices = self.choices.model_dump(exclude_none=True, exclude={"dtype", "group"})
         adapted = {"cutoff": scope.cutoff, "species": scope.species}
         if "expansion" not in kind.model_fields:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from atomplete.descriptors.chunks import CHUNK_BYTES, OVERHEAD
+from atomplete.descriptors.memory import CHUNK_BYTES, OVERHEAD
 from atomplete.errors import InputError
 
 Method = Literal["exact", "sketch"]

@@ -41,18 +41,6 @@ class DensityCorrelations(Descriptor, spec=DensityCorrelationsSpec):
         cutoff = self.spec.expansion.cutoff
         return f"DensityCorrelations({len(self.parity)} features, cutoff {cutoff} Å)"
 
-    def row_bytes(self, system: System) -> Int[Tensor, " center"]:
-        """Bytes that each centre's features take while they are computed, at the most."""
-        basis = self.spec.expansion
-        n_channels, max_angular = basis.n_channels, basis.max_angular
-        # blocks, of one order and of all, joined; all channels of the largest block
-        numbers = 3 * len(self.parity) + n_channels * (max_angular + 1) ** 2 + n_channels**2
-        if 3 in self.spec.nu:
-            coupled = n_channels * (2 * max_angular + 1) ** 2
-            numbers += 3 * n_channels**3 + 3 * n_channels**2 * (2 * max_angular + 1) + coupled
-        density = self.expansion.density_numbers(system)
-        return density.clamp_min(numbers) * system.positions.element_size()
-
     def forward(self, system: System) -> Features:
         """Features of every centre of ``system``: (center, feature)."""
         values, parity = self._invariants(self.expansion.density(system))

@@ -10,14 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atomplete.descriptors.chunks import CHUNK_BYTES, split
+from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.derivatives.pair_derivatives import pair_derivatives
-from atomplete.descriptors.streaming import Representation
+from atomplete.descriptors.evaluate import split
+from atomplete.descriptors.memory import CHUNK_BYTES
 from atomplete.errors import InputError
 from atomplete.system import System
-
-#: The graph of second derivatives takes up to this many times the memory of the features.
-GRAPH = 16
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Gradients:
 
 
 def gradients(
-    representation: Representation,
+    representation: Descriptor,
     system: System,
     rows: Int[Tensor, " row"] | None = None,
     *,
@@ -106,7 +104,7 @@ def gradients(
     >>> bool(torch.allclose(first.positions[0], -first.positions[1]))
     True
     """
-    system = system.within(representation.spec.expansion.cutoff)
+    system = system.within(representation.cutoff)
     center_of_row = torch.repeat_interleave(representation.rows_per_center(system))
     wanted = torch.ones_like(center_of_row, dtype=torch.bool)
     if rows is not None:
@@ -117,8 +115,14 @@ def gradients(
     centers = center_of_row[wanted].unique()
     environments = _of_centers(system, centers)
     wanted = wanted[torch.isin(center_of_row, centers)]
-    parts = split(representation, environments, chunk_bytes // GRAPH)
-    sizes = [int(representation.rows_per_center(part).sum()) for part in parts]
+    rows_of = representation.rows_per_center
+
+    def of_all_rows(part: System) -> Gradients:
+        every = torch.ones(int(rows_of(part).sum()), dtype=torch.bool, device=part.i.device)
+        return _of_part(representation, part, every)
+
+    parts = split(of_all_rows, environments, chunk_bytes, rows_of)
+    sizes = [int(rows_of(part).sum()) for part in parts]
     chunks = zip(parts, wanted.split(sizes), strict=True)
     return _joined([_of_part(representation, part, kept) for part, kept in chunks])
 
@@ -136,7 +140,7 @@ def _of_centers(system: System, centers: Int[Tensor, " center"]) -> System:
 
 
 def _of_part(
-    representation: Representation, system: System, wanted: Bool[Tensor, " all_rows"]
+    representation: Descriptor, system: System, wanted: Bool[Tensor, " all_rows"]
 ) -> Gradients:
     """Gradients of the wanted rows of a chunk of centres."""
     with torch.no_grad():

@@ -7,13 +7,14 @@ linear in dg/dr, which is found for all pairs at once.
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.expansion import Expansion
-from atomplete.descriptors.streaming import Representation
 from atomplete.system import System
 
 #: Bound on what the features of several directions take that go through the graph at once, bytes.
@@ -21,7 +22,7 @@ TOGETHER_BYTES = 4 * 2**20
 
 
 def pair_derivatives(
-    representation: Representation, system: System, wanted: Bool[Tensor, " all_rows"]
+    representation: Descriptor, system: System, wanted: Bool[Tensor, " all_rows"]
 ) -> Iterator[Float[Tensor, "xyz row feature"]]:
     """dF/dr with respect to the first neighbour of every centre, to the second, and so on.
 
@@ -48,8 +49,8 @@ def pair_derivatives(
     if not len(system.i):
         return
     r_ij = system.r_ij.detach().requires_grad_()
-    recorder = _Recorder(representation.expansion, r_ij, len(system.centers))
-    of_coefficients = copy(representation)
+    of_coefficients: Any = copy(representation)
+    recorder = _Recorder(of_coefficients.expansion, r_ij, len(system.centers))
     of_coefficients.expansion = recorder
     with torch.enable_grad():
         values = of_coefficients(_unfolded(system, r_ij)).values[wanted]
@@ -58,7 +59,8 @@ def pair_derivatives(
     counts = system.neighbor_counts
     k_of_pair = torch.arange(len(system.i), device=counts.device)
     k_of_pair = k_of_pair - (counts.cumsum(0) - counts)[system.i]
-    together = max(1, TOGETHER_BYTES // int(3 * representation.row_bytes(system).sum()))
+    of_one = values.nbytes + sum(leaf.value.nbytes for leaf in leaves)
+    together = max(1, TOGETHER_BYTES // max(1, 3 * of_one))
     for ks in torch.arange(int(counts.max()), device=counts.device).split(together):
         directions = [torch.cat([leaf.moved(k_of_pair == k) for k in ks]) for leaf in leaves]
         yield from forward(directions).unflatten(0, (len(ks), 3))

@@ -9,14 +9,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atomplete.descriptors.base import Descriptor
-from atomplete.descriptors.chunks import CHUNK_BYTES, MEMORY, split
+from atomplete.descriptors.base import Descriptor, FitCost
 from atomplete.descriptors.contraction.contraction import radial_components
 from atomplete.descriptors.equivariants import blocks_of
+from atomplete.descriptors.evaluate import split
 from atomplete.descriptors.expansion import Expansion
 from atomplete.descriptors.features import Features
+from atomplete.descriptors.memory import MEMORY
 from atomplete.descriptors.nice.block import BlockReport, Blocks, Key, NiceBlock
-from atomplete.descriptors.nice.sizes import block_sizes, density_numbers, fit_bytes
+from atomplete.descriptors.nice.sizes import block_sizes, fit_bytes
 from atomplete.descriptors.specs import NiceSpec
 from atomplete.errors import InputError
 from atomplete.runs.progress import progress_of
@@ -83,7 +84,7 @@ class Nice(Descriptor, spec=NiceSpec):
 
     def __repr__(self) -> str:
         cutoff = self.spec.expansion.cutoff
-        found = f"{len(self.parity)} features" if self.radial.any() else "not fitted"
+        found = f"{len(self.parity)} features" if self.is_fitted else "not fitted"
         return f"Nice(ν ≤ {self.spec.max_nu}, {found}, cutoff {cutoff} Å)"
 
     @property
@@ -112,7 +113,7 @@ class Nice(Descriptor, spec=NiceSpec):
     @property
     def kept(self) -> tuple[BlockReport, ...]:
         """What the fit has kept of each block of each order ν ≥ 2; before a fit, nothing."""
-        if not self.radial.any():
+        if not self.is_fitted:
             return ()
         return tuple(
             block.report(nu, o3_sigma)
@@ -120,28 +121,19 @@ class Nice(Descriptor, spec=NiceSpec):
             for (_, o3_sigma), block in blocks.items()
         )
 
-    def row_bytes(self, system: System) -> Int[Tensor, " center"]:
-        """Bytes that each centre's features take while they are computed, at the most.
+    @property
+    def needs_fit(self) -> bool:
+        """True: products and components are chosen by a fit."""
+        return True
 
-        Before a fit, with as many products and components as the spec allows.
-        """
-        need, before = 0, density_numbers(self.spec)
-        for blocks in self.orders:
-            kept = sum((2 * key[0] + 1) * block.n_kept for key, block in blocks.items())
-            # candidates are joined from their parts
-            formed = [2 * (2 * key[0] + 1) * block.n_candidates for key, block in blocks.items()]
-            need = max(need, before + kept + max(formed))
-            before = kept
-        numbers = need + 2 * len(self.parity)
-        density = self.expansion.density_numbers(system)
-        return density.clamp_min(numbers) * system.positions.element_size()
-
-    def fit_bytes(self, n_centers: int) -> int:
-        """Bytes that a fit to so many environments holds, at the most."""
-        return fit_bytes(self.spec, min(n_centers, self.spec.fit_environments))
+    @property
+    def is_fitted(self) -> bool:
+        """Whether a fit was made."""
+        return bool(self.radial.any())
 
     def blocks(self, system: System) -> list[dict[Key, Float[Tensor, "center feature mu"]]]:
         """The equivariant blocks (λ, σ) of the orders ν = 1..max_nu, from which all is made."""
+        self.refuse_unfitted()
         return [
             {key: block.transpose(1, 2) for key, block in blocks.items()}
             for blocks in self._iterate(self._density(system))
@@ -158,8 +150,6 @@ class Nice(Descriptor, spec=NiceSpec):
 
     def _density(self, system: System) -> Blocks:
         """Blocks of rho_i, their channels turned to principal components."""
-        if not self.radial.any():
-            raise RuntimeError("NICE must be fitted before it is used")
         return self._turned(self.expansion.density(system))
 
     def _turned(self, rho_i: Float[Tensor, "center channel lm"]) -> Blocks:
@@ -178,7 +168,7 @@ class Nice(Descriptor, spec=NiceSpec):
 
     def _training_densities(self, systems: Sequence[System]) -> Float[Tensor, "center channel lm"]:
         """Densities of at most ``fit_environments`` centres, drawn with a fixed seed."""
-        parts = [part for system in systems for part in split(self, system, CHUNK_BYTES)]
+        parts = [part for system in systems for part in split(self.expansion.density, system)]
         sizes = [len(part.centers) for part in parts]
         drawn = torch.randperm(sum(sizes), generator=torch.Generator().manual_seed(0))
         taken = torch.zeros(sum(sizes), dtype=torch.bool)
@@ -219,7 +209,8 @@ class Nice(Descriptor, spec=NiceSpec):
         n_centers = sum(len(system.centers) for system in systems)
         if not n_centers:
             raise ValueError("no environments to fit to")
-        self.check_fit(n_centers, memory)
+        self.cost_of_fit(systems, memory)
+        self.measured.clear()
         with torch.no_grad():
             rho_i = self._training_densities(systems)
         self.radial = radial_components([rho_i], self.spec.expansion.n_channels)
@@ -237,13 +228,15 @@ class Nice(Descriptor, spec=NiceSpec):
                 left = fitted
         return self
 
-    def check_fit(self, n_centers: int, memory: int) -> None:
-        """Refuse a fit that may take more than ``memory`` bytes, before it begins."""
-        need = self.fit_bytes(n_centers)
+    def cost_of_fit(self, systems: Sequence[System], memory: int = MEMORY) -> FitCost:
+        """Memory that ``fit`` will take; refused if that is too much."""
+        n_centers = min(sum(len(system.centers) for system in systems), self.spec.fit_environments)
+        need = fit_bytes(self.spec, n_centers)
         if need > memory:
             raise InputError(
-                f"a fit of NICE to {min(n_centers, self.spec.fit_environments)} environments "
+                f"a fit of NICE to {n_centers} environments "
                 f"takes up to {need / 1e9:.2g} GB, more than the {memory / 1e9:.2g} GB allowed; "
                 "keep fewer components or candidates, fit to fewer environments "
                 "(fit_environments), or allow more memory"
             )
+        return FitCost(need)

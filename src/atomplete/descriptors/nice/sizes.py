@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from atomplete.descriptors.chunks import CHUNK_BYTES, OVERHEAD
 from atomplete.descriptors.equivariants import couplings
+from atomplete.descriptors.memory import CHUNK_BYTES, OVERHEAD
 from atomplete.descriptors.nice.block import FIT_BYTES, Key
 from atomplete.descriptors.specs import NiceSpec
 

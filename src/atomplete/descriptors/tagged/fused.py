@@ -90,11 +90,9 @@ class FusedRows:
             (odd.shape[1], _steps(representation.labels[is_odd], odd, -1)),
         ]
 
-    def row_bytes(self, system: System) -> Int[Tensor, " center"]:
-        """Bytes that each centre's rows take while they are computed."""
-        rows = self.representation.rows_per_center(system)
-        # in order, of one parity, and of the other for both orders of the neighbours
-        return 3 * len(self.parity) * rows * system.positions.element_size()
+    def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
+        """Number of rows of each centre."""
+        return self.representation.rows_per_center(system)
 
     def __call__(self, system: System) -> Features:
         """(row, output), in the dtype of the positions."""

@@ -1,4 +1,4 @@
-"""Which products of blocks make correlations of several factors, their labels and their size."""
+"""Which products of blocks make correlations of several factors, and their labels."""
 
 from dataclasses import dataclass
 
@@ -118,26 +118,3 @@ def _without_zeros(
         {key: labels[key][kept[key]] for key in kept_step},
         {key: blocks[key][:, kept[key]] for key in kept_step},
     )
-
-
-def size(step: Step) -> int:
-    """Numbers in what a step makes of one row."""
-    return sum(_size(key, products) for key, products in step.items())
-
-
-def work(step: Step, n_channels: int) -> int:
-    """Numbers held for one row beside what goes into a step and comes out, at the most."""
-    return max(
-        _size(key, products)
-        + max(
-            # chosen features, twice for a matrix product, with coefficients; all products
-            (2 * p.left[0] + 1) * (2 * len(p.features) + n_channels * (2 * key[0] + 1))
-            + len(p.features) * n_channels * (2 * key[0] + 1)
-            for p in products
-        )
-        for key, products in step.items()
-    )
-
-
-def _size(key: Key, products: list[Product]) -> int:
-    return (2 * key[0] + 1) * sum(len(p.kept) for p in products)

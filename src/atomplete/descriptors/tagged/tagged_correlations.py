@@ -15,7 +15,7 @@ from atomplete.descriptors.equivariants import blocks_of
 from atomplete.descriptors.expansion import Expansion
 from atomplete.descriptors.features import Features
 from atomplete.descriptors.specs import TaggedCorrelationsSpec, tag_cutoff_of
-from atomplete.descriptors.tagged.products import Key, Labels, Step, apply, plan, size, work
+from atomplete.descriptors.tagged.products import Key, Labels, Step, apply, plan
 from atomplete.descriptors.tagged.rows import neighbor_tuples
 from atomplete.system import System
 
@@ -113,25 +113,15 @@ class TaggedCorrelations(Descriptor, spec=TaggedCorrelationsSpec):
         """Rows of each centre: its number of tagged neighbours to the power N."""
         return system.within(self.tag_cutoff).neighbor_counts ** self.spec.n_tagged
 
-    def row_bytes(self, system: System) -> Int[Tensor, " center"]:
-        """Bytes that each centre's rows take while they are computed, at the most."""
-        nu, basis = self.spec.nu, self.spec.expansion
-        factor = basis.n_channels * (basis.max_angular + 1) ** 2
-        tagged = system.within(self.tag_cutoff).neighbor_counts
-        pairs = factor + self.expansion.pair_numbers * tagged
-        numbers = torch.maximum(self.expansion.density_numbers(system), pairs)
-        steps = self._plan(0)[0]
-        sizes = [factor, *map(size, steps)]
-        for k, step in enumerate(steps):
-            level = max(0, k + 2 - nu)  # of centres, of pairs, of pairs of pairs
-            here = sizes[k] + sizes[k + 1] + work(step, basis.n_channels)
-            if level == 2:
-                here += factor
-            taken_from = tagged ** (level - 1) * sizes[k] if level else 0
-            held = factor * (1 + tagged) + taken_from + tagged**level * here
-            numbers = torch.maximum(numbers, held)
-        ends = self.rows_per_center(system) * (2 * len(self.parity) + 20)
-        return torch.maximum(numbers, ends) * system.positions.element_size()
+    @property
+    def one_row_per_center(self) -> bool:
+        """Whether nothing is tagged."""
+        return self.spec.n_tagged == 0
+
+    @property
+    def feature_labels(self) -> tuple[tuple[str, ...], Int[Tensor, "feature column"]]:
+        """(q, l, k) of each factor of each invariant."""
+        return ("q", "l", "k") * (self.labels.shape[1] // 3), self.labels
 
     def forward(self, system: System) -> Features:
         """The invariants, scalars before pseudoscalars: (row, feature)."""

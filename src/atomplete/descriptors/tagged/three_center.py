@@ -1,13 +1,12 @@
 """Three-centre descriptors as a representation, as they are or contracted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atomplete.descriptors.base import Descriptor
-from atomplete.descriptors.chunks import MEMORY, split
+from atomplete.descriptors.base import Descriptor, FitCost
 from atomplete.descriptors.contraction.contraction import (
     Kept,
     principal_components,
@@ -16,9 +15,11 @@ from atomplete.descriptors.contraction.contraction import (
     row_components,
 )
 from atomplete.descriptors.contraction.exchange import exchanges
-from atomplete.descriptors.contraction.method import ROW_COPIES, Plan, plan
+from atomplete.descriptors.contraction.method import Plan, plan
+from atomplete.descriptors.evaluate import refuse_larger, split
 from atomplete.descriptors.expansion import Expansion
 from atomplete.descriptors.features import Features
+from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY, OVERHEAD, center_bytes
 from atomplete.descriptors.specs import ThreeCenterSpec, tag_cutoff_of
 from atomplete.descriptors.tagged.rows import neighbor_tuples, three_center, three_center_labels
 from atomplete.o3 import lm_slice
@@ -94,16 +95,41 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         """Rows of each centre: its number of tagged neighbours squared."""
         return self._near(system).neighbor_counts ** 2
 
-    def row_bytes(self, system: System) -> Int[Tensor, " center"]:
-        """Bytes that each centre's rows take while they are computed, at the most."""
-        tagged = self._near(system).neighbor_counts
-        # rows by neighbour count, joined, in order; the coupled tensor of a neighbour is 2l+1
-        # rows or so; pair coefficients of all neighbours with their radial and angular parts
-        numbers = len(self.labels) * (ROW_COPIES * tagged**2 + 3 * tagged)
-        basis = self.spec.expansion
-        g_ij = basis.n_channels * (basis.max_angular + 1) ** 2
-        numbers += 4 * g_ij * system.neighbor_counts
-        return numbers * system.positions.element_size()
+    @property
+    def one_row_per_center(self) -> bool:
+        """False: neighbours are tagged."""
+        return False
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether the spec names contractions."""
+        return self.radial is not None or self.even is not None
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there are no contractions, or all were fitted."""
+        # one column tells, and is quick to look through
+        radial, rows = (
+            [buffer[..., :1].any() for buffer in some if buffer is not None]
+            for some in ((self.radial,), (self.even, self.odd))
+        )
+        return all(radial) and (any(rows) or not rows)
+
+    @property
+    def feature_labels(self) -> tuple[tuple[str, ...], Int[Tensor, "feature column"]] | None:
+        """(q, l) of each of the three factors; components of rows have no factors."""
+        return None if self.even is not None else (("q", "l") * 3, self.labels)
+
+    def projected(
+        self,
+        even: Float[Tensor, "even even_output"],
+        odd: Float[Tensor, "odd odd_output"],
+    ) -> Callable[[System], Features]:
+        """Linear functions of the rows, without the rows."""
+        from atomplete.descriptors.tagged.fused import FusedRows  # which is made of this
+
+        self.refuse_unfitted()
+        return FusedRows(self, even, odd)
 
     def pairs(
         self, system: System, cutoff: float | None = None
@@ -176,7 +202,7 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         with torch.no_grad():
             kept: tuple[Kept, ...] = ()
             if self.radial is not None:
-                parts = (part for system in systems for part in split(self, system))
+                parts = (part for system in systems for part in self._parts(system))
                 moments = radial_moments(map(self.expansion.pairs, parts))
                 columns = [principal_components(m, self.radial.shape[2]) for m in moments]
                 self.radial = torch.stack(columns)
@@ -186,23 +212,38 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         self._kept_of_fit = kept
         return self
 
+    def cost_of_fit(self, systems: Sequence[System], memory: int = MEMORY) -> FitCost:
+        """Memory that ``fit`` will take, and its method; refused if that is too much."""
+        if self.even is None:
+            return FitCost(self._refuse_larger(systems, memory))
+        way = self.contraction_plan(systems, memory)
+        words = f"components: {way.method}, {way.operations:.1g} operations"
+        return FitCost(max(way.peak, way.held + way.chunk_bytes), words)
+
     def contraction_plan(self, systems: Sequence[System], memory: int = MEMORY) -> Plan:
-        """How ``fit`` finds components of the rows of ``systems`` within ``memory`` bytes."""
+        """Method by which ``fit`` finds components of the rows of ``systems`` within ``memory``."""
         tagged = torch.cat([self._near(system).neighbor_counts for system in systems])
-        need = torch.cat([self.row_bytes(system) for system in systems])
         return plan(
             [exchange.sizes for exchange in exchanges(self.labels)],
             self._kept,
             n_rows=int((tagged * (tagged + 1)).sum()) // 2,
-            largest=int(need.max()) if len(need) else 0,
+            largest=self._refuse_larger(systems, memory) - OVERHEAD,
             memory=memory,
         )
+
+    def _refuse_larger(self, systems: Sequence[System], memory: int) -> int:
+        """Bytes that the rows of the largest environment take, if that is no more than memory."""
+        largest = max(systems, key=lambda system: int(self.rows_per_center(system).max()))
+        with torch.no_grad():
+            need = center_bytes(self._distinct_rows, largest, self.rows_per_center)
+        refuse_larger(largest, need, memory - OVERHEAD)
+        return OVERHEAD + int(need.max())
 
     def _fit_components(
         self, systems: Sequence[System], memory: int, progress: bool
     ) -> tuple[Kept, ...]:
         way = self.contraction_plan(systems, memory)
-        parts = [part for system in systems for part in split(self, system, way.chunk_bytes)]
+        parts = [part for system in systems for part in self._parts(system, way.chunk_bytes)]
         with progress_of("components", way.n_passes * len(parts), progress) as step:
 
             def rows(part: System) -> Tensor:
@@ -214,6 +255,10 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
                 lambda: map(rows, parts), exchanges(self.labels), self._kept, way
             )
         return kept
+
+    def _parts(self, system: System, chunk_bytes: int = CHUNK_BYTES) -> list[System]:
+        """Chunks of centres whose rows are multiplied at a time."""
+        return split(self._distinct_rows, system, chunk_bytes, self.rows_per_center)
 
     def _distinct_rows(self, system: System) -> Float[Tensor, "row feature"]:
         """Rows i1 ≤ i2, those that stand for two rows times √2."""

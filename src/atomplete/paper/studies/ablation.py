@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from atomplete.descriptors import (
+    DescriptorSpec,
     ExpansionSpec,
     NiceSpec,
-    RepresentationSpec,
     TaggedCorrelationsSpec,
     ThreeCenterSpec,
 )
@@ -60,7 +60,7 @@ class AblationOptions(BaseModel):
     deep_set: DeepSetSpec = DeepSetSpec(hidden=(128, 64), head=(64,))
     train: TrainSpec = TrainSpec(epochs=25)
 
-    def representation(self, name: Name, species: int) -> RepresentationSpec:
+    def representation(self, name: Name, species: int) -> DescriptorSpec:
         """The representation that a name stands for."""
         basis = ExpansionSpec(species=(species,), max_radial=self.max_radial)
         if name == "N2nu1":

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atomplete.descriptors import Features, Representation
+from atomplete.descriptors import Descriptor, Features
 from atomplete.nn.set_map import SetMap
 from atomplete.system import System
 from atomplete.training import RowTable
@@ -34,7 +34,7 @@ class Slopes:
     weight: Float[Tensor, "displacement row"]
 
     @classmethod
-    def of(cls, representation: Representation, system: System) -> "Slopes":
+    def of(cls, representation: Descriptor, system: System) -> "Slopes":
         """By central differences, along orthonormal displacements that neither move nor turn."""
         modes = internal_displacements(system.positions.view(len(system.cell), -1, 3))
 
