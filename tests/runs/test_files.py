@@ -1,8 +1,11 @@
+import os
+
 import numpy as np
 import pytest
 from ase import Atoms
 
-from atomplete.data import atomic_write, content_hash
+from atomplete.errors import InputError
+from atomplete.runs.files import atomic_write, check_replaceable, content_hash
 
 
 def test_atomic_write_replaces_at_the_end_only(tmp_path):
@@ -31,6 +34,22 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, error):
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_regular_files_are_replaced(tmp_path):
+    file, link, pipe = (tmp_path / name for name in ("a.txt", "link", "pipe"))
+    file.write_text("old")
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    for path in (link, pipe, tmp_path, "/dev/null"):
+        with pytest.raises(InputError, match="it is a"), atomic_write(path):
+            pass
+    for path in (link, file, tmp_path / "." / "a.txt"):
+        with pytest.raises(InputError, match="it is the input"):
+            check_replaceable(path, None, tmp_path / "absent", file)
+    check_replaceable(file, tmp_path / "absent")
+    assert file.read_text() == "old"
+    assert sorted(tmp_path.iterdir()) == [file, link, pipe]
 
 
 def test_content_hash_sees_the_structure_and_nothing_else():

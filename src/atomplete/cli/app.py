@@ -85,9 +85,10 @@ def open_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def in_new_folder(path: Path) -> Path:
-    """The same path, once its folder exists."""
-    if path.is_dir():
-        raise InputError(f"{path}: a folder, not a file")
+def in_new_folder(path: Path, *inputs: Path | None) -> Path:
+    """The same path, once its folder exists; it must not be one of the inputs."""
+    from atomplete.runs.files import check_replaceable
+
+    check_replaceable(path, *inputs)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -31,7 +31,7 @@ def evaluate(
     labelled = [atoms.calc is not None and "energy" in atoms.calc.results for atoms in structures]
     for atoms, energy in zip(structures, predicted, strict=True):
         atoms.info["predicted_energy"] = float(energy)
-    write_structures(in_new_folder(output), structures)
+    write_structures(in_new_folder(output, input, model), structures)
     print(f"energies of {len(structures)} structures in {output}")
     if all(labelled):
         errors = predicted - np.array([atoms.get_potential_energy() for atoms in structures])

@@ -67,7 +67,7 @@ def resolve(
     from atomplete.runs.files import atomic_write
 
     structures = read_structures(input)
-    destination = None if output is None else in_new_folder(output)
+    destination = None if output is None else in_new_folder(output, input)
     with naming(input):
         rows = resolution_rows(subject_of(representation), structures, **options.model_dump())
     if destination is not None:

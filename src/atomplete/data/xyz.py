@@ -13,7 +13,7 @@ from ase import Atoms
 from atomplete.data.extxyz import OPENERS, frame_text, parse_file
 from atomplete.data.validation import validate
 from atomplete.errors import InputError
-from atomplete.runs.files import atomic_write
+from atomplete.runs.files import atomic_write, check_replaceable
 
 #: Suffixes of files in the extended XYZ format; that of a compression may follow in a file
 #: that is read.
@@ -187,7 +187,8 @@ def check_output(path: Path, source: str | os.PathLike[str] | None = None) -> No
     Raises
     ------
     InputError
-        For a suffix that is not extended XYZ's, a folder that does not exist, or the source.
+        For a suffix that is not extended XYZ's, a folder that does not exist, or what
+        :func:`~atomplete.runs.files.check_replaceable` refuses.
 
     Examples
     --------
@@ -197,10 +198,9 @@ def check_output(path: Path, source: str | os.PathLike[str] | None = None) -> No
     """
     if path.suffix.lower() not in XYZ_SUFFIXES:
         raise InputError(f"{path}: the name must end in {' or '.join(XYZ_SUFFIXES)}")
-    if path.is_dir() or not path.parent.is_dir():
-        raise InputError(f"{path}: it is a folder, or lies in one that does not exist")
-    if source is not None and path.exists() and path.samefile(source):
-        raise InputError(f"{path}: it is the input, which would be written over")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: it lies in a folder that does not exist")
+    check_replaceable(path, source)
 
 
 def energies(structures: Sequence[Atoms], path: str | os.PathLike[str]) -> np.ndarray:

@@ -10,6 +10,39 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
+from atomplete.errors import InputError
+
+
+def check_replaceable(path: str | os.PathLike[str], *inputs: str | os.PathLike[str] | None) -> None:
+    """Refuse to write over files that are read, and over what is no regular file.
+
+    Parameters
+    ----------
+    path
+        The file to be written.
+    *inputs
+        Files that are read; None stands for none.
+
+    Raises
+    ------
+    InputError
+        For one of these, a folder, a link, a device or a pipe.
+
+    Examples
+    --------
+    >>> check_replaceable(os.devnull)
+    Traceback (most recent call last):
+    atomplete.errors.InputError: /dev/null: it is a link, a device or a pipe, not a file
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: it is a folder, not a file")
+    for source in (Path(given) for given in inputs if given is not None):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise InputError(f"{path}: it is the input, which would be written over")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise InputError(f"{path}: it is a link, a device or a pipe, not a file")
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -22,6 +55,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     ----------
     path
         The file to write; its folder must exist.
+
+    Raises
+    ------
+    InputError
+        For what :func:`check_replaceable` refuses.
 
     Yields
     ------
@@ -39,6 +77,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     ['note.txt']
     """
     path = Path(path)
+    check_replaceable(path)
     # always the same name: what a killed process has left is written over by the next one
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
