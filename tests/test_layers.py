@@ -72,12 +72,10 @@ TOLD_APART = {
 # "What a campaign did" makes a reader guess: it is the outcome of a campaign
 NO_SUBJECT = {"What", "How", "Of", "Which", "Where", "Why", "Those", "By", "In", "From"}
 ROOMS_OF_OLD_PROSE = {
-    "descriptors",
     "nn",
     "paper",
     "potentials",
     "training",
-    "transformer",
 }
 
 ROOT = Path(atomplete.__file__).parent

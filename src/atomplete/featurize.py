@@ -95,7 +95,7 @@ def featurize(
 
 
 def _write(file: h5py.File, features: Features, start: int, total: int) -> int:
-    """Write rows after those written before; how many they are."""
+    """Write rows after those written before; returns their number."""
     columns = {**features.rows, "weight": features.weight, "values": features.values}
     for name, rows in columns.items():
         if name not in file:

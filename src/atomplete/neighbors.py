@@ -1,4 +1,4 @@
-"""All pairs of atoms within a cutoff, by whichever search suits the structure."""
+"""Pairs of atoms within a cutoff, by whichever search suits the structure."""
 
 from math import pi
 from typing import NoReturn

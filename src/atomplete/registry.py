@@ -1,4 +1,4 @@
-"""Everything that is made from a spec and can be fitted and saved, by the type in its spec."""
+"""Registry of everything that is made from a spec, fitted and saved, by the type in its spec."""
 
 import importlib
 from collections.abc import Mapping

@@ -141,7 +141,7 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         return self.transform_with_labels(X)[0]
 
     def labels(self, X: Sequence[ase.Atoms]) -> dict[str, np.ndarray]:
-        """What each row of ``transform(X)`` describes, as ``transform_with_labels`` gives it.
+        """Labels of the rows of ``transform(X)``, as ``transform_with_labels`` gives them.
 
         That computes the features, too: for both, ask for both.
         """
@@ -271,7 +271,7 @@ def _gathered(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums over several threads are in another order: the last bits would depend on them."""
+    """Compute in one thread: sums over several have another order, and other last bits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

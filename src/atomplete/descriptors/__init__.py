@@ -1,4 +1,4 @@
-"""Representations of atomic environments: from pair coefficients to labelled feature rows."""
+"""Descriptors of atomic environments: from pair coefficients to labelled feature rows."""
 
 from atomplete.descriptors.base import AnyDescriptorSpec, Descriptor, DescriptorSpec
 from atomplete.descriptors.contraction.contraction import Kept

@@ -133,7 +133,7 @@ class Descriptor(Registered):
 
     @property
     def kept(self) -> Sequence[Any]:
-        """What contractions have kept of the data they were fitted to: dataclasses, printable."""
+        """Components that contractions have kept of their data: printable dataclasses."""
         return ()
 
     def forward(self, system: System) -> Features:
@@ -193,7 +193,7 @@ class Descriptor(Registered):
     def fit(
         self: D, systems: Sequence[System], *, memory: int = MEMORY, progress: bool = False
     ) -> D:
-        """Fit to training environments what needs a fit; returns itself.
+        """Fit the contractions, if there are any, to training environments; returns itself.
 
         Parameters
         ----------

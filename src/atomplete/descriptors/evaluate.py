@@ -19,7 +19,7 @@ from atomplete.system import System
 
 @dataclass(frozen=True)
 class Estimate:
-    """Size of the features of some structures, and what finding them takes.
+    """Size of the features of some structures, and the memory that computing them takes.
 
     Attributes
     ----------
@@ -228,5 +228,5 @@ def _squared_counts(system: System) -> Int[Tensor, " center"]:
 
 
 def _size(size: int) -> str:
-    """A number of bytes with three digits, in MB or GB."""
+    """Number of bytes with three digits, in MB or GB."""
     return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"

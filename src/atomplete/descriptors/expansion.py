@@ -200,7 +200,7 @@ class Expansion:
         return blocks[0] if len(blocks) == 1 else torch.cat(blocks, 1)
 
     def _species_of_atoms(self, system: System) -> Int[Tensor, " atom"]:
-        """Which of the species each atom is, if those of all neighbours are known."""
+        """Index of each atom's species, if those of all neighbours are known."""
         known = torch.tensor(self.spec.species, device=system.species.device)
         match = system.species[:, None] == known
         unknown = ~match.any(-1)

@@ -147,7 +147,7 @@ class Features:
         return self.values[:, columns]
 
     def to(self, target: torch.dtype | torch.device) -> "Features":
-        """The same features in another floating-point type, or on another device."""
+        """Convert the features to another floating-point type, or to another device."""
         floating = replace(self, values=self.values.to(target), weight=self.weight.to(target))
         if isinstance(target, torch.dtype):
             return floating

@@ -56,7 +56,7 @@ class LiveBytes(TorchDispatchMode):
 
     @property
     def peak(self) -> int:
-        """The most that was held at one time."""
+        """Largest number of bytes held at one time."""
         return max(self.held, default=0)
 
     def __torch_dispatch__(
@@ -149,7 +149,7 @@ def _measured(
     system: System,
     rows_of: Callable[[System], Int[Tensor, " center"]],
 ) -> Iterator[Measured]:
-    """One neighbour first, then as many as what was measured allows."""
+    """Measure a centre with one neighbour first, then with as many as that allows."""
     counts, rows = system.neighbor_counts, rows_of(system)
     center = int((rows.double() * (1 + int(counts.max())) + counts).argmax())
     most, few = int(counts[center]), min(1, int(counts[center]))
@@ -179,7 +179,7 @@ def _nearest(system: System, center: int, n_neighbors: int, copies: int) -> Syst
 
 
 def _bytes_of_one(function: Callable[[System], Any], two: System, three: System) -> int:
-    """The most by which what is held for three equal centres exceeds that for two."""
+    """Largest excess of the bytes held for three equal centres over those for two."""
     function(two)  # what is cached is not of a centre
     fewer, more = _held(function, two), _held(function, three)
     if len(fewer) == len(more):

@@ -68,7 +68,7 @@ class AutoEncoderSpec(BaseModel):
 
 
 class EncoderDecoder(nn.Module):
-    """Both maps, one after the other; xi~ is one row for each centre.
+    """Encoder and decoder, one after the other; xi~ is one row for each centre.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def of_centers(
 
 
 def scaled(features: Features, scale: Tensor) -> Features:
-    """All values times one number."""
+    """Values scaled by one number."""
     return replace(features, values=features.values * scale.to(features.values))
 
 

@@ -25,7 +25,7 @@ from atomplete.o3 import lm_slice
 
 @dataclass(frozen=True)
 class Kept:
-    """What a contraction has kept.
+    """Components and variance that a contraction has kept.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ def radial_moments(
 def radial_kept(
     moments: list[Float[Tensor, "channel channel"]], radial: Float[Tensor, "l channel kept"]
 ) -> tuple[Kept, ...]:
-    """What a radial contraction keeps of each l."""
+    """Components that a radial contraction keeps of each l."""
     kept = []
     for o3_lambda, (moment, columns) in enumerate(zip(moments, radial, strict=True)):
         held = Spectrum((columns * (moment @ columns)).sum(0), columns, float(moment.trace()))
@@ -169,7 +169,7 @@ def _joined(
 
 
 def _kept(what: str, found: Spectrum, method: Method) -> Kept:
-    """What the eigenvectors hold of the trace, the mean square of all features."""
+    """Share of the trace, the mean square of all features, that the eigenvectors hold."""
     of, kept = found.vectors.shape
     lost = max(0.0, 1 - float(found.values.sum()) / found.trace) if found.trace else 0.0
     return Kept(what, of, kept, lost, method)
@@ -190,7 +190,7 @@ def principal_components(
 
 
 def _signed(vectors: Float[Tensor, "feature kept"]) -> Float[Tensor, "feature kept"]:
-    """The same with fixed signs: those of eigenvectors are arbitrary, but reruns must agree."""
+    """Eigenvectors with fixed signs: theirs are arbitrary, but reruns must agree."""
     largest = vectors.abs().argmax(0) if vectors.shape[1] else vectors.new_zeros(0).long()
     vectors = vectors * torch.sign(vectors.gather(0, largest[None]))
     # eigh fills columns; in the layout of a loaded checkpoint, products round the same way

@@ -1,4 +1,4 @@
-"""What the exchange of the two tagged neighbours does to three-centre rows.
+"""Permutation symmetry of three-centre rows: exchange of the two tagged neighbours.
 
 Row (i, i2, i1) holds the numbers of row (i, i1, i2) in another order, up to the sign of their
 parity: in place of (q1, l1, q2, l2, q3, l3) stands (q2, l2, q1, l1, q3, l3). A second moment of
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Exchange:
-    """Features of one parity, in order, and which are exchanged for which.
+    """Features of one parity, in order, and the pairs that an exchange swaps.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How components of rows are found within a bound on memory: decided before anything is long."""
+"""Choice of the algorithm that finds components of rows within a bound on memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ ROW_COPIES = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """Method, its cost, and what it holds.
+    """Algorithm, its cost, and the memory that it holds.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Plan:
 
     @property
     def n_passes(self) -> int:
-        """How often the rows are computed."""
+        """Number of times that the rows are computed."""
         return 1 if self.method == "exact" else 2
 
 
@@ -63,7 +63,7 @@ def plan(
     largest: int,
     memory: int,
 ) -> Plan:
-    """Choose by memory, and by operations where both ways fit.
+    """Choose the algorithm by memory, and by operations where both fit.
 
     Parameters
     ----------
@@ -141,5 +141,5 @@ def _sketch(sizes: Sequence[tuple[int, int]], kept: tuple[int, int], n_rows: int
 
 
 def _vector_bytes(sizes: Sequence[tuple[int, int]], kept: tuple[int, int]) -> int:
-    """Bytes of all components; at the end there are four such: halves, joined, in order, signed."""
+    """Bytes of all components; four such are held at the end: halves, joined, in order, signed."""
     return 8 * sum(sum(both) * k for both, k in zip(sizes, kept, strict=True))

@@ -1,4 +1,4 @@
-"""Density correlations as a representation: one row for each centre (N = 0)."""
+"""Density correlations as a descriptor: one row for each centre (N = 0)."""
 
 import torch
 from jaxtyping import Int

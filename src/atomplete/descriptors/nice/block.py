@@ -26,7 +26,7 @@ STRIP = 256
 
 @dataclass(frozen=True)
 class BlockReport:
-    """What one block of one order has kept of its products on the training environments.
+    """Components and variance that one block of one order has kept on the training environments.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ class NiceBlock(nn.Module):
         return block
 
     def report(self, nu: int, o3_sigma: int) -> BlockReport:
-        """What the fit has kept."""
+        """Components and variance that the fit has kept."""
         n_products, whole, formed, kept = self.statistics.tolist()
         return BlockReport(
             nu,
@@ -189,7 +189,7 @@ class NiceBlock(nn.Module):
         return clebsch_gordan(a[0], b[0], self.o3_lambda, dtype=like.dtype, device=like.device)
 
     def _mean_square(self, a: Key, b: Key, left: Tensor, right: Tensor) -> Tensor:
-        """Of all products of two blocks, without forming them: Σ C C (Σ_f l l) (Σ_q r r)."""
+        """Mean square of products of two blocks without forming them: Σ C C (Σ_f l l) (Σ_q r r)."""
         block = self._coupling(a, b, left)
         projector = torch.einsum("xyz,pqz->xpyq", block, block)
         first, second = (factor @ factor.transpose(1, 2) for factor in (left, right))

@@ -112,7 +112,7 @@ class Nice(Descriptor, spec=NiceSpec):
 
     @property
     def kept(self) -> tuple[BlockReport, ...]:
-        """What the fit has kept of each block of each order ν ≥ 2; before a fit, nothing."""
+        """Components and variance of each block of each order ν ≥ 2; before a fit, nothing."""
         if not self.is_fitted:
             return ()
         return tuple(

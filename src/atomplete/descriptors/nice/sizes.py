@@ -1,4 +1,4 @@
-"""How many products and components the blocks of NICE have at the most, and what a fit holds."""
+"""Largest numbers of products and components of the blocks of NICE, and memory of a fit."""
 
 from dataclasses import dataclass
 

@@ -29,7 +29,7 @@ def couple(
     rho: Float[Tensor, "center channel lm"],
     couplings: Couplings,
 ) -> Float[Tensor, "center neighbor m1 l2_l3_q2_q3"]:
-    """All of a row but its first neighbour: Σ_{m2 m3} C[l1 m1; l2 m2; l3 m3] g_{i i2} rho_i."""
+    """A row without its first neighbour: Σ_{m2 m3} C[l1 m1; l2 m2; l3 m3] g_{i i2} rho_i."""
     n_centers, n, n_q, _ = g.shape
     parts = []
     for l2, blocks in couplings:

@@ -25,7 +25,7 @@ NUMBERS_IN_CACHE = 2**17
 
 
 class Step(NamedTuple):
-    """What one l1 gives to the outputs of one parity."""
+    """Contribution of one l1 to the outputs of one parity."""
 
     l1: int
     #: To all (l2, l3) with l2 ≥ l1.
@@ -35,7 +35,7 @@ class Step(NamedTuple):
     exchanged: Float[Tensor, "_larger_l2_l3_q2_q3 _q1 _output"]
 
     def to(self, like: Tensor) -> "Step":
-        """In the dtype and on the device of a tensor."""
+        """Convert to the dtype and the device of a tensor."""
         couplings = [(l2, blocks.to(like)) for l2, blocks in self.couplings]
         return Step(self.l1, couplings, self.direct.to(like), self.exchanged.to(like))
 

@@ -1,4 +1,4 @@
-"""Which products of blocks make correlations of several factors, and their labels."""
+"""Products of blocks that make correlations of several factors, and their labels."""
 
 from dataclasses import dataclass
 

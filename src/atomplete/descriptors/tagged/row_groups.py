@@ -52,7 +52,7 @@ def in_order(
 def _written(
     groups: Iterable[Group], values: Float[Tensor, "row feature"]
 ) -> Float[Tensor, "row feature"]:
-    """Blocks written where they belong as soon as they are computed."""
+    """Write blocks to their rows as soon as they are computed."""
     for rows, blocks in groups:
         start, (first, last) = 0, rows.flatten()[[0, -1]].tolist()
         for block in blocks:
@@ -67,7 +67,7 @@ def _written(
 def _joined(
     groups: Iterable[Group], nothing: Float[Tensor, "0 feature"]
 ) -> Float[Tensor, "row feature"]:
-    """Nothing is written in place, at the cost of more copies."""
+    """Join blocks without writing in place, at the cost of more copies."""
     places, values = [], []
     for rows, blocks in groups:
         places.append(rows.flatten())
@@ -79,7 +79,7 @@ def _joined(
 
 
 def _empty(n_rows: int, n_features: int, like: Tensor) -> Float[Tensor, "row feature"]:
-    """New memory. On a processor from numpy, which asks for large pages: faster to fill."""
+    """New memory; on a processor from numpy, which asks for large pages: faster to fill."""
     if like.device.type != "cpu":
         return like.new_empty(n_rows, n_features)
     dtype = str(like.dtype).removeprefix("torch.")

@@ -90,7 +90,7 @@ def rows_of_pairs(
 
 
 def three_center_labels(n_channels: int, max_angular: int) -> Int[Tensor, "feature 6"]:
-    """What each feature is: (q1, l1, q2, l2, q3, l3), in the order of ``three_center``.
+    """Labels of features, (q1, l1, q2, l2, q3, l3), in the order of ``three_center``.
 
     Examples
     --------

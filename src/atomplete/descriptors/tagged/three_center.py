@@ -1,4 +1,4 @@
-"""Three-centre descriptors as a representation, as they are or contracted."""
+"""Three-centre descriptors, as they are or contracted."""
 
 from collections.abc import Callable, Sequence
 
@@ -88,7 +88,7 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
 
     @property
     def kept(self) -> tuple[Kept, ...]:
-        """What the contractions have kept of the data that they were fitted to here."""
+        """Components that the contractions have kept of the data that they were fitted to here."""
         return self._kept_of_fit
 
     def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
