@@ -22,6 +22,7 @@ needs_proc = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_run_killed_again_and_again_leaves_no_orphans_and_resumes(undisturbed, tmp_path):
     output = tmp_path / "out.xyz"
@@ -51,6 +52,7 @@ def test_a_run_killed_again_and_again_leaves_no_orphans_and_resumes(undisturbed,
     assert done.card.read_text() == (undisturbed / "out.xyz.card.yaml").read_text()
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_killed_worker_is_replaced(undisturbed, tmp_path):
     output = tmp_path / "out.xyz"
@@ -167,6 +169,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_really_full(undisturbed, small_disk):
     output = small_disk / "out.xyz"
     command = [sys.executable, "-m", "atomplete.cli", "label", str(undisturbed / "in.xyz")]

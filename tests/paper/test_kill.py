@@ -13,6 +13,8 @@ from labelled_pairs import SMALL, write_labelled
 from atomplete.paper.experiment import reproduce
 from atomplete.paper.options import ReproduceOptions
 
+pytestmark = pytest.mark.slow
+
 #: Runs ``reproduce`` with a checkpoint after each epoch, so that there is one to go on from.
 SCRIPT = """
 import json, sys, torch
@@ -55,7 +57,6 @@ def kill_when(process, reached):
         process.wait()
 
 
-@pytest.mark.slow
 def test_killed_while_it_trains_an_encoder(script, tmp_path):
     labels = write_labelled(tmp_path / "labels.xyz", 32)
     epochs = 60
@@ -100,7 +101,6 @@ def test_killed_while_it_labels(script, tmp_path):
     assert lines_of(journal) == 2 * n_pairs
 
 
-@pytest.mark.slow
 def test_killed_while_it_trains(script, tmp_path):
     labels = write_labelled(tmp_path / "labels.xyz", 32)
     epochs = 60
