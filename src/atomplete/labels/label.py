@@ -135,4 +135,7 @@ class LabelMethod(Protocol):
         """Raise :class:`InputError` if the method cannot treat the structure called ``name``."""
 
     def compute(self, atoms: Atoms) -> Label:
-        """Label one structure; a calculation that does not converge is a failed label."""
+        """Label one structure; a calculation that does not converge is a failed label.
+
+        Raises :class:`InputError` for what :meth:`check` refuses.
+        """

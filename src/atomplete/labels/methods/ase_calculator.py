@@ -24,41 +24,12 @@ class AseCalculator(CalculatorSource):
     """
 
     def check(self, atoms: Atoms, name: str) -> None:
-        """Refuse nothing: what a calculator cannot treat it says itself, structure by structure.
-
-        Parameters
-        ----------
-        atoms, name
-            The structure, and how messages call it.
-
-        Examples
-        --------
-        >>> AseCalculator("emt", {}).check(Atoms("Cu"), "structure 0")
-        """
+        """Refuse nothing: what a calculator cannot treat it says itself, structure by structure."""
 
     def compute(self, atoms: Atoms) -> Label:
         """Energy, forces and, for a structure periodic in all directions, stress.
 
-        Parameters
-        ----------
-        atoms
-            The structure; charges and spins are what the calculator reads from it.
-
-        Returns
-        -------
-        Label
-            eV, eV/Å and eV/Å³, each where the calculator implements it; failed if the
-            calculator raises ASE's ``SCFError``.
-
-        Raises
-        ------
-        InputError
-            If the calculator cannot be made.
-
-        Examples
-        --------
-        >>> AseCalculator("emt", {}).compute(Atoms("Cu", cell=[2.5] * 3, pbc=True)).stress.shape
-        (6,)
+        Each where the calculator implements it; failed if it raises ASE's ``SCFError``.
         """
         start = time.perf_counter()
         wanted = ["forces"] + ["stress"] * bool(atoms.pbc.all())

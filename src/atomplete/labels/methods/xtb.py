@@ -70,22 +70,9 @@ class XTB:
         return {"hamiltonian": "GFN2-xTB", **asdict(self)}
 
     def check(self, atoms: Atoms, name: str) -> None:
-        """Refuse what GFN2-xTB has no parameters for.
+        """Refuse elements beyond radon, and cells that repeat along one or two directions.
 
-        Parameters
-        ----------
-        atoms
-            The structure.
-        name
-            How the message calls it.
-
-        Raises
-        ------
-        InputError
-            For elements beyond radon and for cells periodic along one or two directions,
-            which tblite would treat as periodic along all three.
-        MissingExtraError
-            If tblite is not installed.
+        tblite would treat the latter as periodic along all three.
 
         Examples
         --------
@@ -104,23 +91,7 @@ class XTB:
         _tblite()
 
     def compute(self, atoms: Atoms) -> Label:
-        """Energy, forces and, for a periodic structure, stress.
-
-        Parameters
-        ----------
-        atoms
-            The structure, positions in Å.
-
-        Returns
-        -------
-        Label
-            Energy in eV, forces in eV/Å, stress in eV/Å³; failed, with tblite's words, if
-            tblite gives up.
-
-        Raises
-        ------
-        InputError, MissingExtraError
-            As :meth:`check`.
+        """Energy, forces and, for a periodic structure, stress; failed if tblite gives up.
 
         Examples
         --------

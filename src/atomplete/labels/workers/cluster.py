@@ -50,27 +50,12 @@ class DaskWorkers:
     def compute(
         self, method: LabelMethod, structures: Iterable[tuple[int, Atoms]]
     ) -> Generator[tuple[int, Label]]:
-        """Label structures, and give each result as it comes.
-
-        Parameters
-        ----------
-        method, structures
-            As in :class:`~atomplete.labels.workers.local.LocalWorkers`; twice as many structures
-            are under way as the cluster has threads, so that none waits for the next.
-
-        Yields
-        ------
-        tuple of int and Label
-            In the order of completion.
+        """Label structures as :class:`LocalWorkers` do, with two under way for each thread.
 
         Raises
         ------
         InputError
             If the method refuses a structure, workers lack a package, or the scheduler is gone.
-
-        Examples
-        --------
-        See :class:`DaskWorkers`.
         """
         waiting = iter(structures)
         pickled = cloudpickle.dumps(method)

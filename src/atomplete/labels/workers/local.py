@@ -86,10 +86,6 @@ class LocalWorkers:
         ------
         InputError
             If the method refuses a structure, or the processes do not start.
-
-        Examples
-        --------
-        See :class:`LocalWorkers`.
         """
         waiting, lock = iter(structures), threading.Lock()
         results: queue.SimpleQueue[tuple[int, Label] | BaseException | None] = queue.SimpleQueue()

@@ -59,16 +59,11 @@ class LabelProcess:
     def label(self, atoms: Atoms) -> Label:
         """Label one structure; if the process is lost, once more in a new one.
 
-        Parameters
-        ----------
-        atoms
-            The structure.
-
         Returns
         -------
         Label
-            The label; a transient failure if the method raised an exception, exceeded the time
-            limit, or lost its process twice.
+            A transient failure if the method raised an exception, exceeded the time limit, or
+            lost its process twice.
 
         Raises
         ------
@@ -76,10 +71,6 @@ class LabelProcess:
             If the method refuses the structure, or the process does not start.
         EndedError
             If :meth:`end` was called meanwhile.
-
-        Examples
-        --------
-        See :class:`LabelProcess`.
         """
         start = time.perf_counter()
         for _ in range(2):
@@ -166,10 +157,6 @@ def serve(pipe: int) -> None:
     ----------
     pipe
         The file descriptor of this end.
-
-    Examples
-    --------
-    See :class:`LabelProcess`.
     """
     connection = Connection(pipe)
     method, nice = cloudpickle.loads(connection.recv_bytes())
