@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from atomplete.audit.records import PairVerdict
+from rich.text import Text
+
 from atomplete.audit.run import Audit
 from atomplete.audit.subjects.named import subject_of
 from atomplete.audit.subjects.subject import Subject
@@ -71,15 +72,7 @@ def as_markdown(audit: Audit, versions: dict[str, str]) -> str:
             for name in names
         }
         if any(found.values()):
-            cells = (_plain(found[name]) for name in names)
+            cells = (Text.from_markup(cell(found[name])).plain for name in names)
             lines.append(f"| {' | '.join((f'{family.letter} {family.name}', *cells))} |")
     used = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
     return "\n".join([*lines, "", f"Versions: {used}."])
-
-
-def _plain(rows: Sequence[PairVerdict]) -> str:
-    """The cell without colours; undecided with its reason."""
-    text = cell(rows)
-    for style in ("green", "red", "yellow", "magenta", "dim"):
-        text = text.replace(f"[{style}]", "")
-    return text.replace("[/]", "")

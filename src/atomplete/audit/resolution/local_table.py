@@ -15,7 +15,7 @@ from atomplete.audit.resolution.smoothness import Event, smoothness
 from atomplete.audit.search.starts import Limits
 from atomplete.audit.subjects.subject import Subject
 from atomplete.degenerate.congruence.congruence import Level
-from atomplete.degenerate.congruence.environment import environment
+from atomplete.degenerate.congruence.environment import environment, extent
 from atomplete.errors import InputError
 
 #: The default cutoff over the distance of the farthest atom.
@@ -92,13 +92,12 @@ def prepared(
     if level == "environment":
         everything = float(np.ptp(atoms.positions, axis=0).sum()) + 1.0
         atoms = environment(atoms, cutoff or everything, center)
-        extent = np.linalg.norm(atoms.positions, axis=1).max()
     else:
         atoms = Atoms(atoms.numbers, atoms.positions)
-        extent = atoms.get_all_distances().max()
-    if extent == 0:
+    farthest = extent(atoms, level)
+    if farthest == 0:
         raise InputError(f"{atoms.get_chemical_formula()}: no neighbour within the cutoff")
-    return atoms, float(extent), cutoff or MARGIN * float(extent)
+    return atoms, farthest, cutoff or MARGIN * farthest
 
 
 def in_basis(
@@ -176,7 +175,7 @@ def resolution_rows(
     rows = []
     for index, given in enumerate(structures):
         try:
-            atoms, extent, radius = prepared(given, level, center, cutoff or subject.cutoff)
+            atoms, farthest, radius = prepared(given, level, center, cutoff or subject.cutoff)
             features = FeatureMap(subject, atoms, level, radius)
             features = in_basis(features, max_radial, max_angular)
             found = local_resolution(features, larger_bases(features, sweep))
@@ -185,7 +184,7 @@ def resolution_rows(
                 name = "cutoff_passed" if event == "cutoff" else event
                 more[name] = smoothness(features, event, radius).verdict
             if follow:
-                path = follow_softest(features, Limits(shortest, REACH * extent), n_steps=follow)
+                path = follow_softest(features, Limits(shortest, REACH * farthest), n_steps=follow)
                 more["soft_structural_distance"] = float(path.structural_distances[-1])
                 more["soft_feature_distance"] = float(path.feature_distances[-1])
         except InputError as error:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from atomplete.degenerate.congruence.alignment import Floats
 from atomplete.degenerate.congruence.congruence import Level
+from atomplete.degenerate.congruence.environment import extent
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.errors import InputError
 
@@ -171,9 +172,6 @@ def family_starts(
             members = np.stack([atoms.positions[first:] for atoms in pair])
             if members.shape[1] != n:
                 continue
-            if level == "environment":
-                extent = np.linalg.norm(members, axis=2).max()
-            else:
-                extent = np.linalg.norm(members[:, :, None] - members[:, None], axis=3).max()
-            starts.append(members * (limits.longest / extent))
+            farthest = max(extent(atoms, level) for atoms in pair)
+            starts.append(members * (limits.longest / farthest))
     return np.array(starts).reshape(-1, 2, n, 3)

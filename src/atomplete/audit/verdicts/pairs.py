@@ -8,6 +8,7 @@ from ase import Atoms
 
 from atomplete.audit.subjects.subject import Scope
 from atomplete.degenerate.congruence.congruence import Group, Level
+from atomplete.degenerate.congruence.environment import extent
 from atomplete.degenerate.congruence.periodic import structural_distance
 from atomplete.degenerate.families.registry import get
 
@@ -56,7 +57,7 @@ class Pair:
             return float(self.plus.info["cutoff"])
         if self.plus.pbc.any():
             return PERIODIC_RADIUS
-        return max(_extent(atoms, self.level) for atoms in (self.plus, self.minus))
+        return max(extent(atoms, self.level) for atoms in (self.plus, self.minus))
 
     @property
     def scope(self) -> Scope:
@@ -102,12 +103,3 @@ def family_pairs(name: str, n: int, seed: int | None = None) -> list[Pair]:
         Pair(name, number, family.level, *members)
         for number, members in enumerate(family.pairs(n, seed))
     ]
-
-
-def _extent(atoms: Atoms, level: Level) -> float:
-    """Distance of the farthest atom from the centre, or of the farthest two atoms."""
-    if level == "environment":
-        center = atoms.positions[int(atoms.info.get("center", 0))]
-        return float(np.linalg.norm(atoms.positions - center, axis=1).max())
-    vectors = atoms.positions[:, None] - atoms.positions
-    return float(np.linalg.norm(vectors, axis=-1).max())

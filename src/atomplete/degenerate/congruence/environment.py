@@ -42,6 +42,23 @@ def environment(atoms: Atoms, cutoff: float, center: int | None = None) -> Atoms
     return Atoms(numbers, positions, info={"center": 0})
 
 
+def extent(atoms: Atoms, level: Level) -> float:
+    """Largest distance of an atom from the centre, or of two atoms of a structure, Å.
+
+    Examples
+    --------
+    >>> chain = Atoms("BH2", [(0, 0, 0), (0, 0, 1.0), (0, 0, -1.5)])
+    >>> extent(chain, "environment"), extent(chain, "structure")
+    (1.5, 2.5)
+    """
+    center = slice(None)
+    if level == "environment":
+        index = int(atoms.info.get("center", 0))
+        center = slice(index, index + 1)
+    vectors = atoms.positions[center, None] - atoms.positions
+    return float(np.linalg.norm(vectors, axis=-1).max())
+
+
 def with_positions(template: Atoms, level: Level, positions: Floats) -> Atoms:
     """The template with other positions: of the neighbours, or of all atoms.
 

@@ -5,6 +5,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 
 from atomplete.degenerate.congruence.congruence import Group, Level, congruence_distance
+from atomplete.degenerate.congruence.environment import environment
 
 
 def structural_distance(a: Atoms, b: Atoms, *, level: Level, group: Group, radius: float) -> float:
@@ -45,12 +46,12 @@ def structural_distance(a: Atoms, b: Atoms, *, level: Level, group: Group, radiu
         return congruence_distance(a, b, level=level, group=group)
     radius = _between_shells((a, b), radius)
     if level == "environment":
-        clusters = (_cluster(atoms, atoms.info.get("center", 0), radius) for atoms in (a, b))
+        clusters = (environment(atoms, radius) for atoms in (a, b))
         return congruence_distance(*clusters, group=group)
     numbers, counts = np.unique(a.numbers, return_counts=True)
     rarest = numbers[np.argmin(counts)]
-    first = _cluster(a, int(np.flatnonzero(a.numbers == rarest)[0]), radius)
-    others = (_cluster(b, int(atom), radius) for atom in np.flatnonzero(b.numbers == rarest))
+    first = environment(a, radius, int(np.flatnonzero(a.numbers == rarest)[0]))
+    others = (environment(b, radius, int(atom)) for atom in np.flatnonzero(b.numbers == rarest))
     distances = [congruence_distance(first, other, group=group) for other in others]
     return min(distances, default=float("inf"))
 
@@ -61,12 +62,3 @@ def _between_shells(pair: tuple[Atoms, Atoms], radius: float) -> float:
     edges = np.sort(np.concatenate([found[found > radius], [radius, 1.2 * radius]]))
     widest = int(np.argmax(np.diff(edges)))
     return float(edges[widest : widest + 2].mean())
-
-
-def _cluster(atoms: Atoms, center: int, radius: float) -> Atoms:
-    """The centre at the origin, and all images within the radius around it."""
-    i, j, vectors = neighbor_list("ijD", atoms, radius)
-    near = i == center
-    numbers = np.concatenate([atoms.numbers[[center]], atoms.numbers[j[near]]])
-    positions = np.concatenate([np.zeros((1, 3)), vectors[near]])
-    return Atoms(numbers, positions, info={"center": 0})
