@@ -60,7 +60,7 @@ function verdictTable(pair) {
 class PairPanel {
   constructor() {
     this.viewer = new PairViewer([$("plus"), $("minus")], PAGE.elements);
-    $("set").innerHTML = PAGE.sets.map((set) => `<option value="${set.key}">${escaped(set.title)}</option>`).join("");
+    $("set").innerHTML = PAGE.sets.map((set) => `<option value="${escaped(set.key)}">${escaped(set.title)}</option>`).join("");
     $("set").addEventListener("change", () => this.show($("set").value));
     $("pair").addEventListener("change", () => this.show(this.set.key, Number($("pair").value)));
     $("previous").addEventListener("click", () => this.step(-1));
@@ -74,7 +74,7 @@ class PairPanel {
 
   // Show the pair that the address names.
   follow() {
-    const [, key, id] = location.hash.match(/^#pair=([^/]+)\/(\d+)$/) ?? [];
+    const [, key, id] = decodeURIComponent(location.hash).match(/^#pair=(.+)\/(\d+)$/) ?? [];
     if (!PAGE.sets.some((set) => set.key === key)) return;
     this.show(key, Number(id), false);
     $("pairs").scrollIntoView();
@@ -107,7 +107,7 @@ class PairPanel {
         `${pair.members[m].positions.length} atoms; turn with the arrow keys`);
     });
     $("says").innerHTML = verdictTable(pair) + energyTable(set, pair);
-    if (remember) history.replaceState(null, "", `#pair=${key}/${pair.id}`);
+    if (remember) history.replaceState(null, "", `#pair=${encodeURIComponent(key)}/${pair.id}`);
   }
 }
 
