@@ -224,6 +224,13 @@ def test_no_folder_is_large():
     check(large, FOLDERS_TOO_LARGE)
 
 
+def test_folders_of_tests_mirror_those_of_the_package():
+    tests = PROJECT / "tests"
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    missing = [(folder.as_posix(),) for folder in folders if not (ROOT / folder).is_dir()]
+    assert not missing, listed(missing)
+
+
 def test_own_classes_are_told_apart_at_home_only():
     classes = own_classes()
     found = set()
