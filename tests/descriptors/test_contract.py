@@ -8,7 +8,7 @@ from ase.build import make_supercell
 from environments import BASES, CUTOFF, SPECS, crystal, fitted, molecule, systems
 from pydantic import TypeAdapter, ValidationError
 
-from atomplete.descriptors import NAMED, RepresentationSpec, ThreeCenterSpec, build
+from atomplete.descriptors import NAMED, AnyDescriptorSpec, ThreeCenterSpec, build
 from atomplete.errors import InputError
 from atomplete.system import System
 from atomplete.testing import assert_invariant
@@ -176,7 +176,7 @@ def test_neighbours_beyond_the_cutoff_do_not_matter(representation):
 
 def test_spec_is_plain_data(representation):
     spec = representation.spec
-    adapter = TypeAdapter(RepresentationSpec)
+    adapter = TypeAdapter(AnyDescriptorSpec)
     assert adapter.validate_json(spec.model_dump_json()) == spec
     with pytest.raises(ValidationError, match="Extra inputs"):
         adapter.validate_python(spec.model_dump() | {"cutof": 3.0})
