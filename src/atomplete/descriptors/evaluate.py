@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.features import Features
-from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY, OVERHEAD, center_bytes
+from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY, OVERHEAD, Measurements, center_bytes
 from atomplete.errors import InputError
 from atomplete.runs.progress import progress_of
 from atomplete.system import System
@@ -98,6 +98,7 @@ def split(
     system: System,
     chunk_bytes: int = CHUNK_BYTES,
     rows_of: Callable[[System], Int[Tensor, " center"]] | None = None,
+    known: Measurements | None = None,
 ) -> list[System]:
     """Cut a system into runs of centres that take at most ``chunk_bytes`` in ``function``.
 
@@ -114,6 +115,8 @@ def split(
     rows_of
         Number of rows of each centre: by default that of the descriptor, of other functions the
         square of the number of neighbours.
+    known
+        What was measured of the function before, by default that of the descriptor.
 
     Examples
     --------
@@ -126,7 +129,9 @@ def split(
     if len(system.centers) <= 1:
         return [system]
     own: Callable[[System], Tensor] = getattr(function, "rows_per_center", _squared_counts)
-    need = center_bytes(function, system, rows_of or own, getattr(function, "measured", None))
+    if known is None:
+        known = getattr(function, "measured", None)
+    need = center_bytes(function, system, rows_of or own, known)
     bounds, used = [0], 0
     for center, size in enumerate(need.tolist()):
         if used + size > chunk_bytes and center > bounds[-1]:

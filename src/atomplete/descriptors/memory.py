@@ -54,6 +54,11 @@ class LiveBytes(TorchDispatchMode):
         self._live = 0
         self._storages: dict[int, weakref.ref] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: nothing is compiled here, and to load the compiler takes seconds."""
+        return False
+
     @property
     def peak(self) -> int:
         """Largest number of bytes held at one time."""

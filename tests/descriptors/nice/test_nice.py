@@ -20,11 +20,11 @@ from atomplete.descriptors import (
     NiceSpec,
     build,
     estimate,
-    evaluate,
 )
 from atomplete.descriptors.density.correlations import bispectrum_block, nu1, nu2
 from atomplete.descriptors.equivariants import couple, couplings
 from atomplete.descriptors.memory import OVERHEAD, LiveBytes
+from atomplete.descriptors.nice import nice
 from atomplete.descriptors.nice import sizes as nice_sizes
 from atomplete.errors import InputError
 from atomplete.o3 import coupled_triples, lm_slice, random_rotation, wigner_d
@@ -349,7 +349,7 @@ FITS = {
 @pytest.mark.parametrize("fit_environments", [50, 1000])
 def test_a_fit_holds_no_more_than_is_said(monkeypatch, options, fit_environments):
     """Beside 100 MB for work spaces, and constants that are cached; and not much less."""
-    for module in (evaluate, nice_sizes):
+    for module in (nice, nice_sizes):
         monkeypatch.setattr(module, "CHUNK_BYTES", 10**6)
     spec = NiceSpec(expansion=BASIS, fit_environments=fit_environments, **options)
     Nice(spec).fit([carbon()])
@@ -402,7 +402,7 @@ def test_gradients():
 
 
 def test_it_must_be_fitted():
-    with pytest.raises(RuntimeError, match="must be fitted"):
+    with pytest.raises(InputError, match="must be fitted"):
         Nice(NiceSpec(expansion=BASIS))(carbon())
     with pytest.raises(ValueError, match="no environments"):
         Nice(NiceSpec(expansion=BASIS)).fit([System.from_atoms([], CUTOFF)])

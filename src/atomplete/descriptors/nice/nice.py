@@ -15,7 +15,7 @@ from atomplete.descriptors.equivariants import blocks_of
 from atomplete.descriptors.evaluate import split
 from atomplete.descriptors.expansion import Expansion
 from atomplete.descriptors.features import Features
-from atomplete.descriptors.memory import MEMORY
+from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY
 from atomplete.descriptors.nice.block import BlockReport, Blocks, Key, NiceBlock
 from atomplete.descriptors.nice.sizes import block_sizes, fit_bytes
 from atomplete.descriptors.specs import NiceSpec
@@ -168,7 +168,8 @@ class Nice(Descriptor, spec=NiceSpec):
 
     def _training_densities(self, systems: Sequence[System]) -> Float[Tensor, "center channel lm"]:
         """Densities of at most ``fit_environments`` centres, drawn with a fixed seed."""
-        parts = [part for system in systems for part in split(self.expansion.density, system)]
+        density = self.expansion.density
+        parts = [part for system in systems for part in split(density, system, CHUNK_BYTES)]
         sizes = [len(part.centers) for part in parts]
         drawn = torch.randperm(sum(sizes), generator=torch.Generator().manual_seed(0))
         taken = torch.zeros(sum(sizes), dtype=torch.bool)

@@ -19,7 +19,7 @@ from atomplete.descriptors.contraction.method import Plan, plan
 from atomplete.descriptors.evaluate import refuse_larger, split
 from atomplete.descriptors.expansion import Expansion
 from atomplete.descriptors.features import Features
-from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY, OVERHEAD, center_bytes
+from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY, OVERHEAD, Measurements, center_bytes
 from atomplete.descriptors.specs import ThreeCenterSpec, tag_cutoff_of
 from atomplete.descriptors.tagged.rows import neighbor_tuples, three_center, three_center_labels
 from atomplete.o3 import lm_slice
@@ -70,6 +70,7 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         kept = sizes if spec.components is None else spec.components
         self._kept = min(sizes[0], kept[0]), min(sizes[1], kept[1])
         self._kept_of_fit: tuple[Kept, ...] = ()
+        self._measured_rows: Measurements = {}
         contracted, projected = spec.radial_components is not None, spec.components is not None
         self.register_buffer("radial", _zeros(*radial_shape) if contracted else None)
         self.register_buffer("even", _zeros(sizes[0], self._kept[0]) if projected else None)
@@ -235,7 +236,9 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         """Bytes that the rows of the largest environment take, if that is no more than memory."""
         largest = max(systems, key=lambda system: int(self.rows_per_center(system).max()))
         with torch.no_grad():
-            need = center_bytes(self._distinct_rows, largest, self.rows_per_center)
+            need = center_bytes(
+                self._distinct_rows, largest, self.rows_per_center, self._measured_rows
+            )
         refuse_larger(largest, need, memory - OVERHEAD)
         return OVERHEAD + int(need.max())
 
@@ -258,7 +261,9 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
 
     def _parts(self, system: System, chunk_bytes: int = CHUNK_BYTES) -> list[System]:
         """Chunks of centres whose rows are multiplied at a time."""
-        return split(self._distinct_rows, system, chunk_bytes, self.rows_per_center)
+        return split(
+            self._distinct_rows, system, chunk_bytes, self.rows_per_center, self._measured_rows
+        )
 
     def _distinct_rows(self, system: System) -> Float[Tensor, "row feature"]:
         """Rows i1 ≤ i2, those that stand for two rows times √2."""
