@@ -165,13 +165,15 @@ def write_structures(path: str | os.PathLike[str], structures: Sequence[Atoms]) 
         raise InputError(f"{path}: there are no structures to write")
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for index, atoms in enumerate(structures):
-            try:
-                text = frame_text(atoms)
-            except (ValueError, KeyError) as error:
-                raise InputError(
-                    f"{path}, structure {index}: it does not fit extended XYZ ({error})"
-                ) from None
-            file.write(text)
+            file.write(frame(atoms, f"{path}, structure {index}"))
+
+
+def frame(atoms: Atoms, name: str) -> str:
+    """One structure as it is written; ``InputError`` by its name if it cannot be read back."""
+    try:
+        return frame_text(atoms)
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{name}: it does not fit extended XYZ ({error})") from None
 
 
 def check_output(path: Path, source: str | os.PathLike[str] | None = None) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ase import Atoms
 
-from atomplete.data.xyz import or_raise, read_each
+from atomplete.data.xyz import frame, or_raise, read_each
 from atomplete.errors import InputError
 from atomplete.labels.label import LabelMethod
 
@@ -122,6 +122,7 @@ class Selection:
             try:
                 atoms = or_raise(found[index])
                 method.check(atoms, f"{path}, structure {index}")
+                frame(atoms, f"{path}, structure {index}")  # refused now rather than at the end
             except InputError as error:
                 if not self.skip_unreadable:
                     raise
