@@ -39,7 +39,7 @@ def reset_peak():
 
 def measure(n_pairs=N_PAIRS):
     """Seconds and memory of a fit beside what they may be; prints what was kept."""
-    system = System.from_atoms(generate("b8", n_pairs), cutoff=2.0)
+    system = System.from_atoms(generate("b8", n_pairs), cutoff=2.0, centers="info")
     lines, before = [], resident_peak()
     for name, spec in SPECS.items():
         representation = build(spec)

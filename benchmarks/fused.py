@@ -17,7 +17,7 @@ N_OUTPUTS, N_Q, MAX_ANGULAR = 128, 6, 3
 DIAMOND = ase.build.bulk("C", "diamond", a=3.567, cubic=True)
 #: name → structures, cutoff in Å, species, centres
 CASES = {
-    "B8": (generate("b8", 40), 2.0, (5,), "auto"),
+    "B8": (generate("b8", 40), 2.0, (5,), "info"),
     "diamond, 3 Å": (DIAMOND, 3.0, (6,), "all"),
     "diamond, 3.6 Å": (DIAMOND, 3.6, (6,), [0, 1, 2, 3]),
 }

@@ -140,7 +140,7 @@ def measure():
     featomic, representation = Featomic(), build(NAMED["three_center"])
     few = structures[:4]
     check(representation(System.from_atoms(few, 2.0)), featomic(few))
-    system = System.from_atoms(structures, 2.0, device=device)
+    system = System.from_atoms(structures, 2.0, centers="info", device=device)
     shape = representation(system).values.shape
     times = seconds(
         {
@@ -150,7 +150,7 @@ def measure():
     )
     beside = seconds(
         {
-            "rows": lambda: representation(System.from_atoms(structures, 2.0)),
+            "rows": lambda: representation(System.from_atoms(structures, 2.0, centers="info")),
             "featomic": lambda: featomic(structures),
             "blocks": lambda: featomic.blocks(structures),
         },

@@ -254,7 +254,7 @@ def test_features_are_those_of_the_library(atomplete, pairs, tmp_path, name):
     assert outcome.code == 0, outcome.err
     columns, attributes = features_of(tmp_path / "f" / "features.h5")
     representation = build(NAMED[name])
-    expected = representation(System.from_atoms(generate("b8", 3), 2.0))
+    expected = representation(System.from_atoms(generate("b8", 3), 2.0, centers="info"))
     np.testing.assert_allclose(columns["values"], expected.values, rtol=1e-12, atol=1e-14)
     assert columns["values"].dtype == np.float64
     for label, column in expected.rows.items():
@@ -275,7 +275,7 @@ def test_components_are_projections_on_fitted_axes(atomplete, pairs, tmp_path):
     atomplete("featurize", pairs, "--components", 12, 5, "--config", "o.yaml", "-o", "f")
     columns, _ = features_of(tmp_path / "f" / "features.h5")
     spec = ThreeCenterSpec(expansion=ExpansionSpec(**basis), components=(12, 5))
-    system = System.from_atoms(generate("b8", 3), 2.0)
+    system = System.from_atoms(generate("b8", 3), 2.0, centers="info")
     representation = build(spec)
     representation.fit(split(representation, system))
     expected = representation(system)
@@ -315,7 +315,7 @@ def test_tag_cutoff(atomplete, pairs, tmp_path):
         columns, attributes = features_of(tmp_path / folder / "features.h5")
         spec = ThreeCenterSpec.model_validate_json(attributes["representation"])
         assert (spec.tag_cutoff, spec.expansion.cutoff) == (1.7, 2.0)
-        system = System.from_atoms(generate("b8", 3), 2.0)
+        system = System.from_atoms(generate("b8", 3), 2.0, centers="info")
         assert len(columns["values"]) == int((system.within(1.7).neighbor_counts ** 2).sum())
         np.testing.assert_allclose(columns["values"], build(spec)(system).values, atol=1e-12)
 

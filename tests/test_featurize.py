@@ -45,7 +45,7 @@ def structures():
 @pytest.mark.parametrize("name", SPECS)
 def test_chunks_do_not_show(structures, tmp_path, monkeypatch, name):
     representation = build(SPECS[name])
-    system = System.from_atoms(structures, BASIS.cutoff)
+    system = System.from_atoms(structures, BASIS.cutoff, centers="info")
     if representation.needs_fit:
         representation.fit([system])
     need = center_bytes(representation, system, representation.rows_per_center)
@@ -65,7 +65,7 @@ def test_chunks_do_not_show(structures, tmp_path, monkeypatch, name):
 def test_the_fitted_descriptor_makes_the_rows_of_the_file(structures, tmp_path, name):
     representation = build(SPECS[name])
     featurize(structures, representation, tmp_path / "f.h5", progress=False)
-    expected = representation(System.from_atoms(structures, BASIS.cutoff))
+    expected = representation(System.from_atoms(structures, BASIS.cutoff, centers="info"))
     with h5py.File(tmp_path / "f.h5") as file:
         np.testing.assert_allclose(file["values"], expected.values, rtol=0, atol=1e-10)
         np.testing.assert_array_equal(file["structure"], expected.rows["structure"])

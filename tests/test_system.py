@@ -114,13 +114,13 @@ def test_derivatives_of_pair_vectors(n):
     assert torch.autograd.gradcheck(vectors, inputs)
 
 
-@pytest.mark.parametrize("centers", ["all", "info", "auto", [0, 2], [2, 1]])
+@pytest.mark.parametrize("centers", ["all", "info", [0, 2], [2, 1]])
 def test_centres(centers):
     structures = [cell(seed=s) for s in range(3)]
     for index, atoms in enumerate(structures):
         atoms.info["center"] = index
     system = System.from_atoms(structures, 2.0, centers=centers)
-    chosen = {"all": [0, 1, 2, 3, 4, 5, 6, 7, 8], "info": [0, 4, 8], "auto": [0, 4, 8]}
+    chosen = {"all": [0, 1, 2, 3, 4, 5, 6, 7, 8], "info": [0, 4, 8]}
     expected = (
         chosen[centers]
         if isinstance(centers, str)
@@ -134,10 +134,11 @@ def test_centres(centers):
         assert torch.equal(ours, theirs)
 
 
-def test_auto_is_all_where_one_structure_names_no_centre():
+def test_centers_that_structures_are_made_for():
     structures = [cell(), cell(seed=1)]
     structures[0].info["center"] = 1
-    assert len(System.from_atoms(structures, 2.0).centers) == 6
+    assert System.centers_of(structures[:1]) == "info"
+    assert System.centers_of(structures) == System.centers_of([]) == "all"
     with pytest.raises(InputError, match="structure 1: no 'center' in its info"):
         System.from_atoms(structures, 2.0, centers="info")
 
@@ -156,7 +157,74 @@ def test_runs_of_centres():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_dtype(dtype):
     system = System.from_atoms(cell(), 2.0, dtype=dtype)
-    assert {system.positions.dtype, system.cell.dtype, system.r_ij.dtype} == {dtype}
+    assert system.r_ij.dtype == dtype
+    assert system.positions.dtype == system.cell.dtype == torch.float64
+
+
+def test_single_precision_far_from_the_origin():
+    """Vectors are those near the origin to the last digit that positions keep."""
+    near = System.from_atoms(cell(n=4), 2.0, dtype=torch.float32)
+    far = near.with_positions(near.positions + 1e5)
+    torch.testing.assert_close(near.r_ij, far.r_ij, rtol=3e-7, atol=1e-9)
+
+
+def mixed():
+    structures = [cell(n=3), ase.Atoms("H"), cell(False, n=4), cell((True, False, False), n=2)]
+    for number, atoms in enumerate(structures):
+        atoms.info["center"] = len(atoms) - 1
+        atoms.numbers[:] = number + 1
+    return structures
+
+
+@pytest.mark.parametrize("centers", ["all", "info"])
+def test_join_and_select_structures(centers):
+    structures = mixed()
+    together = System.from_atoms(structures, 2.0, centers=centers)
+    each = [System.from_atoms(atoms, 2.0, centers=centers) for atoms in structures]
+    same(System.join([System.join(each[:2]), *each[2:]]), together)
+    for chosen in ([2, 0], [1], [3, 3, 1], []):
+        expected = System.from_atoms([structures[k] for k in chosen], 2.0, centers=centers)
+        same(together.select_structures(torch.tensor(chosen, dtype=torch.long)), expected)
+
+
+def same(system, expected):
+    for name, value in vars(expected).items():
+        found = getattr(system, name)
+        assert torch.equal(found, value) if torch.is_tensor(value) else found == value, name
+
+
+def test_systems_of_different_cutoffs_are_not_joined():
+    with pytest.raises(InputError, match="one cutoff"):
+        System.join([System.from_atoms(cell(), cutoff) for cutoff in (2.0, 2.1)])
+
+
+def test_strain():
+    atoms = mixed()
+    strain = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3, 3))) * 0.01
+    strained = System.from_atoms(atoms, 2.0).strained(strain)
+    for structure, change in zip(atoms, np.eye(3) + strain.numpy(), strict=True):
+        structure.positions = structure.positions @ change.T
+        structure.set_cell(structure.cell.array @ change.T)
+    expected = System.from_atoms(atoms, 3.0)
+    torch.testing.assert_close(strained.positions, expected.positions)
+    torch.testing.assert_close(strained.cell, expected.cell)
+
+
+def test_moving_to_another_type_and_device():
+    system = System.from_atoms(cell(), 2.0)
+    assert system.to(torch.float32).r_ij.dtype == torch.float32
+    moved = system.to("meta")
+    assert {value.device.type for value in vars(moved).values() if torch.is_tensor(value)} == {
+        "meta"
+    }
+
+
+def test_fewer_pairs():
+    system = System.from_atoms(cell(), 2.0)
+    near = system.within(1.5)
+    expected = System.from_atoms(cell(), 1.5)
+    assert near.cutoff == 1.5
+    assert torch.equal(near.neighbor_counts, expected.neighbor_counts)
 
 
 def test_no_structures_and_no_atoms():
@@ -191,6 +259,8 @@ def bad(positions=((0, 0, 0), (0, 0, 1.0)), **options):
             {},
             "structure 1: .*no volume",
         ),
+        ([ase.Atoms("B", info={"center": "x"})], {"centers": "info"}, "structure 0: .*'x'"),
+        ([ase.Atoms("B", info={"center": True})], {"centers": "info"}, "structure 0: .*True"),
         (bad(), {"centers": [2]}, "structure 1: center 2 of 2 atoms"),
         (bad(), {"centers": [-1]}, "structure 0: center -1 of 3 atoms"),
         (bad(), {"centers": [1, 1]}, "structure 0: .*center 1"),
@@ -218,3 +288,9 @@ def test_a_slab_needs_no_third_cell_vector():
     vectors = [np.unique(s.r_ij.numpy().round(9), axis=0) for s in (thin, thick)]
     np.testing.assert_allclose(*vectors, rtol=0, atol=1e-8)
     assert len(thin.i) == len(thick.i)
+
+
+@pytest.mark.parametrize("cutoff", [0.0, -1.0, np.nan, np.inf])
+def test_a_cutoff_is_a_length(cutoff):
+    with pytest.raises(InputError, match="cutoff"):
+        System.from_atoms(cell(), cutoff)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import ase
 import h5py
@@ -24,7 +25,7 @@ def featurize(
     descriptor: Descriptor,
     output: Path,
     *,
-    centers: Centers = "auto",
+    centers: Centers | Literal["auto"] = "auto",
     dtype: torch.dtype = torch.float64,
     memory: int = MEMORY,
     progress: bool = True,
@@ -46,7 +47,7 @@ def featurize(
     output
         File to write, complete or not at all; its folder is made if need be.
     centers
-        As in ``System.from_atoms``.
+        As in ``System.from_atoms``; ``"auto"`` is what ``System.centers_of`` the structures says.
     dtype
         Of the computation and of the file.
     memory
@@ -72,7 +73,8 @@ def featurize(
     ...         file["values"].shape, file["neighbor_1"][:].tolist()
     ((2, 7344), [1, 0])
     """
-    system = System.from_atoms(structures, descriptor.cutoff, centers=centers, dtype=dtype)
+    chosen = System.centers_of(structures) if centers == "auto" else centers
+    system = System.from_atoms(structures, descriptor.cutoff, centers=chosen, dtype=dtype)
     size = estimate(descriptor, system, memory)
     _check_disk(output, size)
     output.parent.mkdir(parents=True, exist_ok=True)

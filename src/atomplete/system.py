@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from math import inf
+from typing import Any, Literal
 
 import ase
 import numpy as np
@@ -13,7 +14,8 @@ from torch import Tensor
 from atomplete.errors import InputError
 from atomplete.neighbors import neighbor_pairs
 
-Centers = Literal["auto", "all", "info"]
+#: All atoms of a structure, or the one that its ``info["center"]`` names.
+Centers = Literal["all", "info"]
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,11 @@ class System:
     Attributes
     ----------
     positions
-        (atom, xyz), Å.
+        (atom, xyz), Å, float64.
     species
         (atom,) atomic numbers.
     cell
-        (structure, vector, xyz), Å; zero without periodicity.
+        (structure, vector, xyz), Å, float64; zero without periodicity.
     structure
         (atom,) which structure an atom belongs to.
     centers
@@ -41,6 +43,14 @@ class System:
         (pair,) neighbour, an atom.
     shift
         (pair, vector) cell shifts: r_ij = r_j − r_i + shift @ cell.
+    cutoff
+        Pairs nearer than this are listed, Å.
+    dtype
+        Of ``r_ij``, and so of what is computed from it. Positions are in float64 so that vectors
+        between them are as exact far from the origin as near it.
+    vectors
+        (pair, xyz) what ``r_ij`` is, in place of vectors between positions: for derivatives in
+        single pairs.
     """
 
     positions: Float[Tensor, "atom xyz"]
@@ -51,6 +61,9 @@ class System:
     i: Int[Tensor, " pair"]
     j: Int[Tensor, " pair"]
     shift: Float[Tensor, "pair vector"]
+    cutoff: float
+    dtype: torch.dtype = torch.float64
+    vectors: Float[Tensor, "pair xyz"] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -61,15 +74,17 @@ class System:
     @property
     def r_ij(self) -> Float[Tensor, "pair xyz"]:
         """Vectors from centre to neighbour, differentiable in positions and cell, Å."""
+        if self.vectors is not None:
+            return self.vectors
         # index_select is quicker than indexing, and so is its derivative
         atom_i = self.centers.index_select(0, self.i)
         vectors = self.positions.index_select(0, self.j) - self.positions.index_select(0, atom_i)
         if len(self.cell) == 1:
-            return vectors + self.shift @ self.cell[0]
-        if self.shift.any():
+            vectors = vectors + self.shift @ self.cell[0]
+        elif self.shift.any():
             cells = self.cell.index_select(0, self.structure[self.j])
             vectors = vectors + torch.einsum("pv,pvx->px", self.shift, cells)
-        return vectors
+        return vectors.to(self.dtype)
 
     @property
     def neighbor_counts(self) -> Int[Tensor, " center"]:
@@ -86,24 +101,117 @@ class System:
         """A run of consecutive centres with their pairs, among the same atoms."""
         bounds = torch.tensor([start, stop], device=self.i.device)
         first, last = torch.searchsorted(self.i, bounds).tolist()
+        part = self._select_pairs(slice(first, last))
+        return replace(part, centers=self.centers[start:stop], i=part.i - start)
+
+    def select_structures(self, structures: Int[Tensor, " chosen"]) -> "System":
+        """Some of the structures, in the order given and numbered anew.
+
+        Examples
+        --------
+        >>> batch = [ase.Atoms("B"), ase.Atoms("BN", [(0, 0, 0), (0, 0, 1.6)])]
+        >>> System.from_atoms(batch, 2.0).select_structures(torch.tensor([1]))
+        System(1 structures, 2 atoms, 2 centers, 2 pairs)
+        """
+        atoms, structure = _members(self.structure, structures)
+        centers, center_structure = _members(self.structure[self.centers], structures)
+        pairs, i = _members(self.i, centers)
+        sizes = torch.bincount(structure, minlength=len(structures))
+        # of each atom's number among those chosen over its number among all
+        offset = sizes.cumsum(0) - sizes - torch.searchsorted(self.structure, structures)
+        part = self._select_pairs(pairs)
         return replace(
-            self,
-            centers=self.centers[start:stop],
-            i=self.i[first:last] - start,
-            j=self.j[first:last],
-            shift=self.shift[first:last],
+            part,
+            positions=self.positions[atoms],
+            species=self.species[atoms],
+            cell=self.cell[structures],
+            structure=structure,
+            centers=self.centers[centers] + offset[center_structure],
+            i=i,
+            j=part.j + offset[center_structure[i]],
         )
 
     def within(self, radius: float) -> "System":
         """The same atoms and centres, with the pairs nearer than ``radius`` only, Å."""
         near = torch.linalg.vector_norm(self.r_ij.detach(), dim=-1) < radius
-        if near.all():
-            return self
-        return replace(self, i=self.i[near], j=self.j[near], shift=self.shift[near])
+        part = self if near.all() else self._select_pairs(near)
+        return replace(part, cutoff=min(radius, self.cutoff))
+
+    def _select_pairs(self, pairs: slice | Tensor) -> "System":
+        vectors = None if self.vectors is None else self.vectors[pairs]
+        return replace(
+            self, i=self.i[pairs], j=self.j[pairs], shift=self.shift[pairs], vectors=vectors
+        )
 
     def with_positions(self, positions: Float[Tensor, "atom xyz"]) -> "System":
         """The same pairs at other positions: for derivatives and small displacements."""
         return replace(self, positions=positions)
+
+    def strained(self, strain: Float[Tensor, "structure 3 3"]) -> "System":
+        """The same pairs with positions and cells x turned into (1 + ε) x, differentiable in ε."""
+        change = torch.eye(3).to(strain) + strain
+        return replace(
+            self,
+            positions=torch.einsum("axy,ay->ax", change[self.structure], self.positions),
+            cell=torch.einsum("sxy,svy->svx", change, self.cell),
+        )
+
+    def to(self, target: torch.dtype | torch.device | str) -> "System":
+        """The same on another device, or with ``r_ij`` in another floating-point type."""
+        if isinstance(target, torch.dtype):
+            vectors = None if self.vectors is None else self.vectors.to(target)
+            return replace(self, dtype=target, vectors=vectors)
+        moved: dict[str, Any] = {
+            name: value.to(target) for name, value in vars(self).items() if torch.is_tensor(value)
+        }
+        return replace(self, **moved)
+
+    @classmethod
+    def join(cls, systems: Sequence["System"]) -> "System":
+        """All structures of several systems of one cutoff, one after another.
+
+        Examples
+        --------
+        >>> one = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+        >>> System.join([one, one, one])
+        System(3 structures, 6 atoms, 6 centers, 6 pairs)
+        """
+        kinds = {(system.cutoff, system.dtype, system.vectors is None) for system in systems}
+        if len(kinds) != 1 or not all(between for *_, between in kinds):
+            raise InputError("systems to join must have one cutoff, one type and no own vectors")
+
+        def joined(name: str, counted: str | None = None) -> Tensor:
+            parts, start = [], 0
+            for system in systems:
+                parts.append(getattr(system, name) + start)
+                start += len(getattr(system, counted)) if counted else 0
+            return torch.cat(parts)
+
+        return replace(
+            systems[0],
+            positions=joined("positions"),
+            species=joined("species"),
+            cell=joined("cell"),
+            structure=joined("structure", "cell"),
+            centers=joined("centers", "positions"),
+            i=joined("i", "centers"),
+            j=joined("j", "positions"),
+            shift=joined("shift"),
+        )
+
+    @staticmethod
+    def centers_of(structures: Sequence[ase.Atoms]) -> Centers:
+        """Centres that structures are made for: ``"info"`` where each of them names one.
+
+        To be asked once, of all structures that a model or a run is made for, and kept: the
+        energy of a structure must not depend on others that are in the same file.
+
+        Examples
+        --------
+        >>> System.centers_of([ase.Atoms("B", info={"center": 0}), ase.Atoms("B")])
+        'all'
+        """
+        return "info" if structures and all("center" in a.info for a in structures) else "all"
 
     @classmethod
     def from_atoms(
@@ -111,7 +219,7 @@ class System:
         structures: ase.Atoms | Sequence[ase.Atoms],
         cutoff: float,
         *,
-        centers: Centers | Sequence[int] = "auto",
+        centers: Centers | Sequence[int] = "all",
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> "System":
@@ -124,16 +232,18 @@ class System:
         cutoff
             Pairs at a distance below it are listed, Å.
         centers
-            ``"all"`` atoms, the atom that ``info["center"]`` names, or a list of atoms to take
-            in every structure. ``"auto"`` is ``"info"`` where every structure has one.
-        dtype, device
-            Of the positions.
+            ``"all"`` atoms, ``"info"`` for the atom that ``info["center"]`` names, or a list of
+            atoms to take in every structure. See ``centers_of``.
+        dtype
+            Of what is computed from the pairs.
+        device
+            Of all tensors.
 
         Raises
         ------
         InputError
-            For positions that are not finite, coinciding atoms, a centre that does not exist,
-            a centre that is named twice, or a periodic direction without a cell vector or with
+            For a cutoff or positions that are not finite, coinciding atoms, a centre that does not
+            exist or is named twice, or a periodic direction without a cell vector or with
             one that lies in the plane of the others; names the structure.
 
         Examples
@@ -141,6 +251,8 @@ class System:
         >>> System.from_atoms(ase.Atoms("B3", [(0, 0, 0), (0, 0, 1.6), (0, 1.6, 0)]), 2.0)
         System(1 structures, 3 atoms, 3 centers, 4 pairs)
         """
+        if not 0 < cutoff < inf:
+            raise InputError(f"the cutoff {cutoff} Å is not a length")
         batch = [structures] if isinstance(structures, ase.Atoms) else list(structures)
         sizes = np.array([len(atoms) for atoms in batch], dtype=np.int64)
         structure = np.repeat(np.arange(len(batch)), sizes)
@@ -161,18 +273,30 @@ class System:
         def tensor(array: np.ndarray, kind: torch.dtype = torch.long) -> Tensor:
             return torch.as_tensor(array, dtype=kind, device=device)
 
+        cells = [atoms.cell.array * atoms.pbc.any() for atoms in batch]
         return cls(
-            positions=tensor(positions, dtype),
+            positions=tensor(positions, torch.float64),
             species=tensor(_joined([atoms.numbers for atoms in batch], (0,))),
-            cell=tensor(_joined([atoms.cell.array for atoms in batch], (0, 3)), dtype).view(
-                -1, 3, 3
-            ),
+            cell=tensor(_joined(cells, (0, 3)), torch.float64).view(-1, 3, 3),
             structure=tensor(structure),
             centers=tensor(chosen),
             i=tensor(i),
             j=tensor(j),
-            shift=tensor(shift, dtype),
+            shift=tensor(shift, torch.float64),
+            cutoff=cutoff,
+            dtype=dtype,
         )
+
+
+def _members(
+    group: Int[Tensor, " member"], chosen: Int[Tensor, " chosen"]
+) -> tuple[Int[Tensor, " found"], Int[Tensor, " found"]]:
+    """Members of chosen groups in a sorted column of group numbers, and whose they are."""
+    start = torch.searchsorted(group, chosen)
+    length = torch.searchsorted(group, chosen, right=True) - start
+    owner = torch.repeat_interleave(length)
+    first = length.cumsum(0) - length
+    return torch.arange(len(owner), device=owner.device) + (start - first)[owner], owner
 
 
 def _joined(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
@@ -191,15 +315,11 @@ def _centers_of(
     batch: list[ase.Atoms], sizes: np.ndarray, centers: Centers | Sequence[int]
 ) -> np.ndarray:
     """The centres of all structures, atoms of the batch."""
-    if centers == "auto":
-        centers = "info" if batch and all("center" in a.info for a in batch) else "all"
     if centers == "all":
         return np.arange(sizes.sum())
     if centers == "info":
-        for index, atoms in enumerate(batch):
-            if "center" not in atoms.info:
-                raise InputError(f"structure {index}: no 'center' in its info")
-        chosen = np.array([[int(atoms.info["center"])] for atoms in batch])
+        chosen = np.array([[_named_center(atoms, index)] for index, atoms in enumerate(batch)])
+        chosen = chosen.reshape(-1, 1)
     else:
         chosen = np.tile(np.array(centers, dtype=int), (len(batch), 1))
     missing = np.argwhere((chosen < 0) | (chosen >= sizes[:, None]))
@@ -210,3 +330,12 @@ def _centers_of(
         if center in chosen[0, :k]:
             raise InputError(f"structure 0: center {center} is named twice")
     return (chosen + (sizes.cumsum() - sizes)[:, None]).ravel()
+
+
+def _named_center(atoms: ase.Atoms, index: int) -> int:
+    if "center" not in atoms.info:
+        raise InputError(f"structure {index}: no 'center' in its info")
+    center = atoms.info["center"]
+    if not isinstance(center, int | np.integer) or isinstance(center, bool):
+        raise InputError(f"structure {index}: 'center' in its info is {center!r}, no atom's number")
+    return int(center)

@@ -100,7 +100,7 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         species: Sequence[int] | None = None,
         cutoff: float | None = None,
         per: Per = "structure",
-        centers: Centers = "auto",
+        centers: Centers | Literal["auto"] = "auto",
         dtype: Literal["float64", "float32"] = "float64",
         n_jobs: int | None = None,
         chunk_bytes: int = 64 * 2**20,
@@ -127,9 +127,8 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         self.spec_ = descriptor_spec(
             self.descriptor, structures=structures, species=self.species, cutoff=self.cutoff
         )
-        named = all("center" in atoms.info for atoms in structures)
-        auto: Centers = "info" if named else "all"
-        self.centers_ = auto if self.centers == "auto" else self.centers
+        auto = System.centers_of(structures)
+        self.centers_: Centers = auto if self.centers == "auto" else self.centers
         descriptor: Descriptor = build(self.spec_)
         if descriptor.needs_fit:
             descriptor.fit([self._system(structures)])

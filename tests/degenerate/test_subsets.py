@@ -115,7 +115,8 @@ def test_two_rings_and_an_apex_agree_up_to_nu3():
     for pair in found:
         assert pair.degenerate_nu == 3 == correlation_order(pair.plus, pair.minus)
         assert pair.structural_distance == congruence_distance(pair.plus, pair.minus) > 0.1
-        features = bispectrum(System.from_atoms([pair.plus, pair.minus], 5.0))
+        centers = System.centers_of([pair.plus])
+        features = bispectrum(System.from_atoms([pair.plus, pair.minus], 5.0, centers=centers))
         even, odd = features.even, features.odd
         assert (even[0] - even[1]).norm() < 1e-10 * even[0].norm()
         assert min((odd[0] - odd[1]).norm(), (odd[0] + odd[1]).norm()) < 1e-10 * even[0].norm()

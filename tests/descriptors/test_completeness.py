@@ -78,7 +78,9 @@ def density(nu):
 
     def describe(spec, structures, group):
         representation = built(DensityCorrelationsSpec(nu=(nu,), expansion=spec))
-        features = representation(System.from_atoms(structures, spec.cutoff))
+        features = representation(
+            System.from_atoms(structures, spec.cutoff, centers=System.centers_of(structures))
+        )
         return features.even, features.odd
 
     return describe
@@ -87,7 +89,9 @@ def density(nu):
 def linear_sum(spec, structures, group):
     """The plain sum of three-centre rows over (i1, i2)."""
     representation = built(ThreeCenterSpec(expansion=spec))
-    features = representation(System.from_atoms(structures, spec.cutoff))
+    features = representation(
+        System.from_atoms(structures, spec.cutoff, centers=System.centers_of(structures))
+    )
     odd = features.parity < 0
     total = features.sum_over_neighbors()
     return total[:, ~odd], total[:, odd]

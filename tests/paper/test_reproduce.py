@@ -192,7 +192,8 @@ def test_these_rows_can(finished, row):
 
 def test_a_linear_latent_is_blind_and_one_of_a_deep_set_is_not(finished, labels):
     _, folder, _ = finished
-    system = System.from_atoms(LabelledPairs.read(labels, 32, seed=0).structures, 2.0)
+    structures = LabelledPairs.read(labels, 32, seed=0).structures
+    system = System.from_atoms(structures, 2.0, centers="info")
     differences = {
         row: load(folder / row / "model.pt")(system).values.view(32, 2, -1).diff(dim=1).abs()
         for row in ("A_L_rho", "A_NL_rho")

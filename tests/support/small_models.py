@@ -36,7 +36,7 @@ def molecule(seed, n=6, symbols="HCO"):
     return Atoms(list(rng.choice(list(symbols), n)), positions)
 
 
-def energy_model(spec, model=SMALL_DEEP_SET, seed=0, centers="auto"):
+def energy_model(spec, model=SMALL_DEEP_SET, seed=0, centers="all"):
     """A model with random weights, normalised on random molecules with random energies."""
     model = EnergyModel(
         EnergyModelSpec(representation=spec, model=model, species=SPECIES, centers=centers), seed

@@ -86,7 +86,7 @@ def estimate(descriptor: Descriptor, system: System, memory: int = MEMORY) -> Es
     return Estimate(
         n_rows=n_rows,
         n_features=n_features,
-        disk=n_rows * n_features * system.positions.element_size(),
+        disk=n_rows * n_features * system.dtype.itemsize,
         memory=peak,
         chunk_bytes=chunk_bytes,
         fit=fit.way if fit else "",

@@ -137,7 +137,7 @@ def center_bytes(
     if not len(counts):
         return counts
     known = {} if known is None else known
-    found = known.setdefault((system.positions.dtype, system.positions.device), [])
+    found = known.setdefault((system.dtype, system.positions.device), [])
     most = int(counts.max()), int(rows.max())
     if not any(most[0] <= one.neighbors and most[1] <= one.rows for one in found):
         found += _measured(function, system, rows_of)

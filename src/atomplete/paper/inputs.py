@@ -47,10 +47,11 @@ class Inputs:
         """Fit a representation to the training pairs, and describe all structures."""
         started = time.monotonic()
         representation, cutoff = build(spec), spec.cutoff
+        centers = System.centers_of(data.structures)
         if representation.needs_fit:
-            training = System.from_atoms(data.train_structures, cutoff)
+            training = System.from_atoms(data.train_structures, cutoff, centers=centers)
             representation.fit([training], progress=progress)
-        system = System.from_atoms(data.structures, cutoff)
+        system = System.from_atoms(data.structures, cutoff, centers=centers)
         rows, sums = RowTable.compute(representation, system, dtype, progress=progress)
         return cls(representation, rows, sums, time.monotonic() - started)
 

@@ -22,6 +22,7 @@ from atomplete.paper.presets import Budget
 from atomplete.paper.results import RowResult, write_predictions
 from atomplete.paper.table import ROWS, Row
 from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.system import System
 from atomplete.training import RowTable
 from atomplete.training.train import TrainSpec, train
 
@@ -171,6 +172,7 @@ class SeedRun:
             representation=inputs.representation.spec,
             model=form,
             species=tuple(sorted(set(inputs.rows.features.center_species.tolist()))),
+            centers=System.centers_of(self.data.structures),
         )
         return EnergyModel(spec, self.seed, inputs.representation)
 

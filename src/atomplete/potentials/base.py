@@ -1,7 +1,252 @@
-"""The contract of all potentials."""
+"""The contract of potentials: energies of structures; all else follows by differentiation."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import ase
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from atomplete.errors import InputError
+from atomplete.potentials.prediction import Prediction, Property, check_properties
 from atomplete.registry import Registered
+from atomplete.system import Centers, System
+
+#: ASE's order of the components of a stress: xx, yy, zz, yz, xz, xy.
+VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
+
+#: Pairs of whole structures that are evaluated at once.
+PAIRS_AT_ONCE = 2**16
 
 
 class Potential(Registered):
-    """Model of the energy of structures."""
+    """Energy of structures as a function of positions and cell.
+
+    A potential owes ``atom_energies``, or ``energies`` if its energy is no sum over atoms.
+    Both count the centres of a system alone, so that parts of a system add up.
+
+    Attributes
+    ----------
+    cutoff
+        Pairs within it are listed in the systems that the potential takes, Å.
+    species
+        Atomic numbers of the centres that it knows.
+    centers
+        Atoms that carry the energy.
+    local
+        Whether the energy is a sum over centres, each a function of its own ``System.r_ij``: then
+        there are energies and virials of atoms.
+    periodic
+        Whether cells are understood.
+    """
+
+    cutoff: float
+    species: tuple[int, ...]
+    centers: Centers = "all"
+    local: ClassVar[bool] = True
+    periodic: ClassVar[bool] = True
+
+    def atom_energies(self, system: System) -> Float[Tensor, " atom"]:
+        """Energies of all atoms, eV, differentiable in ``system.r_ij``; zero for no centre."""
+        raise InputError(f"{type(self).__name__} has no energies of atoms")
+
+    def energies(self, system: System) -> Float[Tensor, " structure"]:
+        """Energies of all structures, eV, float64, differentiable in positions and cell."""
+        of_atoms = self.atom_energies(system).double()
+        return of_atoms.new_zeros(len(system.cell)).index_add(0, system.structure, of_atoms)
+
+    def forward(
+        self,
+        system: System,
+        properties: tuple[Property, ...] = ("energy",),
+        *,
+        differentiable: bool = False,
+    ) -> Prediction:
+        """Predict properties of the structures of a system.
+
+        Parameters
+        ----------
+        system
+            Structures, as ``Potential.system`` makes them.
+        properties
+            Fields of the ``Prediction`` beside the energy.
+        differentiable
+            Whether the results can be differentiated further, as training needs it.
+
+        Raises
+        ------
+        InputError
+            For a property that is unknown or that the potential does not have.
+        """
+        check_properties(properties)
+        if "atom_virials" in properties:
+            return self._by_vectors(system, properties, differentiable)
+        with_forces, with_stress = "forces" in properties, "stress" in properties
+        with torch.set_grad_enabled(differentiable or with_forces or with_stress):
+            x = system.positions
+            if not (differentiable and x.requires_grad):
+                x = x.detach().requires_grad_(with_forces)
+            strain = x.new_zeros(len(system.cell), 3, 3).requires_grad_(with_stress)
+            moved = system.with_positions(x)
+            of_atoms, energy = self._energies(
+                moved.strained(strain) if with_stress else moved, properties
+            )
+            by_x, by_strain = _derivatives(energy, (x, strain), differentiable)
+        found = Prediction(
+            system.structure,
+            energy,
+            forces=-by_x if with_forces else None,
+            stress=_stress(by_strain, system) if with_stress else None,
+            atom_energies=of_atoms,
+        )
+        return found if differentiable else _detached(found)
+
+    def _energies(
+        self, system: System, properties: tuple[Property, ...]
+    ) -> tuple[Tensor | None, Float[Tensor, " structure"]]:
+        """Energies of atoms where they are asked for, and of structures."""
+        if "atom_energies" not in properties:
+            return None, self.energies(system)
+        of_atoms = self.atom_energies(system).double()
+        zero = of_atoms.new_zeros(len(system.cell))
+        return of_atoms, zero.index_add(0, system.structure, of_atoms)
+
+    def _by_vectors(
+        self, system: System, properties: tuple[Property, ...], differentiable: bool
+    ) -> Prediction:
+        """All properties by differentiation in the vectors of single pairs."""
+        if not self.local:
+            raise InputError(f"{type(self).__name__} has no virials of atoms")
+        with torch.enable_grad():
+            r_ij = system.r_ij.detach().requires_grad_()
+            of_atoms, energy = self._energies(replace(system, vectors=r_ij), properties)
+            (slope,) = _derivatives(energy, (r_ij,), differentiable)
+        slope, r_ij = slope.double(), r_ij.detach().double()
+        forces = torch.zeros_like(system.positions)
+        forces = forces.index_add(0, system.centers[system.i], slope)
+        forces = forces.index_add(0, system.j, -slope)
+        products = torch.einsum("px,py->pxy", r_ij, slope)
+        virials = slope.new_zeros(len(forces), 3, 3).index_add(0, system.j, -products)
+        by_strain = slope.new_zeros(len(system.cell), 3, 3)
+        by_strain = by_strain.index_add(0, system.structure[system.j], products)
+        found = Prediction(
+            system.structure,
+            energy,
+            forces=forces if "forces" in properties else None,
+            stress=_stress(by_strain, system) if "stress" in properties else None,
+            atom_energies=of_atoms,
+            atom_virials=virials,
+        )
+        return found if differentiable else _detached(found)
+
+    def system(
+        self, structures: ase.Atoms | Sequence[ase.Atoms], dtype: torch.dtype = torch.float64
+    ) -> System:
+        """Build the record of structures with the cutoff and centres of the potential.
+
+        Raises
+        ------
+        InputError
+            For a centre of unknown species, a cell where none is understood, or as
+            ``System.from_atoms``; names the structure.
+        """
+        system = System.from_atoms(structures, self.cutoff, centers=self.centers, dtype=dtype)
+        self.check(system)
+        return system
+
+    def check(self, system: System) -> None:
+        """Refuse a system that the potential does not understand, and name the structure."""
+        species = system.species[system.centers]
+        unknown = ~torch.isin(species, torch.tensor(self.species, device=species.device))
+        if unknown.any():
+            first = int(unknown.nonzero()[0, 0])
+            raise InputError(
+                f"structure {int(system.structure[system.centers[first]])}: a center of atomic "
+                f"number {int(species[first])}, but the potential knows "
+                f"{', '.join(map(str, self.species))}"
+            )
+        cells = system.cell.flatten(1).any(1)
+        if not self.periodic and cells.any():
+            raise InputError(
+                f"structure {int(cells.nonzero()[0, 0])}: periodic, but the potential is one of "
+                "molecules"
+            )
+
+    def parts(self, system: System, properties: tuple[Property, ...]) -> Iterator[System]:
+        """Cut a system into parts that are evaluated one by one: runs of whole structures."""
+        of_center = system.structure[system.centers]
+        per_structure = torch.zeros(len(system.cell), dtype=torch.long, device=of_center.device)
+        pairs = per_structure.index_add(0, of_center, system.neighbor_counts).tolist()
+        ends = torch.bincount(of_center, minlength=len(pairs)).cumsum(0).tolist()
+        bounds, used = [0], 0
+        for start, size in zip([0, *ends], pairs, strict=False):
+            if used + size > PAIRS_AT_ONCE and start > bounds[-1]:
+                bounds.append(start)
+                used = 0
+            used += size
+        for start, stop in pairwise([*bounds, len(of_center)]):
+            yield system.select_centers(start, stop)
+
+    def predict(
+        self,
+        structures: ase.Atoms | Sequence[ase.Atoms],
+        properties: tuple[Property, ...] = ("energy",),
+        *,
+        dtype: torch.dtype = torch.float64,
+    ) -> Prediction:
+        """Predict properties of structures, part by part.
+
+        Parameters
+        ----------
+        structures
+            One or many, periodic or not.
+        properties
+            Fields of the ``Prediction`` beside the energy.
+        dtype
+            Of the computation; energies are summed in float64.
+
+        Raises
+        ------
+        InputError
+            As ``Potential.system`` and ``Potential.forward``.
+        """
+        system = self.system(structures, dtype)
+        total: Prediction | None = None
+        for part in self.parts(system, properties):
+            found = self(part, properties)
+            total = found if total is None else total + found
+        assert total is not None
+        return total
+
+
+def _derivatives(
+    energy: Float[Tensor, " structure"], variables: tuple[Tensor, ...], differentiable: bool
+) -> list[Tensor]:
+    """Derivatives of the total energy, zero where it does not depend on a variable."""
+    wanted = [x for x in variables if x.requires_grad]
+    if not (wanted and energy.requires_grad):
+        return [torch.zeros_like(x) for x in variables]
+    found = torch.autograd.grad(
+        energy.sum(), wanted, create_graph=differentiable, allow_unused=True
+    )
+    slopes = dict(zip(map(id, wanted), found, strict=True))
+    given = [slopes.get(id(x)) for x in variables]
+    return [torch.zeros_like(x) if y is None else y for x, y in zip(variables, given, strict=True)]
+
+
+def _stress(
+    by_strain: Float[Tensor, "structure xyz xyz"], system: System
+) -> Float[Tensor, "structure voigt"]:
+    volume = torch.linalg.det(system.cell.detach()).abs()
+    stress = (by_strain + by_strain.transpose(1, 2))[:, *VOIGT] / (2 * volume[:, None])
+    return stress.masked_fill((volume == 0)[:, None], torch.nan)
+
+
+def _detached(found: Prediction) -> Prediction:
+    parts: dict[str, Any] = {
+        name: None if x is None else x.detach() for name, x in vars(found).items()
+    }
+    return Prediction(**parts)

@@ -43,7 +43,7 @@ class EnergyModelSpec(Spec):
     representation: AnyDescriptorSpec
     model: ModelSpec
     species: tuple[int, ...] = Field(min_length=1, description="atomic numbers of centres")
-    centers: Centers = Field(default="auto", description="which atoms carry the energy")
+    centers: Centers = Field(default="all", description="which atoms carry the energy")
 
 
 class EnergyModel(Potential, spec=EnergyModelSpec):
@@ -103,7 +103,7 @@ class EnergyModel(Potential, spec=EnergyModelSpec):
         model.load_state_dict(state)
         return model
 
-    def forward(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:
+    def forward(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:  # type: ignore[override]
         """Energies in units of ``scale`` and relative to the references, (structure,)."""
         return _summed(self.model(scaled(features, self.feature_scale)), features, n_structures)
 
@@ -208,7 +208,7 @@ class EnergyModel(Potential, spec=EnergyModelSpec):
         zero = torch.zeros(n_structures, len(known), dtype=torch.float64)
         return zero.index_add(0, features.center_structure, match.double())
 
-    def energies(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:
+    def energies(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:  # type: ignore[override]
         """Energies, (structure,), eV, float64, from features that were computed before."""
         return self._absolute(self(features, n_structures), features)
 
@@ -261,7 +261,7 @@ class EnergyModel(Potential, spec=EnergyModelSpec):
         return relative.double() * self.scale + references
 
     @torch.no_grad()
-    def predict(
+    def predict(  # type: ignore[override]
         self, structures: Sequence[ase.Atoms], dtype: torch.dtype = torch.float64
     ) -> Float[Tensor, " structure"]:
         """Energies of structures, (structure,), eV.

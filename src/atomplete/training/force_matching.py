@@ -243,8 +243,9 @@ class _Fit:
         with_forces = torch.is_grad_enabled() and self.spec.force_weight > 0
         x = system.positions.requires_grad_(with_forces)
         features = self.model.representation(system.with_positions(x))
-        predicted = x.new_zeros(len(structures))
-        predicted = predicted.index_add(0, features.center_structure, learner(features))
+        per_center = learner(features)
+        predicted = per_center.new_zeros(len(structures))
+        predicted = predicted.index_add(0, features.center_structure, per_center)
         scale = self.model.scale.item()
         objective = Objective(
             self.model.relative(self.energies[structures], features).to(self.dtype),

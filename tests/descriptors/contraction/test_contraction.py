@@ -339,7 +339,7 @@ def resident():
 
 torch.set_num_threads(1)
 spec = ThreeCenterSpec(expansion=ExpansionSpec(max_radial=5), components=(60, 30))
-system = System.from_atoms(generate("b8", 30), cutoff=2.0)
+system = System.from_atoms(generate("b8", 30), cutoff=2.0, centers="info")
 representation = build(spec)
 before = resident()
 representation.fit([system], memory={memory})

@@ -169,7 +169,7 @@ def test_every_block_is_equivariant(components):
 
 @cache
 def pair_of_b8():
-    return System.from_atoms(generate("b8", 1), cutoff=2.0)
+    return System.from_atoms(generate("b8", 1), cutoff=2.0, centers="info")
 
 
 def relative_differences(representation, system):
@@ -218,7 +218,7 @@ def test_b8_difference_at_nu7_is_stable():
 
 
 def test_components_of_the_literature_keep_the_difference():
-    training = System.from_atoms(generate("b8", 60), cutoff=2.0)
+    training = System.from_atoms(generate("b8", 60), cutoff=2.0, centers="info")
     components = (*NICE_COMPONENTS[:2], NICE_COMPONENTS[2][::7])
     spec = NiceSpec(max_nu=4, components=components, candidates=300)
     differences = relative_differences(Nice(spec).fit([training]), pair_of_b8())

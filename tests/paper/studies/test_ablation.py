@@ -39,7 +39,7 @@ def by_name(rows):
 @pytest.mark.parametrize("name", get_args(Name))
 def test_names_say_how_many_neighbors_are_tagged_and_correlated(name):
     representation = build(SMALL.representation(name, species=5))
-    system = System.from_atoms(family_study(17).data.structures[:1], cutoff=2.0)
+    system = System.from_atoms(family_study(17).data.structures[:1], 2.0, centers="info")
     n_tagged = int(name[1]) if name[0] == "N" else 0
     assert representation.rows_per_center(system).item() == 2**n_tagged  # two neighbours
     nu = int(name[-1])

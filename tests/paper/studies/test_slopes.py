@@ -25,7 +25,7 @@ def latent():
 
 @pytest.fixture(scope="module")
 def system():
-    return System.from_atoms(generate("b8", 2), 2.0)
+    return System.from_atoms(generate("b8", 2), 2.0, centers="info")
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from atomplete.paper.studies.pair_sets import Study, b8_study, family_study
 from atomplete.potentials import EnergyModel, EnergyModelSpec
 from atomplete.runs.progress import progress_of
 from atomplete.runs.provenance import cores
+from atomplete.system import System
 from atomplete.training.train import TrainSpec, train
 
 #: N tagged neighbours with ν densities; or no tags, and all orders up to ν.
@@ -177,6 +178,7 @@ def _trained(
         representation=inputs.representation.spec,
         model=options.deep_set.model_copy(update={"group": study.group}),
         species=tuple(set(table.features.center_species.tolist())),
+        centers=System.centers_of(data.structures),
     )
     model = EnergyModel(model_spec, seed, inputs.representation)
     groups = data.groups(data.split.train), data.groups(data.split.validation)

@@ -191,7 +191,8 @@ def _slopes(run: SeedRun, pairs: np.ndarray) -> Slopes:
     representation = run.inputs("three_center").representation
     assert isinstance(representation, ThreeCenter)
     chosen = [run.data.structures[k] for k in run.data.groups(pairs).flatten()]
-    system = System.from_atoms(chosen, representation.spec.expansion.cutoff)
+    centers = System.centers_of(run.data.structures)
+    system = System.from_atoms(chosen, representation.spec.expansion.cutoff, centers=centers)
     with torch.no_grad():
         return Slopes.of(representation, system)
 

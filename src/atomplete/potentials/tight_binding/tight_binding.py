@@ -196,7 +196,7 @@ class TightBinding(Potential, spec=TightBindingSpec):
         return electrons + self._pair_sums(features) @ own + positions.shape[1] * constant
 
     @torch.no_grad()
-    def predict(self, structures: Sequence[ase.Atoms]) -> Float[Tensor, " structure"]:
+    def predict(self, structures: Sequence[ase.Atoms]) -> Float[Tensor, " structure"]:  # type: ignore[override]
         """Energies of structures, eV.
 
         Raises
