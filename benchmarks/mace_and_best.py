@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from atomplete.training.force_matching import labelled_forces
 from side_by_side import machine
 
 from atomplete.paper.best import BestSpec, fit_best
@@ -31,7 +32,6 @@ from atomplete.paper.results import RowResult, found_or, write_json
 from atomplete.runs.progress import progress_of
 from atomplete.runs.provenance import versions
 from atomplete.system import System
-from atomplete.training.force_matching import labelled_forces
 from atomplete.training.train import Objective
 
 #: Those of MACE's own trainer, but for the schedule, which has to end with the time.

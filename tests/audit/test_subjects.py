@@ -22,7 +22,7 @@ from atomplete.data import write_structures
 from atomplete.descriptors import NAMED
 from atomplete.errors import InputError
 from atomplete.nn import LinearSpec
-from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.registry import spec_of
 
 MINE = Path(__file__).parent / "my_descriptors.py"
@@ -261,12 +261,12 @@ def test_what_a_calculator_cannot_treat_is_undecided(tmp_path):
 
 
 def test_a_fitted_model_is_audited_at_the_level_of_its_centers(tmp_path):
-    spec = EnergyModelSpec(
-        representation=NAMED["power_spectrum"], model=LinearSpec(), species=(5,), centers="info"
+    spec = DescriptorPotentialSpec(
+        descriptor=NAMED["power_spectrum"], readout=LinearSpec(), species=(5,), centers="info"
     )
-    model = EnergyModel(spec)
+    model = DescriptorPotential(spec)
     generator = torch.Generator().manual_seed(0)
-    model.model.weights = torch.randn(model.model.weights.shape, generator=generator).double()
+    model.readout.weights = torch.randn(model.readout.weights.shape, generator=generator).double()
     save(tmp_path / "model.pt", model)
     subject = subject_of(str(tmp_path / "model.pt"))
     assert subject.levels == ("environment",)

@@ -20,11 +20,11 @@ from atomplete.errors import InputError
 from atomplete.latents import AutoEncoder, AutoEncoderSpec, EncoderSpec, Latent, LatentSpec
 from atomplete.nn import DeepSetSpec, LinearSpec
 from atomplete.nn.set_map import SetMap
-from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.potentials.base import Potential
 from atomplete.system import System
-from atomplete.training import RowTable
-from atomplete.training.train import TrainSpec, train
+from atomplete.training.adam import AdamSpec
+from atomplete.training.feature_table import RowTable
 
 ROWS = ThreeCenterSpec(expansion=BASIS)
 ENCODERS = {
@@ -133,20 +133,20 @@ def test_an_energy_on_a_latent_is_that_of_the_model_on_its_values(tmp_path, form
     latent = latent_of(ENCODERS["deep set"])
     molecules = [molecule(k) for k in range(8)]
     system = System.from_atoms(molecules, CUTOFF)
-    spec = EnergyModelSpec(representation=latent.spec, model=form, species=(1, 6, 8))
-    model = EnergyModel(spec, representation=latent)
+    spec = DescriptorPotentialSpec(descriptor=latent.spec, readout=form, species=(1, 6, 8))
+    model = DescriptorPotential(spec, descriptor=latent)
     features, energies = latent(system), torch.from_numpy(np.random.default_rng(0).normal(size=8))
     if isinstance(form, LinearSpec):
         model.fit_linear(features, energies, torch.arange(6), torch.arange(6, 8))
     else:
-        model.normalise(features, energies, torch.arange(8))
-    predicted = model.predict(molecules)
-    torch.testing.assert_close(predicted, model.energies(features, 8).detach())
+        model.normalise(features, torch.arange(8))
+    predicted = model.predict(molecules).energy
+    torch.testing.assert_close(predicted, model.energies_of(features, 8).detach())
     assert predicted.std() > 1e-6
-    change = model.predict([mirrored(m) for m in molecules]) - predicted
+    change = model.predict([mirrored(m) for m in molecules]).energy - predicted
     assert change.abs().max() < 1e-10
     save(tmp_path / "model.pt", model)
-    assert torch.equal(load(tmp_path / "model.pt").predict(molecules), predicted)
+    assert torch.equal(load(tmp_path / "model.pt").predict(molecules).energy, predicted)
 
 
 # the autoencoder
@@ -209,7 +209,7 @@ def test_all_components_give_the_features_back(problem):
 def test_training_reconstructs_both_parities(problem, tmp_path):
     model = autoencoder(problem)
     groups = torch.arange(50).view(-1, 1), torch.arange(50, 60).view(-1, 1)
-    spec = TrainSpec(epochs=150, batch_structures=10, learning_rate=5e-3, dtype="float64")
+    spec = AdamSpec(epochs=150, batch_structures=10, learning_rate=5e-3, dtype="float64")
     train(
         model,
         problem.table,
@@ -244,4 +244,4 @@ def test_target_features_that_are_not_finite(problem, tmp_path):
     values[3, 2] = torch.nan
     model, singles = autoencoder(problem), torch.arange(50).view(-1, 1)
     with pytest.raises(InputError, match="features of structure 3 are not finite"):
-        train(model, problem.table, values, singles, singles, TrainSpec(), tmp_path, seed=0)
+        train(model, problem.table, values, singles, singles, AdamSpec(), tmp_path, seed=0)

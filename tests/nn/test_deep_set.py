@@ -23,7 +23,7 @@ from atomplete.descriptors import (
     build,
 )
 from atomplete.nn import DeepSetSpec
-from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
 
 SO3 = SMALL_DEEP_SET.model_copy(update={"group": "SO3"})
@@ -43,12 +43,12 @@ def reflected(atoms):
 
 def test_energies_differ_between_molecules(model):
     # without this, invariance would be cheap
-    energies = model.predict([molecule(seed) for seed in range(6)])
+    energies = model.predict([molecule(seed) for seed in range(6)]).energy
     assert torch.pdist(energies[:, None]).min() > 1e-5
 
 
 def test_order_of_rows_does_not_matter(model):
-    features = model.representation(System.from_atoms([molecule(0), molecule(1)], CUTOFF))
+    features = model.descriptor(System.from_atoms([molecule(0), molecule(1)], CUTOFF))
     order = torch.randperm(len(features.values), generator=torch.Generator().manual_seed(0))
     shuffled = replace(
         features,
@@ -58,7 +58,7 @@ def test_order_of_rows_does_not_matter(model):
         weight=features.weight[order],
     )
     torch.testing.assert_close(
-        model.energies(shuffled, 2), model.energies(features, 2), rtol=1e-12, atol=1e-12
+        model.energies_of(shuffled, 2), model.energies_of(features, 2), rtol=1e-12, atol=1e-12
     )
 
 
@@ -73,7 +73,9 @@ def test_rotations_permutations_and_translations_change_no_energy(name, form):
         copy.rotate(40 + seed, (1, 2, 3))
         copy.translate((3.0, -1.0, 0.5))
         moved.append(copy)
-    torch.testing.assert_close(model.predict(moved), model.predict(plain), rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        model.predict(moved).energy, model.predict(plain).energy, rtol=0, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("form", [SMALL_DEEP_SET, NORMALISED], ids=["plain", "norm"])
@@ -81,16 +83,16 @@ def test_rotations_permutations_and_translations_change_no_energy(name, form):
 def test_a_mirror_image_has_the_same_energy(name, form):
     model = energy_model(REPRESENTATIONS[name], form)
     plain = [molecule(seed) for seed in range(5)]
-    mirrored = model.predict([reflected(atoms) for atoms in plain])
-    torch.testing.assert_close(mirrored, model.predict(plain), rtol=0, atol=1e-10)
+    mirrored = model.predict([reflected(atoms) for atoms in plain]).energy
+    torch.testing.assert_close(mirrored, model.predict(plain).energy, rtol=0, atol=1e-10)
 
 
 def test_pseudoscalars_enter_the_energy(model):
     """Invariance under reflection is not had by leaving the odd features out."""
-    features = model.representation(System.from_atoms(molecule(0), CUTOFF))
+    features = model.descriptor(System.from_atoms(molecule(0), CUTOFF))
     without = replace(features, values=features.values * (features.parity > 0))
     assert (features.parity < 0).any()
-    assert (model.energies(features, 1) - model.energies(without, 1)).abs() > 1e-6
+    assert (model.energies_of(features, 1) - model.energies_of(without, 1)).abs() > 1e-6
 
 
 def chiral_pair(representation, form):
@@ -101,11 +103,13 @@ def chiral_pair(representation, form):
     basis = ExpansionSpec(max_radial=3, max_angular=3, cutoff=cutoff, species=species)
     spec = representation(expansion=basis)
     # plain random weights see features of the size that normalisation would give
-    model = EnergyModel(EnergyModelSpec(representation=spec, model=form, species=species))
+    model = DescriptorPotential(
+        DescriptorPotentialSpec(descriptor=spec, readout=form, species=species)
+    )
     system = System.from_atoms(pair, cutoff)
     features = build(spec)(system)
-    model.normalise(features, torch.tensor([0.0, 1.0], dtype=torch.float64), torch.arange(2))
-    return model.predict(pair)
+    model.normalise(features, torch.arange(2))
+    return model.predict(pair).energy
 
 
 def test_a_chiral_pair_is_told_apart_under_so3_only():
@@ -122,8 +126,8 @@ def test_density_correlations_miss_the_chiral_pair_even_under_so3():
 
 def test_energies_do_not_depend_on_the_batch(model):
     structures = [molecule(0), Atoms("C"), molecule(1, n=3), molecule(2, n=8)]
-    together = model.predict(structures)
-    alone = torch.cat([model.predict([atoms]) for atoms in structures])
+    together = model.predict(structures).energy
+    alone = torch.cat([model.predict([atoms]).energy for atoms in structures])
     torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-12)
 
 
@@ -140,7 +144,7 @@ def test_no_gradient_leaks_between_structures(model):
 def test_energies_of_distant_fragments_add(model):
     a, b = molecule(0), molecule(1)
     b.translate((50.0, 0, 0))
-    together, alone = model.predict([a + b]), model.predict([a, b])
+    together, alone = model.predict([a + b]).energy, model.predict([a, b]).energy
     torch.testing.assert_close(together[0], alone.sum(), rtol=1e-12, atol=1e-12)
 
 
@@ -186,17 +190,17 @@ def test_a_neighbor_leaves_without_a_jump_in_energy_or_force(model):
 @pytest.mark.parametrize("name", ["three_center", "contracted"])
 def test_without_the_weights_of_rows_there_would_be_a_jump(name):
     model = energy_model(REPRESENTATIONS[name])
-    inside, outside = (model.representation(environment(CUTOFF + shift)) for shift in (-1e-8, 1e-8))
+    inside, outside = (model.descriptor(environment(CUTOFF + shift)) for shift in (-1e-8, 1e-8))
 
     def unweighted(features):
-        return model.energies(replace(features, weight=torch.ones_like(features.weight)), 1)
+        return model.energies_of(replace(features, weight=torch.ones_like(features.weight)), 1)
 
     assert (unweighted(inside) - unweighted(outside)).abs() > 1e-4
-    assert (model.energies(inside, 1) - model.energies(outside, 1)).abs() < 1e-11
+    assert (model.energies_of(inside, 1) - model.energies_of(outside, 1)).abs() < 1e-11
 
 
 def test_a_center_without_neighbors_has_a_finite_energy(model):
-    alone, far = model.predict([Atoms("C"), Atoms("CC", [(0, 0, 0), (0, 0, 9)])])
+    alone, far = model.predict([Atoms("C"), Atoms("CC", [(0, 0, 0), (0, 0, 9)])]).energy
     assert torch.isfinite(alone)
     torch.testing.assert_close(far, 2 * alone)
     system = System.from_atoms([Atoms("C")], CUTOFF)
@@ -212,10 +216,10 @@ def test_a_center_without_neighbors_has_a_finite_energy(model):
 def test_the_first_layer_may_be_computed_elsewhere(form, nu):
     spec = DensityCorrelationsSpec(nu=nu, expansion=REPRESENTATIONS["contracted"].expansion)
     model = energy_model(spec, form)
-    features = model.representation(System.from_atoms([molecule(0), Atoms("C")], CUTOFF))
-    projected = features.project(*model.model.first_layer)
+    features = model.descriptor(System.from_atoms([molecule(0), Atoms("C")], CUTOFF))
+    projected = features.project(*model.readout.first_layer)
     torch.testing.assert_close(
-        model.model.after_first_layer(projected), model.model(features), rtol=1e-12, atol=1e-12
+        model.readout.after_first_layer(projected), model.readout(features), rtol=1e-12, atol=1e-12
     )
 
 
@@ -232,7 +236,7 @@ def test_initial_weights_depend_on_the_seed_alone():
 def test_a_representation_without_pseudoscalars():
     spec = DensityCorrelationsSpec(nu=(1, 2), expansion=REPRESENTATIONS["contracted"].expansion)
     model = energy_model(spec)
-    assert model.model.n_odd == 0
-    energies = model.predict([molecule(0), reflected(molecule(0)), molecule(1)])
+    assert model.readout.n_odd == 0
+    energies = model.predict([molecule(0), reflected(molecule(0)), molecule(1)]).energy
     assert (energies[0] - energies[1]).abs() < 1e-10
     assert (energies[0] - energies[2]).abs() > 1e-5

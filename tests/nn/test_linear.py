@@ -6,7 +6,7 @@ from small_models import CUTOFF, REPRESENTATIONS, energy_model, molecule
 from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec
 from atomplete.nn import LinearSpec
 from atomplete.nn.linear import STRENGTHS, fit_ridge
-from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
 
 SPECIES = (1, 6, 8)
@@ -25,12 +25,12 @@ def structures():
 
 @pytest.fixture(scope="module")
 def features(structures):
-    return EnergyModel(spec_of(FEW)).representation(System.from_atoms(structures, CUTOFF))
+    return DescriptorPotential(spec_of(FEW)).representation(System.from_atoms(structures, CUTOFF))
 
 
 def spec_of(representation, form=None):
     form = form or LinearSpec()
-    return EnergyModelSpec(representation=representation, model=form, species=SPECIES)
+    return DescriptorPotentialSpec(descriptor=representation, readout=form, species=SPECIES)
 
 
 def per_structure(features, values):
@@ -53,21 +53,21 @@ def linear_target(structures, features):
 
 def test_an_exact_linear_target_is_recovered(structures, features):
     energies, references = linear_target(structures, features)
-    model = EnergyModel(spec_of(FEW))
+    model = DescriptorPotential(spec_of(FEW))
     strength = model.fit_linear(features, energies, TRAIN, VALIDATION)
     assert strength == STRENGTHS[0]
-    predicted = model.energies(features, 50)
+    predicted = model.energies_of(features, 50)
     # no energy of the test structures was seen
     torch.testing.assert_close(predicted[TEST], energies[TEST], rtol=0, atol=1e-6)
     torch.testing.assert_close(model.reference, references, rtol=0, atol=1e-5)
-    torch.testing.assert_close(model.predict(structures), predicted, rtol=0, atol=1e-9)
+    torch.testing.assert_close(model.predict(structures).energy, predicted, rtol=0, atol=1e-9)
 
 
 def test_energies_per_species_shift_the_references_alone(structures, features):
     energies, _ = linear_target(structures, features)
     noisy = energies + torch.from_numpy(np.random.default_rng(1).normal(size=50))
     offsets = torch.tensor([1000.0, -500.0, 3e4], dtype=torch.float64)
-    plain, shifted = EnergyModel(spec_of(FEW)), EnergyModel(spec_of(FEW))
+    plain, shifted = DescriptorPotential(spec_of(FEW)), DescriptorPotential(spec_of(FEW))
     plain.fit_linear(features, noisy, TRAIN, VALIDATION)
     shift = composition(structures) @ offsets
     shifted.fit_linear(features, noisy + shift, TRAIN, VALIDATION)
@@ -81,7 +81,7 @@ def test_energies_outside_training_and_validation_are_not_used(structures, featu
     energies, _ = linear_target(structures, features)
     spoiled = energies.clone()
     spoiled[TEST] = torch.nan
-    model, same = EnergyModel(spec_of(FEW)), EnergyModel(spec_of(FEW))
+    model, same = DescriptorPotential(spec_of(FEW)), DescriptorPotential(spec_of(FEW))
     model.fit_linear(features, energies, TRAIN, VALIDATION)
     same.fit_linear(features, spoiled, TRAIN, VALIDATION)
     for name, value in model.state_dict().items():
@@ -94,7 +94,7 @@ def test_differences_of_pairs_are_weighed(structures, features, weight):
     energies, _ = linear_target(structures, features)
     energies = energies + torch.from_numpy(np.random.default_rng(1).normal(size=50))
     pairs = TRAIN.view(-1, 2)
-    model = EnergyModel(spec_of(FEW))
+    model = DescriptorPotential(spec_of(FEW))
     model.fit_linear(features, energies, pairs, pairs, weight)
     inputs = per_structure(features, features.values).numpy()
     counts = composition(structures).numpy()
@@ -110,7 +110,7 @@ def test_differences_of_pairs_are_weighed(structures, features, weight):
     a = np.vstack([(x[plus] + x[minus]) / 2, ratio * (x[plus] - x[minus])])
     b = np.hstack([(y[plus] + y[minus]) / 2, ratio * (y[plus] - y[minus])])
     expected = x @ np.linalg.lstsq(a, b, rcond=None)[0]
-    predicted = model.energies(features, 50).numpy()
+    predicted = model.energies_of(features, 50).numpy()
     np.testing.assert_allclose(without_composition(predicted), expected, rtol=0, atol=1e-6)
 
 
@@ -119,15 +119,15 @@ def test_pseudoscalars_enter_under_so3_only(structures):
     for atoms in mirrored:
         atoms.positions[:, 0] *= -1
     spec = REPRESENTATIONS["density_correlations"]
-    o3 = EnergyModel(spec_of(spec))
-    so3 = EnergyModel(spec_of(spec, LinearSpec(group="SO3")))
-    features = o3.representation(System.from_atoms(structures[:25] + mirrored, CUTOFF))
+    o3 = DescriptorPotential(spec_of(spec))
+    so3 = DescriptorPotential(spec_of(spec, LinearSpec(group="SO3")))
+    features = o3.descriptor(System.from_atoms(structures[:25] + mirrored, CUTOFF))
     odd = per_structure(features, features.odd)
     energies = odd @ torch.ones(odd.shape[1], dtype=torch.float64)
     errors = []
     for model in (o3, so3):
         model.fit_linear(features, energies, torch.arange(50), torch.arange(50))
-        error = (model.energies(features, 50) - energies).square().mean()
+        error = (model.energies_of(features, 50) - energies).square().mean()
         errors.append((error / energies.square().mean()).item())
     # energies are opposite in a mirror: the best that O(3) allows is zero for both
     assert errors[0] == pytest.approx(1.0, abs=1e-6)

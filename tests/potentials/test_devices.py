@@ -9,10 +9,10 @@ import torch
 from atomplete.descriptors import ThreeCenterSpec, build
 from atomplete.latents.autoencoder import AutoEncoder, AutoEncoderSpec
 from atomplete.nn.deep_set import DeepSetSpec
-from atomplete.potentials.descriptor_potential import EnergyModel, EnergyModelSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
-from atomplete.training import RowTable
-from atomplete.training.train import Objective
+from atomplete.training.feature_table import RowTable
+from atomplete.training.loss import Objective
 
 SPEC = ThreeCenterSpec(radial_components=2)
 
@@ -39,19 +39,19 @@ def test_all_of_a_batch_moves(batch):
 @pytest.mark.parametrize("group", ["O3", "SO3"])
 def test_energies_and_their_loss_stay_there(batch, group):
     model_spec = DeepSetSpec(hidden=(8, 8), group=group)
-    spec = EnergyModelSpec(representation=SPEC, model=model_spec, species=(5,))
-    model = EnergyModel(spec)
-    model.model.to("meta")
+    spec = DescriptorPotentialSpec(descriptor=SPEC, readout=model_spec, species=(5,))
+    model = DescriptorPotential(spec)
+    model.readout.to("meta")
     energies = model(elsewhere(batch, "meta"), 4)
     groups = torch.tensor([[0, 1], [2, 3]], device="meta")
     objective = Objective(torch.zeros(4).double(), 0.1, 1.0).to(torch.device("meta"))
     loss = objective.loss(energies[groups], groups)
     loss.backward()
     assert loss.device.type == "meta"
-    assert all(weights.grad is not None for weights in model.model.parameters())
+    assert all(weights.grad is not None for weights in model.readout.parameters())
 
 
 def test_latents_stay_there(batch):
     model = AutoEncoder(AutoEncoderSpec(), batch.parity)
-    model.model.to("meta")
+    model.readout.to("meta")
     assert model(elsewhere(batch, "meta")).device.type == "meta"

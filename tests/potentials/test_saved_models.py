@@ -18,22 +18,25 @@ def test_a_loaded_model_predicts_the_same_bits(name, tmp_path):
         assert torch.equal(loaded.state_dict()[key], value), key
         assert loaded.state_dict()[key].dtype == value.dtype, key
     structures = [molecule(seed) for seed in range(3)]
-    assert torch.equal(loaded.predict(structures), model.predict(structures))
+    assert torch.equal(loaded.predict(structures).energy, model.predict(structures).energy)
 
 
 def test_a_linear_model_round_trips(tmp_path):
     model = energy_model(REPRESENTATIONS["density_correlations"], LinearSpec())
-    model.model.weights = torch.linspace(0, 1, len(model.model.weights), dtype=torch.float64)
+    model.readout.weights = torch.linspace(0, 1, len(model.readout.weights), dtype=torch.float64)
     save(tmp_path / "model.pt", model)
     assert torch.equal(
-        load(tmp_path / "model.pt").predict([molecule(0)]), model.predict([molecule(0)])
+        load(tmp_path / "model.pt").predict([molecule(0)]), model.predict([molecule(0)]).energy
     )
 
 
 def test_the_dtype_of_positions_is_that_of_the_computation():
     model = energy_model(REPRESENTATIONS["contracted"])
     structures = [molecule(seed) for seed in range(3)]
-    double, single = model.predict(structures), model.predict(structures, dtype=torch.float32)
+    double, single = (
+        model.predict(structures).energy,
+        model.predict(structures, dtype=torch.float32).energy,
+    )
     assert double.dtype == single.dtype == torch.float64
     assert 0 < (double - single).abs().max() < 1e-4
 

@@ -10,7 +10,7 @@ from atomplete.descriptors import (
     ThreeCenterSpec,
 )
 from atomplete.nn import DeepSetSpec
-from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
 
 CUTOFF = 2.0
@@ -38,15 +38,16 @@ def molecule(seed, n=6, symbols="HCO"):
 
 def energy_model(spec, model=SMALL_DEEP_SET, seed=0, centers="all"):
     """A model with random weights, normalised on random molecules with random energies."""
-    model = EnergyModel(
-        EnergyModelSpec(representation=spec, model=model, species=SPECIES, centers=centers), seed
+    model = DescriptorPotential(
+        DescriptorPotentialSpec(descriptor=spec, readout=model, species=SPECIES, centers=centers),
+        seed,
     )
     training = [molecule(100 + k) for k in range(8)]
     system = System.from_atoms(training, CUTOFF)
-    if isinstance(spec, ThreeCenterSpec):
-        model.representation.fit([system])
-    energies = torch.from_numpy(np.random.default_rng(0).normal(size=8))
-    model.normalise(model.representation(system), energies, torch.arange(8))
+    model.descriptor.fit([system])
+    model.normalise(model.descriptor(system), torch.arange(8))
+    references = torch.tensor([-0.3, 0.4, 0.1], dtype=torch.float64)
+    model.set_references(references, torch.tensor(0.9, dtype=torch.float64))
     return model
 
 
@@ -54,4 +55,4 @@ def energies_at(model, system, positions=None):
     """Energies of a system's structures, differentiable in the positions."""
     if positions is not None:
         system = system.with_positions(positions)
-    return model.energies(model.representation(system), len(system.cell))
+    return model.energies(system)

@@ -37,7 +37,7 @@ __all__ = [
 
 # in the order of use, which is that of --help
 _VERBS = (
-    *("generate", "label", "featurize", "evaluate"),
+    *("generate", "label", "featurize", "train", "evaluate"),
     *("audit", "resolve", "search", "subsets"),
     *("reproduce", "study", "report"),
 )

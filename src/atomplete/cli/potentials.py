@@ -1,11 +1,44 @@
-"""Verb of potentials: ``evaluate``."""
+"""Verbs of potentials: ``train`` and ``evaluate``."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from atomplete.cli.app import app, in_new_folder, naming
+from atomplete.cli.app import Quiet, app, in_new_folder, naming
+from atomplete.cli.options import verb
+from atomplete.errors import InputError
+from atomplete.training.options import TrainOptions
+
+
+@verb(TrainOptions)
+def train(
+    input: Annotated[Path, typer.Argument(help="File of structures with labels.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
+    options: TrainOptions,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a potential to energies, forces and stresses of any structures.
+
+    Energies in eV, forces in eV/Å, stresses in eV/Å³, tension positive. An interrupted run goes on
+    with the same command. Writes model.pt, metrics.json, parity.json, log.jsonl, run.json with
+    options, versions and the hash of the data, and report.html, a page with parity plots.
+
+    Example: atomplete train train.xyz -o runs/fit
+    """
+    from atomplete.report.fit_page import write_fit_page
+    from atomplete.training.train import train as train_on_file
+
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: a file, not a folder")
+    with naming(input):
+        train_on_file(input, output, options, progress=not quiet)
+    errors = json.loads((output / "metrics.json").read_text())
+    print(errors_table(errors))
+    print(f"model.pt, metrics.json, parity.json, log.jsonl and run.json in {output}")
+    print(f"report in {write_fit_page(output)}")
 
 
 @app.command()
@@ -14,25 +47,49 @@ def evaluate(
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
 ) -> None:
-    """Predict energies with a trained model; with labels in the file, also print the errors.
+    """Predict energies, forces and stresses; with labels in the file, also their errors.
 
-    Example: atomplete evaluate runs/b8/B_NL/model.pt b8.xyz -o predicted.xyz
+    Writes the structures with predictions to OUTPUT, and errors to OUTPUT.metrics.json.
+
+    Example: atomplete evaluate runs/fit/model.pt test.xyz -o predicted.xyz
     """
-    import numpy as np
-
     from atomplete.checkpoint import load
     from atomplete.data import read_structures, write_structures
+    from atomplete.data.evaluation import evaluate as evaluate_on
     from atomplete.potentials.base import Potential
+    from atomplete.runs.files import write_json
 
-    fitted: Any = load(model, Potential)
+    fitted = load(model, Potential)
     structures = read_structures(input)
     with naming(input):
-        predicted = fitted.predict(structures).numpy()
-    labelled = [atoms.calc is not None and "energy" in atoms.calc.results for atoms in structures]
-    for atoms, energy in zip(structures, predicted, strict=True):
-        atoms.info["predicted_energy"] = float(energy)
-    write_structures(in_new_folder(output, input, model), structures)
-    print(f"energies of {len(structures)} structures in {output}")
-    if all(labelled):
-        errors = predicted - np.array([atoms.get_potential_energy() for atoms in structures])
-        print(f"root mean square error {np.sqrt(np.mean(errors**2)):.4f} eV")
+        predicted, errors = evaluate_on(fitted, structures)
+    write_structures(in_new_folder(output, input, model), predicted)
+    write_json(Path(f"{output}.metrics.json"), errors)
+    print(f"predictions for {len(structures)} structures in {output}")
+    print(errors_table({"": errors}))
+
+
+_QUANTITIES = {
+    "energy": "eV a structure",
+    "energy_per_atom": "eV",
+    "forces": "eV/Å",
+    "stress": "eV/Å³",
+}
+
+
+def errors_table(errors: Mapping[str, Mapping[str, float | None]]) -> str:
+    """A line for each part of the data and each quantity with labels.
+
+    Examples
+    --------
+    >>> print(errors_table({"train": {"forces_mae": 0.1, "forces_rmse": 0.2, "stress_mae": None}}))
+    train forces: mean absolute error 0.1, root mean square error 0.2 eV/Å
+    """
+    lines = [
+        f"{part} {name}: mean absolute error {found[f'{name}_mae']:.4g}, root mean square error "
+        f"{found[f'{name}_rmse']:.4g} {unit}".strip()
+        for part, found in errors.items()
+        for name, unit in _QUANTITIES.items()
+        if found.get(f"{name}_mae") is not None
+    ]
+    return "\n".join(lines) or "no labels to compare with"

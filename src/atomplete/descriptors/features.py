@@ -166,6 +166,10 @@ class Features:
         total = self.values.new_zeros(len(self.center_structure), self.values.shape[1])
         return total.index_add(0, self.center_of_row, self.values)
 
+    def scaled(self, factor: Float[Tensor, ""]) -> "Features":
+        """All values times one number."""
+        return replace(self, values=self.values * factor.to(self.values))
+
     def summed(self) -> "Features":
         """One row for each centre: the plain sum of its rows."""
         return replace(

@@ -141,11 +141,11 @@ class AutoEncoder(nn.Module):
         self, features: Features, n_structures: int | None = None
     ) -> Float[Tensor, "center target"]:
         """Principal components of the targets, in units of ``scale``."""
-        return self.model(scaled(features, self.feature_scale))
+        return self.model(features.scaled(self.feature_scale))
 
     def latent(self, features: Features) -> Features:
         """xi~ of each centre as one row."""
-        values = self.model.encoder(scaled(features, self.feature_scale))
+        values = self.model.encoder(features.scaled(self.feature_scale))
         return of_centers(features, values, self.spec.encoder.parity)
 
     def predict(self, features: Features) -> Float[Tensor, "center feature"]:
@@ -191,11 +191,6 @@ def of_centers(
         center_of_row=torch.arange(len(values), device=values.device),
         weight=values.new_ones(len(values)),
     )
-
-
-def scaled(features: Features, scale: Tensor) -> Features:
-    """Values scaled by one number."""
-    return replace(features, values=features.values * scale.to(features.values))
 
 
 def _principal_axes(

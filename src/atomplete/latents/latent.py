@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from atomplete.descriptors import AnyDescriptorSpec, Descriptor, DescriptorSpec, Features
-from atomplete.latents.autoencoder import AutoEncoder, EncoderSpec, of_centers, scaled
+from atomplete.latents.autoencoder import AutoEncoder, EncoderSpec, of_centers
 from atomplete.registry import build
 from atomplete.system import System
 
@@ -101,5 +101,5 @@ class Latent(Descriptor, spec=LatentSpec):
 
     def of_rows(self, rows: Features) -> Features:
         """xi~ of every centre, from rows that were computed before."""
-        values = self.encoder(scaled(rows, self.feature_scale))
+        values = self.encoder(rows.scaled(self.feature_scale))
         return of_centers(rows, values, self.parity)

@@ -4,15 +4,18 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor, nn
 
-from atomplete.descriptors import Features
+from atomplete.descriptors import Descriptor, Features
+from atomplete.nn.readout import Readout, ReadoutSpec
 from atomplete.nn.row_sum import RowSum, initialise
+from atomplete.nn.whitening import unwhiten, whiten
+from atomplete.system import System
 
 
-class DeepSetSpec(BaseModel):
+class DeepSetSpec(ReadoutSpec):
     """Architecture of a deep set.
 
     The defaults are what the table's standard budget trains; the paper's direct models are
@@ -24,7 +27,6 @@ class DeepSetSpec(BaseModel):
     'O3'
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["deep_set"] = "deep_set"
     hidden: tuple[int, ...] = Field(default=(256, 128), min_length=1, description="widths of psi")
     head: tuple[int, ...] = Field(default=(128,), description="hidden widths after the sum")
@@ -34,7 +36,7 @@ class DeepSetSpec(BaseModel):
     )
 
 
-class DeepSet(RowSum):
+class DeepSet(RowSum, Readout, spec=DeepSetSpec):
     """xi~_i = Σ_rows w psi(x) / n, E_i = head(xi~_i): an energy of each centre.
 
     The rows' weights w vanish with a tagged neighbour at the cutoff; n is a constant. Under
@@ -45,10 +47,12 @@ class DeepSet(RowSum):
     ----------
     spec
         Architecture.
-    n_even, n_odd
-        Scalars and pseudoscalars in a row.
-    generator
-        Source of the initial weights.
+    parity
+        (feature,) +1 for scalars, −1 for pseudoscalars.
+    species
+        Plays no part.
+    seed
+        Of the initial weights.
 
     References
     ----------
@@ -56,20 +60,28 @@ class DeepSet(RowSum):
 
     Examples
     --------
-    >>> DeepSet(DeepSetSpec(), 400, 250, torch.Generator().manual_seed(0))
+    >>> DeepSet(DeepSetSpec(), parity=torch.tensor([1] * 400 + [-1] * 250))
     DeepSet(400 even, 250 odd → 256 → 128 → Σ → 128 → 1; O3)
     """
 
     def __init__(
-        self, spec: DeepSetSpec, n_even: int, n_odd: int, generator: torch.Generator
+        self,
+        spec: DeepSetSpec,
+        *,
+        parity: Int[Tensor, " feature"],
+        species: tuple[int, ...] = (),
+        seed: int = 0,
     ) -> None:
-        super().__init__(spec.hidden, spec.group_norm, n_even, n_odd, generator)
+        generator = torch.Generator().manual_seed(seed)
+        n_odd = int((parity < 0).sum())
+        super().__init__(spec.hidden, spec.group_norm, len(parity) - n_odd, n_odd, generator)
         self.spec = spec
         widths = (spec.hidden[-1], *spec.head, 1)
         head = [nn.Linear(a, b) for a, b in pairwise(widths)]
         for layer in head:
             initialise(layer, generator)
         self.head = nn.ModuleList(head)
+        self.double()
 
     def __repr__(self) -> str:
         arrow = " → ".join
@@ -107,6 +119,22 @@ class DeepSet(RowSum):
     def forward(self, features: Features) -> Float[Tensor, " center"]:
         """E_i of each centre, in the model's own scale."""
         return self._energy(self.latent(features))
+
+    def of_system(
+        self, descriptor: Descriptor, system: System, scale: Tensor
+    ) -> tuple[Features, Float[Tensor, " center"]]:
+        """Labels of the centres, and E_i without the rows where there is a shorter way."""
+        even, odd = (weights * scale.to(weights) for weights in self.first_layer)
+        rows = descriptor.projected(even, odd)(system)
+        return rows, self.after_first_layer(rows)
+
+    def start(self, features: Features, seed: int) -> None:
+        """Train the first layer on principal components of the scalars, until ``finish``."""
+        whiten(self.even, features.even, torch.Generator().manual_seed(seed))
+
+    def finish(self) -> None:
+        """Make the components a part of the first layer."""
+        unwhiten(self.even)
 
     def after_first_layer(self, rows: Features) -> Float[Tensor, " center"]:
         """E_i of each centre, where ``rows`` are the features times ``first_layer``."""

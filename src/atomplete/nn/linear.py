@@ -1,104 +1,94 @@
-"""Linear models, fitted in closed form."""
+"""Linear readouts, fitted in closed form."""
 
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 
 from atomplete.descriptors import Features
-
-#: Candidates for the strength of the penalty.
-STRENGTHS = tuple(10.0**exponent for exponent in range(-13, -1))
+from atomplete.nn.readout import Readout, ReadoutSpec
 
 
-class LinearSpec(BaseModel):
-    """A linear model: no options but the group.
+class LinearSpec(ReadoutSpec):
+    """Spec of a linear readout.
 
     Under O(3) only scalars enter: a linear function of pseudoscalars changes sign in a mirror.
 
     Examples
     --------
     >>> LinearSpec()
-    LinearSpec(type='linear', group='O3')
+    LinearSpec(type='linear', group='O3', by_species=False)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["linear"] = "linear"
     group: Literal["O3", "SO3"] = "O3"
+    by_species: bool = Field(
+        default=False, description="whether centres of each species have weights of their own"
+    )
 
 
-class Linear(nn.Module):
+class Linear(Readout, spec=LinearSpec):
     """E_i = w · Σ_rows x: blind to whatever the plain sum of rows is blind to.
+
+    Parameters
+    ----------
+    spec
+        Group, and whether each species has weights of its own.
+    parity
+        (feature,) +1 for scalars, −1 for pseudoscalars.
+    species
+        Atomic numbers of the centres.
+    seed
+        Plays no part.
 
     Examples
     --------
-    >>> Linear(LinearSpec(), n_even=400, n_odd=250)
-    Linear(400 features; O3)
+    >>> Linear(LinearSpec(), parity=torch.tensor([1, 1, -1]))
+    Linear(2 features; O3)
     """
 
-    def __init__(self, spec: LinearSpec, n_even: int, n_odd: int) -> None:
+    def __init__(
+        self,
+        spec: LinearSpec,
+        *,
+        parity: Int[Tensor, " feature"],
+        species: tuple[int, ...] = (),
+        seed: int = 0,
+    ) -> None:
         super().__init__()
-        self.spec = spec
-        n_features = n_even if spec.group == "O3" else n_even + n_odd
-        self.register_buffer("weights", torch.zeros(n_features, dtype=torch.float64))
+        self.spec, self._species = spec, species if spec.by_species else ()
+        n_features = int((parity > 0).sum()) if spec.group == "O3" else len(parity)
         self.weights: Tensor
+        shape = max(len(self._species), 1), n_features
+        self.register_buffer("weights", torch.zeros(shape, dtype=torch.float64))
 
     def __repr__(self) -> str:
-        return f"Linear({len(self.weights)} features; {self.spec.group})"
+        blocks = f" × {len(self.weights)} species" if self._species else ""
+        return f"Linear({self.weights.shape[1]} features{blocks}; {self.spec.group})"
+
+    @property
+    def coefficients(self) -> Float[Tensor, "block feature"]:
+        """The weights."""
+        return self.weights
 
     def inputs(self, features: Features) -> Float[Tensor, "center feature"]:
         """Sums over rows, (center, feature), of the features that the group allows."""
         total = features.sum_over_neighbors()
         return total[:, features.parity > 0] if self.spec.group == "O3" else total
 
+    def block(self, features: Features) -> Int[Tensor, " center"]:
+        """Position of the species of each centre, or zero if all share their weights."""
+        if not self._species:
+            return super().block(features)
+        known = torch.tensor(self._species, device=features.center_species.device)
+        return (features.center_species[:, None] == known).long().argmax(1)
+
     def forward(self, features: Features) -> Float[Tensor, " center"]:
         """E_i of each centre, in the model's own scale."""
         inputs = self.inputs(features)
-        return inputs @ self.weights.to(inputs)
-
-
-def fit_ridge(
-    inputs: Float[Tensor, "structure feature"],
-    targets: Float[Tensor, " structure"],
-    train: Int[Tensor, " train"],
-    validation: Int[Tensor, " validation"],
-) -> tuple[Float[Tensor, " feature"], float]:
-    """Least squares with an L2 penalty, its strength chosen on validation data.
-
-    The penalty is relative to the largest eigenvalue of the inputs' second moment, one of
-    ``STRENGTHS``.
-
-    Parameters
-    ----------
-    inputs, targets
-        (structure, feature) and (structure,), in float64, both with what is fitted without
-        penalty (an intercept, say) taken out already.
-    train, validation
-        Rows of both.
-
-    Returns
-    -------
-    weights, strength
-        (feature,), and the strength that gave the smallest validation error.
-
-    Examples
-    --------
-    >>> x = torch.eye(3, dtype=torch.float64)
-    >>> y = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    >>> fit_ridge(x, y, torch.arange(3), torch.arange(3))
-    (tensor([1.0000, 2.0000, 3.0000], dtype=torch.float64), 1e-13)
-    """
-    x, y = inputs[train], targets[train]
-    values, vectors = torch.linalg.eigh(x.T @ x)
-    projected = vectors.T @ (x.T @ y)
-
-    def solve(strength: float) -> Tensor:
-        return vectors @ (projected / (values.clamp_min(0) + strength * values[-1]))
-
-    def error(strength: float) -> float:
-        return float((inputs[validation] @ solve(strength) - targets[validation]).square().mean())
-
-    best = min(STRENGTHS, key=error)
-    return solve(best), best
+        weights = self.weights.to(inputs)
+        if len(weights) == 1:
+            return inputs @ weights[0]
+        return (inputs * weights[self.block(features)]).sum(1)

@@ -9,7 +9,9 @@ from torch import Tensor
 from atomplete.checkpoint import save
 from atomplete.paper.data import LabelledPairs
 from atomplete.potentials import PairBasisSpec, TightBinding, TightBindingSpec
-from atomplete.training import TightBindingFitSpec, fit_tight_binding
+from atomplete.training.fit import fit
+from atomplete.training.gauss_newton.levenberg import GaussNewtonSpec
+from atomplete.training.loss import Loss
 
 
 class BestSpec(BaseModel):
@@ -25,7 +27,8 @@ class BestSpec(BaseModel):
     model: TightBindingSpec = TightBindingSpec(
         basis=PairBasisSpec(max_radial=10, max_radial_surroundings=7)
     )
-    fit: TightBindingFitSpec = TightBindingFitSpec()
+    loss: Loss = Loss(energy=1.0, pair_difference=0.5, forces=3.0)
+    fit: GaussNewtonSpec = GaussNewtonSpec()
 
 
 def fit_best(
@@ -33,10 +36,9 @@ def fit_best(
 ) -> Float[Tensor, " structure"]:
     """Fit to the training pairs, write ``model.pt``, and predict all energies, eV."""
     model = TightBinding(spec.model)
-    groups = data.groups(data.split.train), data.groups(data.split.validation)
-    fit_tight_binding(
-        model, data.structures, data.energies, *groups, spec.fit, folder,
+    fit(
+        model, data.dataset, data.training_split, spec.loss, spec.fit, folder,
         seed=seed, progress=progress,
     )  # fmt: skip
     save(folder / "model.pt", model)
-    return model.predict(data.structures)
+    return model.predict(data.structures).energy

@@ -18,6 +18,7 @@ from atomplete.data import (
     split_pairs,
     write_structures,
 )
+from atomplete.data.dataset import Dataset, Split
 from atomplete.degenerate.families.registry import generate
 from atomplete.errors import InputError
 from atomplete.labels import get_method, label_file
@@ -86,23 +87,29 @@ class LabelledPairs:
 
     def check_forces(self, path: Path) -> None:
         """Refuse training pairs without forces, before anything is computed."""
-        for atoms in self.train_structures:
-            if _forces(atoms) is None:
-                member = f"pair {atoms.info['pair_id']} {atoms.info['sign']}"
-                raise InputError(
-                    f"{path}, {member}: no forces, on which the row best is trained; "
-                    "choose rows without it"
-                )
+        train = self.groups(self.split.train).flatten()
+        bare = train[~self.dataset.labelled["forces"][train]]
+        if len(bare):
+            info = self.structures[int(bare[0])].info
+            raise InputError(
+                f"{path}, pair {info['pair_id']} {info['sign']}: no forces, on which the row best "
+                "is trained; choose rows without it"
+            )
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Structures with their energies and what forces there are."""
+        return Dataset.from_structures(self.structures, energies=self.energies)
+
+    @property
+    def training_split(self) -> Split:
+        """Structures of the training and of the validation pairs, (pair, 2)."""
+        return Split(self.groups(self.split.train), self.groups(self.split.validation))
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of structures and energies."""
         return content_hash(self.structures, [self.energies.numpy()])
-
-    @cached_property
-    def forces_hash(self) -> str:
-        """SHA-256 of structures and the forces that there are."""
-        return content_hash(self.structures, map(_forces, self.structures))
 
     @property
     def train_structures(self) -> list[Atoms]:
@@ -112,11 +119,6 @@ class LabelledPairs:
     def groups(self, pairs: np.ndarray) -> torch.Tensor:
         """(pair, 2): the structures of some pairs."""
         return torch.from_numpy(2 * pairs[:, None] + np.arange(2))
-
-
-def _forces(atoms: Atoms) -> np.ndarray | None:
-    """Labelled forces, eV/Å, as ``force_matching`` finds them."""
-    return getattr(atoms.calc, "results", {}).get("forces", atoms.arrays.get("forces"))
 
 
 def labelled_file(labels: str, n_pairs: int, folder: Path, *, workers: int, progress: bool) -> Path:

@@ -12,9 +12,10 @@ from atomplete.errors import InputError
 from atomplete.paper.data import LabelledPairs, labelled_file
 from atomplete.paper.options import ReproduceOptions
 from atomplete.paper.presets import Budget
-from atomplete.paper.results import RowResult, write_json
+from atomplete.paper.results import RowResult
 from atomplete.paper.seed_run import SeedRun
 from atomplete.paper.table import ROWS, Row, TableRow
+from atomplete.runs.files import write_json
 from atomplete.runs.provenance import COMPUTING, versions, versions_of
 from atomplete.runs.store import Store, identity_of
 
@@ -114,7 +115,7 @@ def _row_identity(run: SeedRun, row: Row) -> str:
     if row.inputs != "structures":
         return identity(run, row=row.model_dump())
     best = run.budget.best.model_dump(mode="json")
-    return identity(run, row=row.model_dump(), best=best, forces=run.data.forces_hash)
+    return identity(run, row=row.model_dump(), best=best, forces=run.data.dataset.hash)
 
 
 def identity(run: SeedRun, **what: Any) -> str:

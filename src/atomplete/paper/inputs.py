@@ -15,7 +15,7 @@ from atomplete.latents import AutoEncoder, EncoderSpec, Latent
 from atomplete.latents.autoencoder import of_centers
 from atomplete.paper.data import LabelledPairs
 from atomplete.system import System
-from atomplete.training import RowTable
+from atomplete.training.feature_table import RowTable
 
 #: Structures that are encoded at a time.
 BATCH = 256
@@ -27,7 +27,7 @@ class Inputs:
 
     Attributes
     ----------
-    representation
+    descriptor
         As it was fitted.
     rows, sums
         The rows of each centre in the dtype to train in, and their sums in float64.
@@ -35,7 +35,7 @@ class Inputs:
         Spent on fit and features.
     """
 
-    representation: Descriptor
+    descriptor: Descriptor
     rows: RowTable
     sums: RowTable
     seconds: float
@@ -44,22 +44,21 @@ class Inputs:
     def compute(
         cls, spec: DescriptorSpec, data: LabelledPairs, dtype: torch.dtype, progress: bool
     ) -> "Inputs":
-        """Fit a representation to the training pairs, and describe all structures."""
+        """Fit a descriptor to the training pairs, and describe all structures."""
         started = time.monotonic()
-        representation, cutoff = build(spec), spec.cutoff
-        centers = System.centers_of(data.structures)
-        if representation.needs_fit:
-            training = System.from_atoms(data.train_structures, cutoff, centers=centers)
-            representation.fit([training], progress=progress)
-        system = System.from_atoms(data.structures, cutoff, centers=centers)
-        rows, sums = RowTable.compute(representation, system, dtype, progress=progress)
-        return cls(representation, rows, sums, time.monotonic() - started)
+        descriptor, centers = build(spec), System.centers_of(data.structures)
+        if descriptor.needs_fit:
+            training = System.from_atoms(data.train_structures, spec.cutoff, centers=centers)
+            descriptor.fit([training], progress=progress)
+        system = data.dataset.system(spec.cutoff, centers)
+        rows, sums = RowTable.compute(descriptor, system, dtype, progress=progress)
+        return cls(descriptor, rows, sums, time.monotonic() - started)
 
     @classmethod
     def encode(cls, trained: AutoEncoder, inputs: "Inputs", dtype: torch.dtype) -> "Inputs":
         """xi~ of all structures from the inputs that the encoder was trained on."""
         started = time.monotonic()
-        latent = Latent.of(inputs.representation, trained)
+        latent = Latent.of(inputs.descriptor, trained)
         table = inputs.table_of(trained.spec.encoder)
         parts = [
             latent.of_rows(table.batch(structures).to(torch.float64)).values

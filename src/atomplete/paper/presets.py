@@ -13,15 +13,17 @@ from atomplete.latents import AutoEncoderSpec, EncoderSpec
 from atomplete.nn import DeepSetSpec
 from atomplete.paper.best import BestSpec
 from atomplete.potentials import PairBasisSpec, TightBindingSpec
-from atomplete.training import TightBindingFitSpec
-from atomplete.training.train import TrainSpec
+from atomplete.training.adam import AdamSpec
+from atomplete.training.gauss_newton.levenberg import GaussNewtonSpec
+from atomplete.training.loss import Loss
 
 
 class Budget(BaseModel):
     """Specs of everything that is fitted or trained.
 
     ``head`` is the network on latents, ``deep_set`` that on all other inputs; the linear
-    encoder has the latent and the decoder of ``autoencoder``. ``best`` has all that its row needs.
+    encoder has the latent and the decoder of ``autoencoder``. ``best`` has all that its row needs,
+    all other rows have the one ``loss``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,9 +33,10 @@ class Budget(BaseModel):
     autoencoder: AutoEncoderSpec = AutoEncoderSpec()
     deep_set: DeepSetSpec = DeepSetSpec()
     head: DeepSetSpec = DeepSetSpec(hidden=(128, 128), head=(), group_norm=4)
-    train_autoencoder: TrainSpec = TrainSpec()
-    train: TrainSpec = TrainSpec()
-    train_head: TrainSpec = TrainSpec()
+    train_autoencoder: AdamSpec = AdamSpec()
+    train: AdamSpec = AdamSpec()
+    train_head: AdamSpec = AdamSpec()
+    loss: Loss = Loss(energy=1.0, pair_difference=0.1)
     best: BestSpec = BestSpec()
 
     def species(self, name: str) -> tuple[int, ...]:
@@ -58,12 +61,11 @@ def nice_spec(fraction: float, candidates: int, fit_environments: int) -> NiceSp
     )
 
 
-_PUBLISHED_TRAINING = TrainSpec(
+_PUBLISHED_TRAINING = AdamSpec(
     epochs=20_000,
     batch_structures=250,
     learning_rate=1e-3,
     schedule="plateau",
-    difference_weight=None,
     dtype="float64",
 )
 
@@ -79,23 +81,23 @@ BUDGETS = {
             targets=(60, 30),
         ),
         deep_set=DeepSetSpec(hidden=(64, 64), head=(64,)),
-        train_autoencoder=TrainSpec(epochs=20, batch_structures=16),
-        train=TrainSpec(epochs=20, batch_structures=16),
-        train_head=TrainSpec(epochs=20, batch_structures=16),
+        train_autoencoder=AdamSpec(epochs=20, batch_structures=16),
+        train=AdamSpec(epochs=20, batch_structures=16),
+        train_head=AdamSpec(epochs=20, batch_structures=16),
         best=BestSpec(
             model=TightBindingSpec(
                 basis=PairBasisSpec(max_radial=5, max_radial_surroundings=2, widths=(1.5,))
             ),
-            fit=TightBindingFitSpec(iterations=8),
+            fit=GaussNewtonSpec(iterations=8),
         ),
     ),
     "standard": Budget(
         three_center=ThreeCenterSpec(radial_components=4, components=(400, 250)),
         nice=nice_spec(0.5, candidates=1000, fit_environments=500),
         autoencoder=AutoEncoderSpec(encoder=EncoderSpec(hidden=(128, 128))),
-        train_autoencoder=TrainSpec(epochs=50),
-        train=TrainSpec(epochs=100),
-        train_head=TrainSpec(epochs=100),
+        train_autoencoder=AdamSpec(epochs=50),
+        train=AdamSpec(epochs=100),
+        train_head=AdamSpec(epochs=100),
     ),
     "paper": Budget(
         three_center=ThreeCenterSpec(components=(600, 350)),
@@ -107,5 +109,6 @@ BUDGETS = {
         train_autoencoder=_PUBLISHED_TRAINING,
         train=_PUBLISHED_TRAINING,
         train_head=_PUBLISHED_TRAINING,
+        loss=Loss(energy=1.0),
     ),
 }

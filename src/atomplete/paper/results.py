@@ -1,8 +1,6 @@
 """What a run writes for each row and seed, and the table that is made of it."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -48,9 +46,3 @@ def write_predictions(path: Path, data: LabelledPairs, predicted: np.ndarray) ->
         lines.append(f"{pair_id},{part_of[pair]}," + ",".join(f"{x:.9f}" for x in numbers))
     with atomic_write(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write plain data, under a temporary name first."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")

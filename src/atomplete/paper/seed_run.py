@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +22,13 @@ from atomplete.paper.inputs import BATCH, Inputs
 from atomplete.paper.presets import Budget
 from atomplete.paper.results import RowResult, write_predictions
 from atomplete.paper.table import ROWS, Row
-from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
-from atomplete.training import RowTable
-from atomplete.training.train import TrainSpec, train
+from atomplete.training.feature_table import RowTable
+from atomplete.training.fit import Solver, fit
+from atomplete.training.networks import train_on_features
+from atomplete.training.ridge import RidgeSpec
+from atomplete.training.run import Task
 
 #: Errors on test and on validation pairs.
 Errors = tuple[PairErrors, PairErrors]
@@ -58,7 +62,8 @@ class SeedRun:
         self.budget, self.data, self.folder_of = budget, data, folder_of
         self.seed, self.progress = seed, progress
         self.dtype = getattr(torch, budget.train.dtype)
-        self.groups = data.groups(data.split.train), data.groups(data.split.validation)
+        self.split = data.training_split
+        self.options: dict[str, Any] = {"seed": seed, "progress": progress}
         # computed for the first row that asks for them
         self.inputs = cache(self._inputs)
         self.autoencoder = cache(self._autoencoder)
@@ -73,7 +78,7 @@ class SeedRun:
             predicted = fit_best(best, self.data, folder, seed=seed, progress=progress)
             errors = self._written(predicted, folder)
         elif row.target == "features":
-            latent = self.inputs(row.name).representation
+            latent = self.inputs(row.name).descriptor
             assert isinstance(latent, Latent)
             save(folder / "model.pt", latent)
             errors = self.reconstruction_errors(self.autoencoder(row.name))
@@ -81,10 +86,8 @@ class SeedRun:
             on_latent = row.inputs in ROWS
             form = self.budget.head if on_latent else self.budget.deep_set
             spec = self.budget.train_head if on_latent else self.budget.train
-            linear = row.form == "linear"
-            errors = self.energy_errors(
-                self.inputs(row.inputs), LinearSpec() if linear else form, spec, folder
-            )
+            readout, solver = (LinearSpec(), RidgeSpec()) if row.form == "linear" else (form, spec)
+            errors = self.energy_errors(self.inputs(row.inputs), readout, solver, folder)
         return RowResult.of(*errors, feature_seconds + time.monotonic() - started)
 
     def forget(self) -> None:
@@ -109,22 +112,19 @@ class SeedRun:
         """An encoder–decoder; an earlier run's is taken up where it stopped."""
         inputs, nice = self.inputs("three_center"), self.inputs("nice")
         targets = nice.of_environments()
-        model = AutoEncoder(spec, inputs.representation.parity, self.seed)
+        model = AutoEncoder(spec, inputs.descriptor.parity, self.seed)
         table = inputs.table_of(spec.encoder).to(self.dtype)
-        model.normalise(table.features, nice.sums.features, self.groups[0].flatten())
-        self._train(model, table, targets, self.budget.train_autoencoder, folder)
+        model.normalise(table.features, nice.sums.features, self.split.train.flatten())
+        train_on_features(
+            model.model,
+            model,
+            table,
+            model.relative(targets, table.features),
+            Task(model, self.data.dataset, self.split, self.budget.loss, folder, **self.options),
+            self.budget.train_autoencoder,
+            depends_on=(spec,),
+        )
         return model.requires_grad_(False)
-
-    def _train(
-        self,
-        model: AutoEncoder | EnergyModel,
-        table: RowTable,
-        targets: Tensor,
-        spec: TrainSpec,
-        folder: Path,
-    ) -> None:
-        seed, progress = self.seed, self.progress
-        train(model, table, targets, *self.groups, spec, folder, seed=seed, progress=progress)
 
     def reconstruction_errors(self, model: AutoEncoder) -> Errors:
         """Over all features, and not only the principal components that are predicted."""
@@ -140,19 +140,22 @@ class SeedRun:
         return errors(self.data.split.test), errors(self.data.split.validation)
 
     def energy_errors(
-        self, inputs: Inputs, form: LinearSpec | DeepSetSpec, spec: TrainSpec, folder: Path
+        self, inputs: Inputs, readout: LinearSpec | DeepSetSpec, solver: Solver, folder: Path
     ) -> Errors:
-        """Of a model of the energy; writes it and its predictions."""
-        energies = self.data.energies
-        model = self._energy_model(inputs, form)
-        if isinstance(form, LinearSpec):
-            exact = inputs.sums.features
-            model.fit_linear(exact, energies, *self.groups, spec.difference_weight)
-            predicted = model.energies(exact, len(energies))
-        else:
-            model.normalise(inputs.rows.features, energies, self.groups[0].flatten())
-            self._train(model, inputs.rows, energies, spec, folder)
-            predicted = _predict(model.energies, inputs.rows, torch.arange(len(energies)))
+        """Errors of a model of the energy; writes it and its predictions."""
+        features = inputs.sums if solver.type == "ridge" else inputs.rows
+        spec = DescriptorPotentialSpec(
+            descriptor=inputs.descriptor.spec,
+            readout=readout,
+            species=tuple(sorted(set(inputs.rows.features.center_species.tolist()))),
+            centers=System.centers_of(self.data.structures),
+        )
+        model = DescriptorPotential(spec, self.seed, inputs.descriptor)
+        fit(
+            model, self.data.dataset, self.split, self.budget.loss, solver, folder,
+            features=features, **self.options,
+        )  # fmt: skip
+        predicted = _predict(model.energies_of, features, torch.arange(features.n_structures))
         save(folder / "model.pt", model)
         return self._written(predicted, folder)
 
@@ -166,15 +169,6 @@ class SeedRun:
             pair_errors(pairs[test], reference[test]),
             pair_errors(pairs[validation], reference[validation]),
         )
-
-    def _energy_model(self, inputs: Inputs, form: LinearSpec | DeepSetSpec) -> EnergyModel:
-        spec = EnergyModelSpec(
-            representation=inputs.representation.spec,
-            model=form,
-            species=tuple(sorted(set(inputs.rows.features.center_species.tolist()))),
-            centers=System.centers_of(self.data.structures),
-        )
-        return EnergyModel(spec, self.seed, inputs.representation)
 
 
 def _inputs_of(row: Row) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
 """Potentials: energies of structures from descriptors, and from tight binding."""
 
-from atomplete.potentials.descriptor_potential import EnergyModel, EnergyModelSpec
+from atomplete.potentials.descriptor_potential import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.potentials.tight_binding.pair_features import PairBasisSpec
 from atomplete.potentials.tight_binding.tight_binding import TightBinding, TightBindingSpec
 
 __all__ = [
-    "EnergyModel",
-    "EnergyModelSpec",
+    "DescriptorPotential",
+    "DescriptorPotentialSpec",
     "PairBasisSpec",
     "TightBinding",
     "TightBindingSpec",

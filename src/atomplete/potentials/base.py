@@ -142,6 +142,18 @@ class Potential(Registered):
         )
         return found if differentiable else _detached(found)
 
+    def set_references(self, energies: Float[Tensor, " species"], scale: Tensor) -> None:
+        """Take over energies of atoms and the scale of what is left, eV, before a fit.
+
+        By default they are not used: the potential fits whole energies.
+        """
+
+    def prepare(self, system: System, seed: int) -> None:
+        """Fix what is found from training structures once, before a fit; by default nothing."""
+
+    def finish(self) -> None:
+        """Undo after a fit what ``prepare`` did to the form of parameters; by default nothing."""
+
     def system(
         self, structures: ase.Atoms | Sequence[ase.Atoms], dtype: torch.dtype = torch.float64
     ) -> System:

@@ -68,7 +68,7 @@ class PotentialSubject(Subject):
             raise InputError(f"{name}: a fitted model has no options")
         self.name, self.potential = name, potential
         levels: dict[str, tuple[Level, ...]] = {"info": ("environment",), "all": ("structure",)}
-        centers = getattr(potential.spec, "centers", "all")
+        centers = potential.centers
         self.levels = levels.get(str(centers), ("environment", "structure"))
 
     def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
@@ -77,7 +77,7 @@ class PotentialSubject(Subject):
         for atoms in copies if scope.level == "structure" else ():
             atoms.info.pop("center", None)
         try:
-            energies = self.potential.predict(copies).numpy()
+            energies = self.potential.predict(copies).energy.numpy()
         except InputError as error:
             raise CannotDescribe(str(error)) from error
         return [np.array([[energy]]) for energy in energies]

@@ -28,13 +28,15 @@ from atomplete.paper.data import labelled_file
 from atomplete.paper.errors import pair_errors
 from atomplete.paper.inputs import Inputs
 from atomplete.paper.options import MINIMUM_PAIRS, Seeds
-from atomplete.paper.results import write_json
 from atomplete.paper.studies.pair_sets import Study, b8_study, family_study
-from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
+from atomplete.runs.files import write_json
 from atomplete.runs.progress import progress_of
 from atomplete.runs.provenance import cores
 from atomplete.system import System
-from atomplete.training.train import TrainSpec, train
+from atomplete.training.adam import AdamSpec
+from atomplete.training.fit import fit
+from atomplete.training.loss import Loss
 
 #: N tagged neighbours with ν densities; or no tags, and all orders up to ν.
 Name = Literal["N1nu1", "N1nu2", "N2nu1", "nu3", "nu4", "nu5", "nu6", "nu7"]
@@ -59,7 +61,8 @@ class AblationOptions(BaseModel):
     max_radial: int = Field(default=4, ge=1, description="radial functions; l goes to 3")
     three_center_components: tuple[int, int] = (300, 150)
     deep_set: DeepSetSpec = DeepSetSpec(hidden=(128, 64), head=(64,))
-    train: TrainSpec = TrainSpec(epochs=25)
+    train: AdamSpec = AdamSpec(epochs=25)
+    loss: Loss = Loss(energy=1.0, pair_difference=0.1)
 
     def representation(self, name: Name, species: int) -> DescriptorSpec:
         """The representation that a name stands for."""
@@ -172,29 +175,30 @@ def _rank(name: Name, study: Study, options: AblationOptions, folder: Path) -> l
 
 def _trained(
     inputs: Inputs, study: Study, options: AblationOptions, seed: int, folder: Path
-) -> EnergyModel:
+) -> DescriptorPotential:
     data, table = study.data, inputs.rows
-    model_spec = EnergyModelSpec(
-        representation=inputs.representation.spec,
-        model=options.deep_set.model_copy(update={"group": study.group}),
+    spec = DescriptorPotentialSpec(
+        descriptor=inputs.descriptor.spec,
+        readout=options.deep_set.model_copy(update={"group": study.group}),
         species=tuple(set(table.features.center_species.tolist())),
         centers=System.centers_of(data.structures),
     )
-    model = EnergyModel(model_spec, seed, inputs.representation)
-    groups = data.groups(data.split.train), data.groups(data.split.validation)
-    model.normalise(table.features, data.energies, groups[0].flatten())
-    train(model, table, data.energies, *groups, options.train, folder, seed=seed, progress=False)
+    model = DescriptorPotential(spec, seed, inputs.descriptor)
+    fit(
+        model, data.dataset, data.training_split, options.loss, options.train, folder,
+        seed=seed, features=table, progress=False,
+    )  # fmt: skip
     return model
 
 
 @torch.no_grad()
 def _errors(
-    model: EnergyModel, inputs: Inputs, study: Study, pairs: np.ndarray
+    model: DescriptorPotential, inputs: Inputs, study: Study, pairs: np.ndarray
 ) -> tuple[float, float]:
     """Mean and difference error, with each pair in both orders."""
     structures = study.data.groups(pairs)
     features = inputs.rows.batch(structures.flatten()).to(torch.float64)
-    predicted = model.energies(features, structures.numel()).view(-1, 2)
+    predicted = model.energies_of(features, structures.numel()).view(-1, 2)
     errors = pair_errors(_both_orders(predicted), _both_orders(study.data.energies[structures]))
     return errors.mean, errors.difference
 

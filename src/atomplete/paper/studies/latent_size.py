@@ -9,8 +9,9 @@ from pydantic import Field
 from atomplete.latents import AutoEncoderSpec
 from atomplete.paper.experiment import identity, open_runs
 from atomplete.paper.options import ReproduceOptions
-from atomplete.paper.results import RowResult, write_json
+from atomplete.paper.results import RowResult
 from atomplete.paper.seed_run import SeedRun
+from atomplete.runs.files import write_json
 from atomplete.runs.store import Store
 
 #: From less than the 3n − 6 = 18 degrees of freedom of eight atoms to many times as many.

@@ -17,7 +17,7 @@ from atomplete.errors import InputError
 from atomplete.paper.data import labelled_file
 from atomplete.paper.experiment import reproduce, rows_of
 from atomplete.paper.options import MINIMUM_PAIRS, ReproduceOptions
-from atomplete.paper.results import write_json
+from atomplete.runs.files import write_json
 from atomplete.runs.progress import progress_of
 
 Pair = tuple[Atoms, Atoms]

@@ -14,19 +14,20 @@ from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from atomplete.data.dataset import Split
 from atomplete.degenerate.congruence.matching import matching_distance
 from atomplete.descriptors import ThreeCenter
 from atomplete.latents import AutoEncoder, Latent
 from atomplete.paper.experiment import identity, open_runs
 from atomplete.paper.inputs import Inputs
 from atomplete.paper.options import ReproduceOptions
-from atomplete.paper.results import write_json
 from atomplete.paper.seed_run import SeedRun
 from atomplete.paper.studies.slopes import Slopes, anisotropy, rank
+from atomplete.runs.files import write_json
 from atomplete.runs.progress import progress_of
 from atomplete.runs.store import Store
 from atomplete.system import System
-from atomplete.training.train import minimise
+from atomplete.training.adam import minimise
 
 #: Structures whose Jacobians are trained on, and measured: derivatives of rows take much memory.
 N_JACOBIANS = 150, 30
@@ -101,7 +102,7 @@ def _measured(run: SeedRun, name: str, folder: Path) -> LatentObjective:
         train(run, model, folder)
     inputs = Inputs.encode(model, run.inputs("three_center"), run.dtype)
     test, validation = run.energy_errors(inputs, run.budget.head, run.budget.train_head, folder)
-    latent, pairs = inputs.representation, run.data.split.test
+    latent, pairs = inputs.descriptor, run.data.split.test
     assert isinstance(latent, Latent)
     slopes = _slopes(run, pairs[: N_JACOBIANS[1] // 2])
     everything = torch.arange(slopes.table.n_structures)
@@ -128,8 +129,8 @@ def _unlabelled(run: SeedRun) -> AutoEncoder:
     latent = sum(spec.encoder.latent), 0
     spec = spec.model_copy(update={"encoder": spec.encoder.model_copy(update={"latent": latent})})
     inputs, nice = run.inputs("three_center"), run.inputs("nice")
-    model = AutoEncoder(spec, inputs.representation.parity, run.seed)
-    model.normalise(inputs.rows.features, nice.sums.features, run.groups[0].flatten())
+    model = AutoEncoder(spec, inputs.descriptor.parity, run.seed)
+    model.normalise(inputs.rows.features, nice.sums.features, run.split.train.flatten())
     return model
 
 
@@ -156,8 +157,8 @@ def _distances(run: SeedRun) -> tuple[tuple[Tensor, Tensor], Tensor]:
     parts: list[Tensor] = []
     found: list[float] = []
     structures = run.data.structures
-    with progress_of("distances", 2 * sum(map(len, run.groups)), run.progress) as step:
-        for groups in run.groups:
+    with progress_of("distances", 2 * sum(map(len, run.split)), run.progress) as step:
+        for groups in run.split:
             other = groups.flatten()[torch.randperm(2 * len(groups), generator=generator)]
             both = torch.cat([groups, torch.stack([groups[:, 0], other[: len(groups)]], 1)])
             position = torch.arange(len(both)) + len(found)
@@ -188,7 +189,7 @@ def _equalise_jacobian(run: SeedRun, model: AutoEncoder, folder: Path) -> None:
 
 
 def _slopes(run: SeedRun, pairs: np.ndarray) -> Slopes:
-    representation = run.inputs("three_center").representation
+    representation = run.inputs("three_center").descriptor
     assert isinstance(representation, ThreeCenter)
     chosen = [run.data.structures[k] for k in run.data.groups(pairs).flatten()]
     centers = System.centers_of(run.data.structures)
@@ -208,7 +209,7 @@ def _minimise(
     minimise(
         model.model.encoder,
         loss,
-        *groups,
+        Split(*groups),
         run.budget.train_autoencoder,
         folder / "encoder",
         depends_on=(model.spec, *depends_on),

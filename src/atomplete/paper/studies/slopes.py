@@ -9,7 +9,7 @@ from torch import Tensor
 from atomplete.descriptors import Descriptor, Features
 from atomplete.nn.set_map import SetMap
 from atomplete.system import System
-from atomplete.training import RowTable
+from atomplete.training.feature_table import RowTable
 
 #: Step of the central differences, Å: their error is about its square.
 STEP = 1e-4

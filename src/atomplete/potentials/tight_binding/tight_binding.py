@@ -1,17 +1,15 @@
 """A tight-binding energy whose integrals depend on the surroundings of each pair of atoms."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import ase
-import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from atomplete.errors import InputError
 from atomplete.potentials.base import Potential
 from atomplete.potentials.tight_binding.overlaps import slater_overlaps
 from atomplete.potentials.tight_binding.pair_features import (
@@ -27,6 +25,7 @@ from atomplete.potentials.tight_binding.self_consistent_charges import (
 )
 from atomplete.potentials.tight_binding.slater_koster import between_atoms, on_atoms
 from atomplete.registry import Spec
+from atomplete.system import System
 from atomplete.units import BOHR, COULOMB, HARTREE
 
 #: Kinds of integrals of a pair, and of what a neighbour adds to an atom.
@@ -102,14 +101,18 @@ class TightBinding(Potential, spec=TightBindingSpec):
     --------
     >>> model = TightBinding(TightBindingSpec())
     >>> boron = ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
-    >>> energies, forces = model.energies_and_forces([boron])
-    >>> energies.shape, bool(torch.allclose(forces[0][0], -forces[0][1]))
-    (torch.Size([1]), True)
+    >>> found = model.predict(boron, ("energy", "forces"))
+    >>> bool(torch.allclose(found.forces[0], -found.forces[1]))
+    True
     """
+
+    local = False
+    periodic = False
 
     def __init__(self, spec: TightBindingSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.species, self.cutoff = (spec.species,), spec.basis.cutoff
         features = pair_features(torch.eye(3, dtype=torch.float64)[None], spec.basis)
         self.n_between = features.between.shape[-1]
         self.n_seen_from = features.seen_from.shape[-1]
@@ -195,82 +198,25 @@ class TightBinding(Potential, spec=TightBindingSpec):
         own, constant = self.coefficients.split(self.sizes)[5:]
         return electrons + self._pair_sums(features) @ own + positions.shape[1] * constant
 
-    @torch.no_grad()
-    def predict(self, structures: Sequence[ase.Atoms]) -> Float[Tensor, " structure"]:  # type: ignore[override]
-        """Energies of structures, eV.
+    def energies(self, system: System) -> Float[Tensor, " structure"]:
+        """Energies of the structures that have centres, eV, differentiable once in positions.
 
         Raises
         ------
         InputError
-            For a cell, another species, atoms at one place, or charges that do not converge.
+            For charges that do not converge; names the structure.
         """
-        energies = torch.zeros(len(structures), dtype=torch.float64)
-        for members, positions in _in_chunks(structures, self.spec):
-            with _named(members):
-                energies[members] = self.energy(positions)
+        sizes = torch.bincount(system.structure, minlength=len(system.cell))
+        here = torch.zeros_like(sizes, dtype=torch.bool)
+        here[system.structure[system.centers]] = True
+        energies = system.positions.new_zeros(len(sizes), dtype=torch.float64)
+        for size in sizes[here].unique().tolist():
+            for members in (here & (sizes == size)).nonzero()[:, 0].split(CHUNK):
+                atoms = system.first_atom[members][:, None] + torch.arange(size)
+                with _named(members):
+                    found = self.energy(system.positions[atoms].double())
+                energies = energies.index_add(0, members, found)
         return energies
-
-    def energies_and_forces(
-        self, structures: Sequence[ase.Atoms]
-    ) -> tuple[Float[Tensor, " structure"], list[Float[Tensor, "atom xyz"]]]:
-        """Energies of structures, eV, and the forces on their atoms, eV/Å."""
-        energies = torch.zeros(len(structures), dtype=torch.float64)
-        forces: list[Tensor] = [torch.zeros(0, 3)] * len(structures)
-        for members, positions in _in_chunks(structures, self.spec):
-            x = positions.clone().requires_grad_()
-            with _named(members):
-                energy = self.energy(x)
-            (gradient,) = torch.autograd.grad(energy.sum(), x)
-            energies[members] = energy.detach()
-            for index, of_atoms in zip(members.tolist(), -gradient, strict=True):
-                forces[index] = of_atoms
-        return energies, forces
-
-
-def batches(
-    structures: Sequence[ase.Atoms], spec: TightBindingSpec
-) -> list[tuple[Tensor, Float[Tensor, "structure atom xyz"]]]:
-    """Structures that have as many atoms, together: their numbers and their positions.
-
-    Examples
-    --------
-    >>> batches([ase.Atoms("B2", [(0, 0, 0), (0, 0, 2)]), ase.Atoms("B")], TightBindingSpec())[0][0]
-    tensor([0])
-    >>> batches([ase.Atoms("BN", [(0, 0, 0), (0, 0, 2)])], TightBindingSpec())
-    Traceback (most recent call last):
-    atomplete.errors.InputError: structure 0: an atom of atomic number 7, but the model knows 5
-    """
-    for index, atoms in enumerate(structures):
-        _check(f"structure {index}", atoms, spec)
-    sizes = np.array([len(atoms) for atoms in structures])
-    found = []
-    for size in dict.fromkeys(sizes.tolist()):
-        members = np.flatnonzero(sizes == size)
-        positions = np.stack([structures[index].positions for index in members.tolist()])
-        found.append((torch.from_numpy(members), torch.from_numpy(positions)))
-    return found
-
-
-def _check(name: str, atoms: ase.Atoms, spec: TightBindingSpec) -> None:
-    if atoms.pbc.any():
-        raise InputError(f"{name}: periodic, but the model is one of molecules")
-    unknown = sorted({int(number) for number in atoms.numbers} - {spec.species})
-    if unknown:
-        raise InputError(
-            f"{name}: an atom of atomic number {unknown[0]}, but the model knows {spec.species}"
-        )
-    if not np.isfinite(atoms.positions).all():
-        raise InputError(f"{name}: positions that are not finite")
-    distances = atoms.get_all_distances()[np.triu_indices(len(atoms), 1)]
-    if len(distances) and distances.min() < 1e-3:
-        raise InputError(f"{name}: two atoms {distances.min():.1e} Å apart")
-
-
-def _in_chunks(
-    structures: Sequence[ase.Atoms], spec: TightBindingSpec
-) -> Iterator[tuple[Tensor, Float[Tensor, "structure atom xyz"]]]:
-    for members, positions in batches(structures, spec):
-        yield from zip(members.split(CHUNK), positions.split(CHUNK), strict=True)
 
 
 @contextmanager

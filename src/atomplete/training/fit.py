@@ -1,0 +1,82 @@
+"""One way to fit: a potential, a data set, a loss, and the solver that minimises it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from atomplete.data.dataset import Dataset, Split
+from atomplete.potentials.base import Potential
+from atomplete.training.adam import AdamSpec
+from atomplete.training.gauss_newton.levenberg import GaussNewtonSpec, fit_by_gauss_newton
+from atomplete.training.loss import Loss, check_labels
+from atomplete.training.networks import fit_by_adam
+from atomplete.training.ridge import RidgeSpec, fit_by_ridge
+from atomplete.training.run import Task
+
+Solver = AdamSpec | RidgeSpec | GaussNewtonSpec
+
+#: Options and function of each solver, by the type of its options.
+SOLVERS: dict[str, tuple[type[BaseModel], Callable[..., None]]] = {
+    "adam": (AdamSpec, fit_by_adam),
+    "ridge": (RidgeSpec, fit_by_ridge),
+    "gauss_newton": (GaussNewtonSpec, fit_by_gauss_newton),
+}
+
+
+def fit(
+    potential: Potential,
+    dataset: Dataset,
+    split: Split,
+    loss: Loss,
+    solver: Solver,
+    folder: Path,
+    **options: Any,
+) -> None:
+    """Fit a potential to data; it ends where its validation loss is smallest.
+
+    All solvers log their steps and resume from what an interrupted run left in the folder, if
+    options, seed, data and versions of this package and of torch are the same.
+
+    Parameters
+    ----------
+    potential
+        Any potential with parameters for ``adam``, one that is linear in its coefficients for
+        ``ridge``, a tight-binding model for ``gauss_newton``.
+    dataset, split, loss, folder, **options
+        As in :class:`Task`; ``seed``, ``features``, ``references`` and ``progress`` are optional.
+    solver
+        Options of the solver.
+
+    Raises
+    ------
+    InputError
+        If labels that the loss asks for are missing, and as the solvers.
+
+    Examples
+    --------
+    >>> import ase, tempfile, torch
+    >>> from atomplete.descriptors import DensityCorrelationsSpec
+    >>> from atomplete.nn import LinearSpec
+    >>> from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
+    >>> dimers = [
+    ...     ase.Atoms("B2", [(0, 0, 0), (0, 0, r)], info={"energy": (r - 1.6) ** 2})
+    ...     for r in (1.4, 1.5, 1.6, 1.7, 1.8, 1.9)
+    ... ]
+    >>> spec = DescriptorPotentialSpec(
+    ...     descriptor=DensityCorrelationsSpec(nu=(1,)), readout=LinearSpec(), species=(5,)
+    ... )
+    >>> potential, data = DescriptorPotential(spec), Dataset.from_structures(dimers)
+    >>> one = torch.arange(6)[:, None]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fit(
+    ...         potential, data, Split(one[::2], one[1::2]), Loss(energy=1.0), RidgeSpec(),
+    ...         Path(folder), progress=False,
+    ...     )
+    >>> bool((potential.predict(dimers).energy - data.energies).abs().max() < 0.02)
+    True
+    """
+    check_labels(dataset, loss, split.train.flatten())
+    task = Task(potential, dataset, split, loss, folder, **options)
+    SOLVERS[solver.type][1](task, solver)

@@ -1,0 +1,1 @@
+"""Non-linear least squares by damped Gauss–Newton steps."""

@@ -1,0 +1,113 @@
+"""Options of training on a file of structures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atomplete.config import checked
+from atomplete.errors import InputError
+
+if TYPE_CHECKING:  # the command line reads this module to start up
+    from atomplete.data.dataset import Dataset
+    from atomplete.data.properties import LabelKeys
+    from atomplete.nn.readout import ReadoutSpec
+    from atomplete.training.fit import Solver
+    from atomplete.training.loss import Loss
+
+
+class TrainOptions(BaseModel):
+    """Options of ``atomplete train``.
+
+    Examples
+    --------
+    >>> TrainOptions(readout="deep_set").solver_spec().type
+    'adam'
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    validation: Path | None = Field(default=None, description="File of structures to validate with")
+    validation_fraction: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="Fraction of the structures to validate with, if no file is given",
+    )
+    potential: dict[str, Any] | None = None  # the spec of any registered one
+    descriptor: str | dict[str, Any] | None = Field(
+        default=None,
+        description="density_correlations, power_spectrum, three_center, … (default: density "
+        "correlations of a size that fits the number of elements); the YAML file may give a spec",
+    )
+    cutoff: float | None = Field(default=None, gt=0, description="Cutoff in Å (default: 5)")
+    readout: Literal["linear", "deep_set"] = Field(
+        default="linear", description="linear, in closed form, or deep_set, a network"
+    )
+    energy_weight: float = Field(default=1.0, ge=0, description="Weight of the energies per atom")
+    forces_weight: float = Field(default=1.0, ge=0, description="Weight of the forces")
+    stress_weight: float | None = Field(
+        default=None,
+        ge=0,
+        description="Weight of the stresses (default: 0.1 if the file has any, else 0)",
+    )
+    energy_key: str | None = Field(
+        default=None, description="Key of the energies (default: energy)"
+    )
+    forces_key: str | None = Field(default=None, description="Key of the forces (default: forces)")
+    stress_key: str | None = Field(
+        default=None, description="Key of the stresses (default: stress)"
+    )
+    virial_key: str | None = Field(
+        default=None, description="Key of the virials (default: virial or virials)"
+    )
+    references: dict[str, float] = {}  # energies of atoms by symbol, eV
+    seed: int = Field(
+        default=0, ge=0, description="Seed of the validation structures and of training"
+    )
+    epochs: int = Field(default=100, ge=1, description="Epochs of a network")
+    deep_set: dict[str, Any] = Field({"hidden": (64, 64), "head": (64,)})
+    solver: dict[str, Any] | None = None
+
+    def keys(self) -> "LabelKeys":
+        """Keys that labels are looked for under."""
+        from atomplete.data.properties import LabelKeys
+
+        given = {
+            name: (key,)
+            for name in LabelKeys.model_fields
+            if (key := getattr(self, f"{name}_key")) is not None
+        }
+        return LabelKeys(**given)
+
+    def loss(self, dataset: "Dataset") -> "Loss":
+        """Loss with the weights that are given, or that fit the labels there are."""
+        from atomplete.training.loss import Loss
+
+        stress = self.stress_weight
+        if stress is None:
+            stress = 0.1 if dataset.labelled["stresses"].any() else 0.0
+        return Loss(energy_per_atom=self.energy_weight, forces=self.forces_weight, stress=stress)
+
+    def readout_spec(self) -> "ReadoutSpec":
+        """Spec of the readout."""
+        from atomplete.nn.deep_set import DeepSetSpec
+        from atomplete.nn.linear import LinearSpec
+
+        if self.readout == "linear":
+            return LinearSpec(by_species=True)
+        return checked(DeepSetSpec, self.deep_set, "deep_set")
+
+    def solver_spec(self) -> "Solver":
+        """The solver that is given, or the one of the readout."""
+        from atomplete.training.adam import AdamSpec
+        from atomplete.training.fit import SOLVERS
+        from atomplete.training.ridge import RidgeSpec
+
+        if self.solver is not None:
+            kind = str(self.solver.get("type"))
+            if kind not in SOLVERS:
+                raise InputError(f"solver {kind!r} is none of {', '.join(SOLVERS)}")
+            return checked(SOLVERS[kind][0], self.solver, "solver")  # type: ignore[return-value]
+        if self.readout == "linear" and self.potential is None:
+            return RidgeSpec(penalty="diagonal")
+        return AdamSpec(batch_structures=8, epochs=self.epochs)

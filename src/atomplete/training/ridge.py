@@ -1,0 +1,326 @@
+"""Least squares with an L2 penalty, in closed form: energies, forces and stresses are rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from atomplete.data.dataset import Dataset
+from atomplete.data.references import least_squares
+from atomplete.descriptors import Features, run
+from atomplete.runs.progress import progress_of
+from atomplete.training.derivative_rows import derivative_rows, parts_of
+from atomplete.training.loss import Loss, Scales
+from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
+
+#: Candidates for the strength of the penalty.
+STRENGTHS = tuple(10.0**exponent for exponent in range(-13, -1))
+
+
+class RidgeSpec(BaseModel):
+    """Options of the closed form.
+
+    Examples
+    --------
+    >>> RidgeSpec(penalty="diagonal").strengths[0]
+    1e-13
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["ridge"] = "ridge"
+    strengths: tuple[float, ...] = Field(
+        default=STRENGTHS, min_length=1, description="of the penalty; validation data choose"
+    )
+    penalty: Literal["eigenvalue", "diagonal"] = Field(
+        default="eigenvalue",
+        description="what strengths are relative to: the largest eigenvalue of the normal "
+        "matrix, or its diagonal, which makes features that vary little as cheap as others",
+    )
+    memory: int = Field(
+        default=10**9, ge=10**7, description="bound on derivatives held at once, bytes"
+    )
+
+
+@dataclass(eq=False)
+class NormalEquations:
+    """Sums over rows a with targets y: aᵀa, aᵀy, y² and their number, with a state to resume."""
+
+    matrix: Float[Tensor, "coefficient coefficient"]
+    right: Float[Tensor, " coefficient"]
+    square: Float[Tensor, ""]
+    count: Float[Tensor, ""]
+
+    @classmethod
+    def empty(cls, n: int) -> "NormalEquations":
+        """No row yet."""
+        zero = torch.zeros((), dtype=torch.float64)
+        return cls(zero.new_zeros(n, n), zero.new_zeros(n), zero.clone(), zero.clone())
+
+    def add(self, rows: Float[Tensor, "row coefficient"], targets: Float[Tensor, " row"]) -> None:
+        """Add rows; those without a target, NaN, are left out."""
+        has = targets.isfinite()
+        rows, targets = (rows, targets) if has.all() else (rows[has], targets[has])
+        self.matrix.addmm_(rows.T, rows)
+        self.right += rows.T @ targets
+        self.square += targets.square().sum()
+        self.count += len(targets)
+
+    def mean_square(self, weights: Float[Tensor, " coefficient"]) -> float:
+        """Mean squared error of a solution; zero without rows."""
+        total = weights @ (self.matrix @ weights) - 2 * self.right @ weights + self.square
+        return float(total.clamp_min(0) / self.count.clamp_min(1))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The sums."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from sums that were saved."""
+        for name, value in state.items():
+            getattr(self, name).copy_(value)
+
+
+@dataclass(eq=False)
+class EnergyRows:
+    """Rows that are held, with their targets; squares are counted over ``count`` groups."""
+
+    rows: Float[Tensor, "row coefficient"]
+    targets: Float[Tensor, " row"]
+    count: int
+
+    @property
+    def matrix(self) -> Float[Tensor, "coefficient coefficient"]:
+        """Sum of aᵀa over rows a."""
+        return self.rows.T @ self.rows
+
+    @property
+    def right(self) -> Float[Tensor, " coefficient"]:
+        """Sum of aᵀy."""
+        return self.rows.T @ self.targets
+
+    def mean_square(self, weights: Float[Tensor, " coefficient"]) -> float:
+        """Mean squared error of a solution."""
+        return float((self.rows @ weights - self.targets).square().sum()) / max(self.count, 1)
+
+
+#: A weight, and the rows that it is the weight of.
+Term = tuple[float, EnergyRows | NormalEquations]
+
+
+@dataclass(eq=False)
+class _Progress:
+    """Number of parts of the data whose derivatives have been summed up."""
+
+    done: int = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"done": self.done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.done = state["done"]
+
+
+def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
+    """Fit a potential that is linear in its coefficients; validation chooses the penalty.
+
+    Reference energies that are not known from elsewhere are fitted along and carry no penalty.
+    Derivatives of features are summed up in parts within the memory bound; an interrupted fit
+    goes on with the part at hand.
+
+    Raises
+    ------
+    InputError
+        For a potential whose readout is not linear.
+
+    References
+    ----------
+    Hoerl, Kennard, Technometrics 12, 55 (1970).
+    """
+    potential, dataset, split, loss = task.potential, task.dataset, task.split, task.loss
+    fitted = split.train.flatten().unique()
+    with_energy = dataset.energies.isfinite()
+    composition = dataset.composition(potential.species, potential.centers)
+    known = torch.zeros(len(potential.species), dtype=torch.float64)
+    free = torch.ones(len(known), dtype=torch.bool)
+    if task.references is not None:
+        known, free = task.references.of(potential.species)
+    energies = dataset.energies - composition @ known
+    inputs = _design(task, fitted)
+    reference_rows = fitted[with_energy[fitted]]
+
+    def explained_by_composition(values: Tensor) -> Tensor:
+        return least_squares(composition[reference_rows][:, free], values[reference_rows])
+
+    targets_part = explained_by_composition(energies[:, None])
+    residual = energies - (composition[:, free] @ targets_part)[:, 0]
+    scales = Scales.of(dataset, residual, fitted)
+    potential.scale.fill_(scales.energy)
+    residual = residual / scales.energy
+    inputs_part = explained_by_composition(inputs)
+    inputs = inputs - composition[:, free] @ inputs_part
+
+    n = inputs.shape[1]
+    sums = {
+        f"{kind}_{part}": NormalEquations.empty(n)
+        for kind in ("forces", "stress")
+        for part in ("train", "validation")
+        if getattr(loss, kind)
+    }
+    identity = identity_of(
+        spec, loss, potential.spec, dataset.hash, *split, inputs, residual, str(task.references)
+    )
+    run = TrainingRun.open(task.folder, identity)
+    counter = _Progress()
+    parts = {"learner": potential, "counter": counter, **sums}
+    run.restore(**parts)
+
+    def solution() -> Iterator[Step]:
+        if sums:
+            _sum_derivatives(task, spec.memory, sums, counter, run, parts)
+        terms: dict[str, list[Term]] = {
+            part: _energy_terms(inputs, residual, dataset, groups, loss, scales, split.train)
+            for part, groups in zip(("train", "validation"), split, strict=True)
+        }
+        for kind in ("forces", "stress"):
+            weight = getattr(loss, kind) * (scales.energy / getattr(scales, kind)) ** 2
+            for part in terms if weight else ():
+                terms[part].append((weight, sums[f"{kind}_{part}"]))
+        weights, strength = _best(terms["train"], terms["validation"], spec)
+        fitted_references = known.clone()
+        fitted_references[free] += targets_part[:, 0] - scales.energy * (inputs_part @ weights)
+        potential.set_linear(weights, fitted_references)
+        train, validation = (
+            sum(weight * term.mean_square(weights) for weight, term in terms[part])
+            for part in ("train", "validation")
+        )
+        yield train, validation, strength
+
+    steps = solution() if run.epoch == 0 else iter(())
+    follow(run, steps, 1, parts, unit="solution", progress=False)
+
+
+def _best(
+    train: list[Term],
+    validation: list[Term],
+    spec: RidgeSpec,
+) -> tuple[Float[Tensor, " coefficient"], float]:
+    """Coefficients, and the strength of the penalty that has the smallest validation loss."""
+    unit = train[0][0] / max(float(train[0][1].count), 1)
+    shares = [weight / max(float(term.count), 1) / unit for weight, term in train]
+    matrices = [share * term.matrix for share, (_, term) in zip(shares, train, strict=True)]
+    sides = [share * term.right for share, (_, term) in zip(shares, train, strict=True)]
+    normal, right = (sum(parts[1:], parts[0]) for parts in (matrices, sides))
+    scale = torch.ones_like(right)
+    if spec.penalty == "diagonal":
+        scale = normal.diagonal().clamp_min(1e-300).rsqrt()
+        normal, right = normal * scale[:, None] * scale, right * scale
+    values, vectors = torch.linalg.eigh(normal)
+    projected = vectors.T @ right
+    largest = values[-1] if spec.penalty == "eigenvalue" else 1.0
+
+    def solve(strength: float) -> Tensor:
+        return scale * (vectors @ (projected / (values.clamp_min(0) + strength * largest)))
+
+    def error(strength: float) -> float:
+        weights = solve(strength)
+        return sum(weight * term.mean_square(weights) for weight, term in validation)
+
+    best = min(spec.strengths, key=error)
+    return solve(best), best
+
+
+def _design(task: Task, train: Int[Tensor, " train"]) -> Float[Tensor, "structure coefficient"]:
+    """Derivatives of the energies in the coefficients, in units of the potential's scale."""
+    potential, dataset = task.potential, task.dataset
+    n_blocks, width = potential.readout.coefficients.shape
+    inputs = torch.zeros(len(dataset) * n_blocks, width, dtype=torch.float64)
+
+    def add(features: Features) -> None:
+        where = features.center_structure * n_blocks + potential.readout.block(features)
+        inputs.index_add_(0, where, potential.inputs(features))
+
+    if task.features is not None:
+        potential.normalise(task.features.features, train)
+        add(task.features.features)
+        return inputs.view(len(dataset), -1)
+    squares, n_rows, potential.feature_scale = 0.0, 0, torch.ones_like(potential.feature_scale)
+    with torch.no_grad():
+        system = dataset.system(potential.cutoff, potential.centers)
+        for features in run(potential.descriptor, system):
+            add(features)
+            fitted = torch.isin(features.center_structure[features.center_of_row], train)
+            squares += float(features.values[fitted].square().sum())
+            n_rows += int(fitted.sum())
+    if squares:
+        potential.feature_scale.fill_((len(potential.descriptor.parity) * n_rows / squares) ** 0.5)
+    return inputs.view(len(dataset), -1) * potential.feature_scale
+
+
+def _energy_terms(
+    inputs: Float[Tensor, "structure coefficient"],
+    residual: Float[Tensor, " structure"],
+    dataset: Dataset,
+    groups: Int[Tensor, "group member"],
+    loss: Loss,
+    scales: Scales,
+    train: Int[Tensor, "train member"],
+) -> list[Term]:
+    """Energies of structures, or means and differences of pairs, and energies per atom."""
+    terms: list[Term] = []
+    if groups.shape[1] == 2 and loss.pair_difference is not None:
+        spread = max(_differences(residual, train).std().item(), 1e-12)
+        ratio = loss.pair_difference**0.5 / spread
+        rows, targets = (
+            torch.cat([v[groups].mean(1), ratio * _differences(v, groups)])
+            for v in (inputs, residual)
+        )
+        return [(loss.energy, EnergyRows(rows, targets, len(groups)))]
+    members = groups.flatten()
+    members = members[residual[members].isfinite()]
+    if loss.energy:
+        terms.append((loss.energy, EnergyRows(inputs[members], residual[members], len(members))))
+    if loss.energy_per_atom:
+        n = dataset.n_atoms[members].double()
+        weight = loss.energy_per_atom * (scales.energy / scales.energy_per_atom) ** 2
+        per_atom = EnergyRows(inputs[members] / n[:, None], residual[members] / n, len(members))
+        terms.append((weight, per_atom))
+    return terms
+
+
+def _differences(values: Tensor, pairs: Int[Tensor, "pair 2"]) -> Tensor:
+    return values[pairs[:, 0]] - values[pairs[:, 1]]
+
+
+def _sum_derivatives(
+    task: Task,
+    memory: int,
+    sums: dict[str, NormalEquations],
+    counter: _Progress,
+    run: TrainingRun,
+    parts: dict[str, object],
+) -> None:
+    """Add up the rows of forces and stresses, from the part on that is next."""
+    potential, dataset = task.potential, task.dataset
+    scale = potential.scale.item()
+    jobs = [
+        (name, chosen)
+        for name, groups in zip(("train", "validation"), task.split, strict=True)
+        for chosen in parts_of(potential, dataset, groups.flatten().unique(), memory)
+    ]
+    with progress_of("derivatives", len(jobs) - counter.done, task.progress) as step:
+        for name, chosen in jobs[counter.done :]:
+            of_atoms, of_strain = derivative_rows(potential, dataset, chosen)
+            if f"forces_{name}" in sums:
+                forces = dataset.forces[dataset.atoms_of(chosen)] / scale
+                sums[f"forces_{name}"].add(-of_atoms.flatten(0, 1), forces.flatten())
+            if f"stress_{name}" in sums:
+                stresses = dataset.stresses[chosen] / scale
+                sums[f"stress_{name}"].add(of_strain.flatten(0, 1), stresses.flatten())
+            counter.done += 1
+            if run.due():
+                run.save(**parts)
+            step()
