@@ -8,9 +8,7 @@ import numpy as np
 from vesin import NeighborList
 
 from atomplete.errors import InputError
-
-#: Atoms nearer than this coincide: no direction can be told between them, Å.
-COINCIDENCE = 1e-3
+from atomplete.units import COINCIDENCE
 
 #: Up to so many atoms without periodicity, all distances are quicker than a neighbour list.
 FEW = 50

@@ -1,4 +1,4 @@
-"""Unit factors; energies are in eV and lengths in Å everywhere else.
+"""Unit factors, and the distance at which atoms coincide; energies are in eV and lengths in Å everywhere else.
 
 The values are CODATA 2018, as in PySCF's own conversion of Å to Bohr to within 1e-10.
 """
@@ -14,3 +14,6 @@ COULOMB = HARTREE * BOHR
 
 #: One Hartree per Bohr in eV/Å.
 HARTREE_PER_BOHR = HARTREE / BOHR
+
+#: Atoms nearer than this coincide: no direction can be told between them, Å.
+COINCIDENCE = 1e-3

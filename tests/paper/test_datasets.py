@@ -8,7 +8,7 @@ from atomplete.data import pair_structures, read_structures, split_pairs
 from atomplete.degenerate.families.registry import generate
 from atomplete.errors import InputError
 from atomplete.labels import PBE, Label
-from atomplete.labels.card import data_hash
+from atomplete.labels.card import fingerprint
 from atomplete.paper.datasets import DATASETS, dataset
 
 
@@ -27,7 +27,7 @@ def test_the_pbe_dataset_is_what_its_card_says(pbe):
     assert card["theory"]["settings"] == PBE().settings
     results = [atoms.calc.results for atoms in structures]
     labels = [Label(r["energy"], r["forces"], True, 0.0, "pbe", {}) for r in results]
-    assert data_hash(list(zip(structures, labels, strict=True))) == card["sha256"]
+    assert fingerprint(list(zip(structures, labels, strict=True))) == card["sha256"]
 
 
 def test_the_pbe_dataset_holds_whole_pairs_of_the_papers_draw(pbe):

@@ -5,9 +5,7 @@ from ase import Atoms
 from scipy.spatial import cKDTree
 
 from atomplete.errors import InputError
-
-#: Atoms nearer than this, in Å, are taken for an error of the input.
-CLOSEST = 1e-3
+from atomplete.units import COINCIDENCE
 
 
 def validate(atoms: Atoms, name: str) -> None:
@@ -45,7 +43,7 @@ def validate(atoms: Atoms, name: str) -> None:
     points, atom_of_point = atoms.positions, np.arange(len(atoms))  # (point, xyz), (point,)
     if atoms.pbc.any():
         points, atom_of_point = _with_images(atoms, name)
-    pairs = cKDTree(points).query_pairs(CLOSEST, output_type="ndarray")  # (pair, 2)
+    pairs = cKDTree(points).query_pairs(COINCIDENCE, output_type="ndarray")  # (pair, 2)
     if len(pairs):
         first, second = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))[0]]
         distance = np.linalg.norm(points[first] - points[second])
@@ -59,7 +57,7 @@ def _with_images(atoms: Atoms, name: str) -> tuple[np.ndarray, np.ndarray]:
     periodic = cell[pbc]  # (periodic direction, xyz)
     # directions that do not repeat need no vector: complete the cell at right angles to the others
     _, singular, axes = np.linalg.svd(periodic)
-    if singular.min() < CLOSEST:
+    if singular.min() < COINCIDENCE:
         directions = "".join(np.array(list("xyz"))[pbc])
         raise InputError(
             f"{name}: it is periodic along {directions}, "
@@ -69,7 +67,7 @@ def _with_images(atoms: Atoms, name: str) -> tuple[np.ndarray, np.ndarray]:
     inverse = np.linalg.inv(full)
     fractional = atoms.positions @ inverse  # (atom, direction)
     fractional[:, : len(periodic)] %= 1.0
-    margin = CLOSEST * np.linalg.norm(inverse, axis=0)  # CLOSEST over the heights of the cell
+    margin = COINCIDENCE * np.linalg.norm(inverse, axis=0)  # in parts of the cell
     index = np.arange(len(atoms))
     for direction in range(len(periodic)):
         # an image of each atom at one face suffices: a close pair across it meets there

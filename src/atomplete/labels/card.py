@@ -1,20 +1,17 @@
 """The card of a labelled data set: origin of its numbers, and structures missing from it."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from ase import Atoms
 
 from atomplete.labels.label import Label, LabelMethod
 from atomplete.runs.files import atomic_write, content_hash
-from atomplete.runs.provenance import versions
+from atomplete.runs.provenance import versions, versions_behind
 
 UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
 
@@ -118,8 +115,8 @@ def write_card(
             "remaining": summary.remaining,
         },
         "rungs": dict(sorted(Counter(label.rung for _, label in labelled).items())),
-        "sha256": data_hash(labelled),
-        "versions": versions() | _version_of(method),
+        "sha256": fingerprint(labelled),
+        "versions": versions() | versions_behind(method.name.removeprefix("ase:")),
         "failures": failed,
         "conflicts": list(summary.conflicts),
     }
@@ -128,35 +125,13 @@ def write_card(
         temporary.write_text(text, encoding="utf-8")
 
 
-def data_hash(labelled: Sequence[tuple[Atoms, Label]]) -> str:
+def fingerprint(labelled: Sequence[tuple[Atoms, Label]]) -> str:
     """SHA-256 of structures and their energies, forces and stresses, to the last bit.
-
-    Parameters
-    ----------
-    labelled
-        Structures and labels, in order.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
 
     Examples
     --------
-    >>> data_hash([(Atoms("H"), Label(-1.0, None, True, 0.1, "xtb", {}))])[:12]
+    >>> fingerprint([(Atoms("H"), Label(-1.0, None, True, 0.1, "xtb", {}))])[:12]
     'efcad1f34aa7'
     """
-    digest = hashlib.sha256(content_hash([atoms for atoms, _ in labelled]).encode())
-    for _, label in labelled:
-        for value in (label.energy, label.forces, label.stress):
-            digest.update(b"none" if value is None else np.asarray(value, "<f8").tobytes())
-    return digest.hexdigest()
-
-
-def _version_of(method: LabelMethod) -> dict[str, str]:
-    """The package that an import path of a calculator names, if it is an installed one."""
-    package = method.name.removeprefix("ase:").partition(":")[0].partition(".")[0]
-    try:
-        return {name: version(name) for name in packages_distributions().get(package, [])}
-    except PackageNotFoundError:
-        return {}
+    values = [(label.energy, label.forces, label.stress) for _, label in labelled]
+    return content_hash([atoms for atoms, _ in labelled], [x for three in values for x in three])
