@@ -59,15 +59,8 @@ FOLDERS_TOO_LARGE: set[str] = set()
 TOLD_APART = {
     ("paper/presets.py", "ExpansionSpec"),
     ("paper/seed_run.py", "Latent"),
-    ("paper/seed_run.py", "LinearSpec"),
     ("paper/studies/objectives.py", "Latent"),
     ("paper/studies/objectives.py", "ThreeCenter"),
-    ("potentials/descriptor_potential.py", "DeepSet"),
-    ("potentials/descriptor_potential.py", "FusedRows"),
-    ("potentials/descriptor_potential.py", "Linear"),
-    ("potentials/descriptor_potential.py", "LinearSpec"),
-    ("potentials/descriptor_potential.py", "ThreeCenter"),
-    ("training/force_matching.py", "DeepSet"),
 }
 # "What a campaign did" makes a reader guess: it is the outcome of a campaign
 NO_SUBJECT = {"What", "How", "Of", "Which", "Where", "Why", "Those", "By", "In", "From"}

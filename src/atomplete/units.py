@@ -1,6 +1,7 @@
 """Unit factors, and the distance at which atoms coincide.
 
-Energies are in eV and lengths in Å everywhere else. The values are CODATA 2018, as in PySCF's own conversion of Å to Bohr to within 1e-10.
+Energies are in eV and lengths in Å everywhere else. The values are CODATA 2018, as in PySCF's own
+conversion of Å to Bohr to within 1e-10.
 """
 
 #: One Hartree in eV.
