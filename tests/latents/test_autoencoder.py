@@ -9,6 +9,7 @@ from ase import Atoms
 from small_models import BASIS, CUTOFF, molecule
 
 from atomplete.checkpoint import load, save
+from atomplete.data.dataset import Split
 from atomplete.degenerate.families.registry import generate
 from atomplete.descriptors import (
     ExpansionSpec,
@@ -135,11 +136,13 @@ def test_an_energy_on_a_latent_is_that_of_the_model_on_its_values(tmp_path, form
     system = System.from_atoms(molecules, CUTOFF)
     spec = DescriptorPotentialSpec(descriptor=latent.spec, readout=form, species=(1, 6, 8))
     model = DescriptorPotential(spec, descriptor=latent)
-    features, energies = latent(system), torch.from_numpy(np.random.default_rng(0).normal(size=8))
+    features = latent(system)
+    model.normalise(features, torch.arange(8))
     if isinstance(form, LinearSpec):
-        model.fit_linear(features, energies, torch.arange(6), torch.arange(6, 8))
-    else:
-        model.normalise(features, torch.arange(8))
+        generator = torch.Generator().manual_seed(0)
+        shape = model.readout.coefficients.shape
+        weights = torch.randn(shape, generator=generator, dtype=torch.float64)
+        model.set_linear(weights, torch.zeros(3))
     predicted = model.predict(molecules).energy
     torch.testing.assert_close(predicted, model.energies_of(features, 8).detach())
     assert predicted.std() > 1e-6
@@ -206,20 +209,17 @@ def test_all_components_give_the_features_back(problem):
     torch.testing.assert_close(back, problem.targets.values)
 
 
+def train(model, table, targets, split, spec, folder):
+    task = Task(model, None, split, Loss(), folder, progress=False)
+    relative = model.relative(targets, table.features)
+    train_on_features(model.model, model, table, relative, task, spec, depends_on=(model.spec,))
+
+
 def test_training_reconstructs_both_parities(problem, tmp_path):
     model = autoencoder(problem)
-    groups = torch.arange(50).view(-1, 1), torch.arange(50, 60).view(-1, 1)
+    split = Split(torch.arange(50).view(-1, 1), torch.arange(50, 60).view(-1, 1))
     spec = AdamSpec(epochs=150, batch_structures=10, learning_rate=5e-3, dtype="float64")
-    train(
-        model,
-        problem.table,
-        problem.targets.values,
-        *groups,
-        spec,
-        tmp_path,
-        seed=0,
-        progress=False,
-    )
+    train(model, problem.table, problem.targets.values, split, spec, tmp_path)
     with torch.no_grad():
         predicted = model.predict(problem.table.features)[:50]
     reference = problem.targets.values[:50]
@@ -244,4 +244,4 @@ def test_target_features_that_are_not_finite(problem, tmp_path):
     values[3, 2] = torch.nan
     model, singles = autoencoder(problem), torch.arange(50).view(-1, 1)
     with pytest.raises(InputError, match="features of structure 3 are not finite"):
-        train(model, problem.table, values, singles, singles, AdamSpec(), tmp_path, seed=0)
+        train(model, problem.table, values, Split(singles, singles), AdamSpec(), tmp_path)

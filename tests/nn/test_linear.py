@@ -1,13 +1,21 @@
+import json
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from small_models import CUTOFF, REPRESENTATIONS, energy_model, molecule
+from small_models import CUTOFF, REPRESENTATIONS, molecule
 
+from atomplete.data.dataset import Dataset, Split
 from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec
 from atomplete.nn import LinearSpec
-from atomplete.nn.linear import STRENGTHS, fit_ridge
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
+from atomplete.training.feature_table import RowTable
+from atomplete.training.fit import fit
+from atomplete.training.loss import Loss
+from atomplete.training.ridge import STRENGTHS, EnergyRows, RidgeSpec, _best
 
 SPECIES = (1, 6, 8)
 #: Six features: far fewer than structures, so that an exact fit is unique.
@@ -33,6 +41,19 @@ def spec_of(representation, form=None):
     return DescriptorPotentialSpec(descriptor=representation, readout=form, species=SPECIES)
 
 
+def fit_linear(model, structures, features, energies, train, validation, weight=None):
+    """Fit in closed form; returns the strength of the penalty."""
+    data = Dataset.from_structures(structures, energies=energies)
+    groups = [part if part.ndim == 2 else part[:, None] for part in (train, validation)]
+    loss = Loss(energy=1.0, pair_difference=weight)
+    with tempfile.TemporaryDirectory() as folder:
+        fit(
+            model, data, Split(*groups), loss, RidgeSpec(), Path(folder), progress=False,
+            features=RowTable(features, len(structures)),
+        )  # fmt: skip
+        return json.loads((Path(folder) / "log.jsonl").read_text())["learning_rate"]
+
+
 def per_structure(features, values):
     total = torch.zeros(50, values.shape[1], dtype=torch.float64)
     return total.index_add(0, features.center_structure, values)
@@ -54,7 +75,7 @@ def linear_target(structures, features):
 def test_an_exact_linear_target_is_recovered(structures, features):
     energies, references = linear_target(structures, features)
     model = DescriptorPotential(spec_of(FEW))
-    strength = model.fit_linear(features, energies, TRAIN, VALIDATION)
+    strength = fit_linear(model, structures, features, energies, TRAIN, VALIDATION)
     assert strength == STRENGTHS[0]
     predicted = model.energies_of(features, 50)
     # no energy of the test structures was seen
@@ -68,12 +89,15 @@ def test_energies_per_species_shift_the_references_alone(structures, features):
     noisy = energies + torch.from_numpy(np.random.default_rng(1).normal(size=50))
     offsets = torch.tensor([1000.0, -500.0, 3e4], dtype=torch.float64)
     plain, shifted = DescriptorPotential(spec_of(FEW)), DescriptorPotential(spec_of(FEW))
-    plain.fit_linear(features, noisy, TRAIN, VALIDATION)
+    fit_linear(plain, structures, features, noisy, TRAIN, VALIDATION)
     shift = composition(structures) @ offsets
-    shifted.fit_linear(features, noisy + shift, TRAIN, VALIDATION)
+    fit_linear(shifted, structures, features, noisy + shift, TRAIN, VALIDATION)
     torch.testing.assert_close(shifted.reference - plain.reference, offsets, rtol=0, atol=1e-6)
     torch.testing.assert_close(
-        shifted.energies(features, 50) - shift, plain.energies(features, 50), rtol=0, atol=1e-6
+        shifted.energies_of(features, 50) - shift,
+        plain.energies_of(features, 50),
+        rtol=0,
+        atol=1e-6,
     )
 
 
@@ -82,8 +106,8 @@ def test_energies_outside_training_and_validation_are_not_used(structures, featu
     spoiled = energies.clone()
     spoiled[TEST] = torch.nan
     model, same = DescriptorPotential(spec_of(FEW)), DescriptorPotential(spec_of(FEW))
-    model.fit_linear(features, energies, TRAIN, VALIDATION)
-    same.fit_linear(features, spoiled, TRAIN, VALIDATION)
+    fit_linear(model, structures, features, energies, TRAIN, VALIDATION)
+    fit_linear(same, structures, features, spoiled, TRAIN, VALIDATION)
     for name, value in model.state_dict().items():
         assert torch.equal(value, same.state_dict()[name]), name
 
@@ -95,7 +119,7 @@ def test_differences_of_pairs_are_weighed(structures, features, weight):
     energies = energies + torch.from_numpy(np.random.default_rng(1).normal(size=50))
     pairs = TRAIN.view(-1, 2)
     model = DescriptorPotential(spec_of(FEW))
-    model.fit_linear(features, energies, pairs, pairs, weight)
+    fit_linear(model, structures, features, energies, pairs, pairs, weight)
     inputs = per_structure(features, features.values).numpy()
     counts = composition(structures).numpy()
 
@@ -126,7 +150,14 @@ def test_pseudoscalars_enter_under_so3_only(structures):
     energies = odd @ torch.ones(odd.shape[1], dtype=torch.float64)
     errors = []
     for model in (o3, so3):
-        model.fit_linear(features, energies, torch.arange(50), torch.arange(50))
+        fit_linear(
+            model,
+            structures[:25] + mirrored,
+            features,
+            energies,
+            torch.arange(50),
+            torch.arange(50),
+        )
         error = (model.energies_of(features, 50) - energies).square().mean()
         errors.append((error / energies.square().mean()).item())
     # energies are opposite in a mirror: the best that O(3) allows is zero for both
@@ -134,9 +165,9 @@ def test_pseudoscalars_enter_under_so3_only(structures):
     assert errors[1] < 1e-6
 
 
-def test_only_a_linear_model_is_fitted_in_closed_form(features):
-    with pytest.raises(TypeError, match="linear"):
-        energy_model(FEW).fit_linear(features, torch.zeros(50), TRAIN, VALIDATION)
+def solved(x, y, *parts):
+    terms = [[(1.0, EnergyRows(x[part], y[part], len(part)))] for part in parts]
+    return _best(*terms, RidgeSpec())
 
 
 def problem(n_features, noise):
@@ -157,7 +188,7 @@ def test_ridge_without_noise_is_least_squares():
 def test_ridge_minimises_the_penalised_error_and_chooses_on_validation_data():
     x, y = problem(38, noise=3.0)
     train, validation = torch.arange(40), torch.arange(40, 60)
-    weights, strength = fit_ridge(x, y, train, validation)
+    weights, strength = solved(x, y, train, validation)
     moment = (x[train].T @ x[train]).numpy()
     largest = np.linalg.eigvalsh(moment)[-1]
 
@@ -178,6 +209,6 @@ def test_ridge_minimises_the_penalised_error_and_chooses_on_validation_data():
 def test_more_features_than_structures_fit_what_they_can():
     x, y = problem(200, noise=0.0)
     train = torch.arange(40)
-    weights, strength = fit_ridge(x, y, train, train)
+    weights, strength = solved(x, y, train, train)
     assert strength == STRENGTHS[0]
     torch.testing.assert_close(x[train] @ weights, y[train], rtol=0, atol=1e-8)

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.slow
 SCRIPT = """
 import json, sys, torch
 from pathlib import Path
-import atomplete.training.train as train_module
+from atomplete.training import run
 from atomplete.paper.experiment import reproduce
 from atomplete.paper.options import ReproduceOptions
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    train_module.CHECKPOINT_INTERVAL = -1.0
+    run.CHECKPOINT_INTERVAL = -1.0
     reproduce(ReproduceOptions(**json.loads(sys.argv[1])), Path(sys.argv[2]), progress=False)
 """
 

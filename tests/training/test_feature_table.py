@@ -7,7 +7,8 @@ from small_models import CUTOFF, REPRESENTATIONS, energy_model, molecule
 
 from atomplete.descriptors import concatenate, split
 from atomplete.system import System
-from atomplete.training.feature_table import RowTable, feature_table
+from atomplete.training import feature_table
+from atomplete.training.feature_table import RowTable
 
 #: Different numbers of neighbours and of centres; isolated atoms first, between and last.
 STRUCTURES = [

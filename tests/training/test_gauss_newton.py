@@ -2,21 +2,23 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from atomplete.data.dataset import Dataset, Split
 from atomplete.degenerate.families.registry import generate
 from atomplete.errors import InputError
 from atomplete.potentials import PairBasisSpec, TightBinding, TightBindingSpec
-from atomplete.training import TightBindingFitSpec, fit_tight_binding
-from atomplete.training.train import TrainingRun
+from atomplete.training.fit import fit as fit_potential
+from atomplete.training.gauss_newton.levenberg import GaussNewtonSpec
+from atomplete.training.loss import Loss
+from atomplete.training.run import TrainingRun
 
 MODEL = TightBindingSpec(
     basis=PairBasisSpec(max_radial=3, max_radial_surroundings=1, widths=(1.5,))
 )
-SPEC = TightBindingFitSpec(start_iterations=0, iterations=14, ridge=1e-9)
+SPEC = GaussNewtonSpec(start_iterations=0, iterations=14, ridge=1e-9)
 TRAIN, VALIDATION = torch.arange(48).reshape(-1, 2), torch.arange(48, 60).reshape(-1, 2)
 
 
@@ -27,8 +29,9 @@ def pairs():
     teacher = TightBinding(MODEL)
     noise = torch.randn(len(teacher.coefficients), generator=torch.Generator().manual_seed(0))
     teacher.coefficients = teacher.coefficients * (1 + 0.1 * noise.double()) + 0.1 * noise.double()
-    energies, forces = teacher.energies_and_forces(structures)
-    for atoms, energy, of_atoms in zip(structures, energies, forces, strict=True):
+    found = teacher.predict(structures, ("forces",))
+    forces = found.forces.view(len(structures), -1, 3)
+    for atoms, energy, of_atoms in zip(structures, found.energy, forces, strict=True):
         labels = {"energy": energy.item(), "forces": of_atoms.numpy()}
         atoms.calc = SinglePointCalculator(atoms, **labels)
     return structures
@@ -38,18 +41,19 @@ def energies_of(structures):
     return torch.tensor([atoms.get_potential_energy() for atoms in structures]).double()
 
 
-def fit(structures, folder, spec=SPEC, train=TRAIN, validation=VALIDATION):
+LOSS = Loss(energy=1.0, pair_difference=0.5, forces=3.0)
+
+
+def fit(structures, folder, spec=SPEC, train=TRAIN, validation=VALIDATION, loss=LOSS):
     model = TightBinding(MODEL)
-    fit_tight_binding(
-        model, structures, energies_of(structures), train, validation, spec, folder,
-        seed=0, progress=False,
-    )  # fmt: skip
+    data, split = Dataset.from_structures(structures), Split(train, validation)
+    fit_potential(model, data, split, loss, spec, folder, progress=False)
     return model
 
 
 def error(model, structures):
     unseen = structures[48:]
-    return (model.predict(unseen) - energies_of(unseen)).square().mean().sqrt().item()
+    return (model.predict(unseen).energy - energies_of(unseen)).square().mean().sqrt().item()
 
 
 def test_finds_the_energies_of_a_model_of_its_own_form(pairs, tmp_path):
@@ -63,7 +67,9 @@ def test_finds_the_energies_of_a_model_of_its_own_form(pairs, tmp_path):
 def test_forces_help(pairs, tmp_path):
     few = TRAIN[:12]
     with_forces = fit(pairs, tmp_path / "with", train=few)
-    without = fit(pairs, tmp_path / "without", SPEC.model_copy(update={"force_weight": 0}), few)
+    without = fit(
+        pairs, tmp_path / "without", train=few, loss=LOSS.model_copy(update={"forces": 0.0})
+    )
     assert error(with_forces, pairs) < 0.5 * error(without, pairs)
 
 
@@ -78,6 +84,7 @@ def test_an_interrupted_fit_goes_on(pairs, tmp_path, monkeypatch):
         if run.epoch == 2:
             raise KeyboardInterrupt
 
+    monkeypatch.setattr("atomplete.training.run.CHECKPOINT_INTERVAL", -1.0)
     monkeypatch.setattr(TrainingRun, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(pairs, tmp_path / "resumed", short)
@@ -96,14 +103,11 @@ def test_threads_change_nothing(pairs, tmp_path, threads):
 
 def test_refuses_what_it_cannot_fit(pairs, tmp_path):
     bare = [atoms.copy() for atoms in pairs]
-    labels = energies_of(pairs)
-    arguments = TRAIN, VALIDATION, SPEC, tmp_path
-    with pytest.raises(InputError, match="structure 0: no forces to train on"):
-        fit_tight_binding(TightBinding(MODEL), bare, labels, *arguments, seed=0)
-    wrong = labels.clone()
-    wrong[5] = np.nan
-    with pytest.raises(InputError, match="structure 5: the energy is nan"):
-        fit_tight_binding(TightBinding(MODEL), pairs, wrong, *arguments, seed=0)
+    for copy, atoms in zip(bare, pairs, strict=True):
+        copy.info["energy"] = atoms.get_potential_energy()
+    with pytest.raises(InputError, match="no structure has forces"):
+        fit(bare, tmp_path)
     bare[3] = bare[3][:7]  # of eight atoms
+    bare[3].info["energy"] = 0.0
     with pytest.raises(InputError, match="structures of 7 and of 8 atoms cannot be fitted at once"):
-        fit_tight_binding(TightBinding(MODEL), bare, labels, *arguments, seed=0)
+        fit(bare, tmp_path, loss=LOSS.model_copy(update={"forces": 0.0}))

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +13,21 @@ import pytest
 import torch
 from ase import Atoms
 
+from atomplete.data.dataset import Dataset, Split
 from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec
 from atomplete.errors import InputError
 from atomplete.nn import DeepSetSpec
-from atomplete.potentials import EnergyModel, EnergyModelSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
-from atomplete.training import RowTable
-from atomplete.training import train as train_module
-from atomplete.training.train import Objective, TrainSpec, train
+from atomplete.training import run as run_module
+from atomplete.training.adam import AdamSpec
+from atomplete.training.feature_table import RowTable
+from atomplete.training.fit import fit
+from atomplete.training.loss import Loss, Objective
 
 N = 48
 TRAIN, VALIDATION = torch.arange(32).reshape(-1, 2), torch.arange(32, 40).reshape(-1, 2)
-SPEC = TrainSpec(epochs=6, batch_structures=8)
+SPEC = AdamSpec(epochs=6, batch_structures=8)
 LONG = SPEC.model_copy(update={"epochs": 400})
 
 
@@ -44,17 +46,18 @@ class Problem:
         ]
         self.energies = torch.from_numpy(-100 + 2 * np.cos(angle) + (r1 - 1.5) * (r2 - 1.5) * 5)
         basis = ExpansionSpec(max_radial=3, max_angular=2)
-        self.spec = EnergyModelSpec(
-            representation=DensityCorrelationsSpec(nu=(1, 2), expansion=basis),
-            model=DeepSetSpec(hidden=(24,), head=(24,)),
+        self.structures = structures
+        self.spec = DescriptorPotentialSpec(
+            descriptor=DensityCorrelationsSpec(nu=(1, 2), expansion=basis),
+            readout=DeepSetSpec(hidden=(24,), head=(24,)),
             species=(5,),
+            centers="info",
         )
-        self.system = System.from_atoms(structures, basis.cutoff)
+        self.system = System.from_atoms(structures, basis.cutoff, centers="info")
 
-    def model(self, seed=0, groups=TRAIN, dtype=torch.float32):
-        model = EnergyModel(self.spec, seed)
-        table, _ = RowTable.compute(model.representation, self.system, dtype)
-        model.normalise(table.features, self.energies, groups.flatten())
+    def model(self, seed=0, dtype=torch.float32):
+        model = DescriptorPotential(self.spec, seed)
+        table, _ = RowTable.compute(model.descriptor, self.system, dtype)
         return model, table
 
 
@@ -63,11 +66,14 @@ def problem():
     return Problem()
 
 
+LOSS = Loss(energy=1.0, pair_difference=0.1)
+
+
 def run(problem, folder, spec=SPEC, seed=0, groups=(TRAIN, VALIDATION), energies=None):
-    dtype = getattr(torch, spec.dtype)
-    model, table = problem.model(seed, groups[0], dtype)
+    model, table = problem.model(seed, getattr(torch, spec.dtype))
     energies = problem.energies if energies is None else energies
-    train(model, table, energies, *groups, spec, folder, seed=seed, progress=False)
+    data = Dataset.from_structures(problem.structures, energies=energies)
+    fit(model, data, Split(*groups), LOSS, spec, folder, seed=seed, features=table, progress=False)
     return model
 
 
@@ -120,24 +126,21 @@ def test_loss_of_singles_is_the_mean_square():
 
 
 def test_logged_losses_are_those_of_the_formula(problem, tmp_path):
-    """One epoch of one batch: the logged training loss is that of the initial weights."""
-    spec = TrainSpec(epochs=1, batch_structures=100, dtype="float64")
-    model, table = problem.model(dtype=torch.float64)
-    energies = model.energies(table.features, N).detach()
+    """One epoch of one batch: the logged validation loss is that of the final weights."""
+    spec = AdamSpec(epochs=1, batch_structures=100, dtype="float64")
+    model = run(problem, tmp_path, spec)
+    _, table = problem.model(dtype=torch.float64)
+    energies = model.energies_of(table.features, N).detach()
 
-    def loss(energies, groups):
+    def loss(groups):
         error = ((energies - problem.energies) / model.scale)[groups]
         spread = (problem.energies[TRAIN] @ torch.tensor([1.0, -1.0]).double()).std() / model.scale
         difference = (error[:, 0] - error[:, 1]) / spread
         return (error.mean(1).square().mean() + 0.1 * difference.square().mean()).item()
 
-    expected = loss(energies, TRAIN)
-    train(model, table, problem.energies, TRAIN, VALIDATION, spec, tmp_path, seed=0, progress=False)
     entry = log_of(tmp_path)[0]
-    assert entry["train_loss"] == pytest.approx(expected, rel=1e-9)
-    after = model.energies(table.features, N).detach()
-    assert entry["validation_loss"] == pytest.approx(loss(after, VALIDATION), rel=1e-9)
-    assert entry["train_loss"] > loss(after, TRAIN) * (1 + 1e-6)  # the step has its effect
+    assert entry["validation_loss"] == pytest.approx(loss(VALIDATION), rel=1e-9)
+    assert entry["train_loss"] > loss(TRAIN) * (1 + 1e-6)  # the step has its effect
 
 
 # what training does
@@ -145,18 +148,18 @@ def test_logged_losses_are_those_of_the_formula(problem, tmp_path):
 
 @pytest.mark.parametrize("schedule", ["one_cycle", "plateau"])
 def test_training_fits(problem, tmp_path, schedule):
-    spec = TrainSpec(epochs=150, batch_structures=8, learning_rate=1e-2, schedule=schedule)
+    spec = AdamSpec(epochs=150, batch_structures=8, learning_rate=1e-2, schedule=schedule)
     model = run(problem, tmp_path, spec)
     losses = losses_of(tmp_path)
     assert losses[-1][0] < losses[0][0] / 100
     _, table = problem.model()
     test = torch.arange(40, N)
-    error = (model.energies(table.features, N) - problem.energies)[test].square().mean().sqrt()
+    error = (model.energies_of(table.features, N) - problem.energies)[test].square().mean().sqrt()
     assert error < 0.2 * problem.energies[test].std()
 
 
 def test_plateau_lowers_the_rate_where_the_loss_stalls(problem, tmp_path):
-    spec = TrainSpec(epochs=120, batch_structures=100, learning_rate=1e-7, schedule="plateau")
+    spec = AdamSpec(epochs=120, batch_structures=100, learning_rate=1e-7, schedule="plateau")
     flat = torch.full((N,), -5.0, dtype=torch.float64)
     flat[0] = -4.0  # some spread, which so small a rate does not learn
     run(problem, tmp_path, spec, energies=flat)
@@ -167,7 +170,7 @@ def test_plateau_lowers_the_rate_where_the_loss_stalls(problem, tmp_path):
 
 
 def test_one_cycle_rises_and_falls(problem, tmp_path):
-    run(problem, tmp_path, TrainSpec(epochs=20, batch_structures=8))
+    run(problem, tmp_path, AdamSpec(epochs=20, batch_structures=8))
     rates = [entry["learning_rate"] for entry in log_of(tmp_path)]
     assert rates[0] < max(rates) <= 2e-3
     assert rates[-1] < 1e-2 * max(rates)
@@ -175,7 +178,7 @@ def test_one_cycle_rises_and_falls(problem, tmp_path):
 
 def test_singles(problem, tmp_path):
     groups = torch.arange(32)[:, None], torch.arange(32, 40)[:, None]
-    spec = TrainSpec(epochs=60, batch_structures=8, learning_rate=1e-2)
+    spec = AdamSpec(epochs=60, batch_structures=8, learning_rate=1e-2)
     run(problem, tmp_path, spec, groups=groups)
     losses = losses_of(tmp_path)
     assert losses[-1][0] < losses[0][0] / 10
@@ -183,22 +186,23 @@ def test_singles(problem, tmp_path):
 
 def test_the_best_validation_epoch_is_kept(problem, tmp_path):
     # a rate at which the loss jumps about
-    spec = TrainSpec(epochs=25, batch_structures=4, learning_rate=0.3, dtype="float64")
+    spec = AdamSpec(epochs=25, batch_structures=4, learning_rate=0.3, dtype="float64")
     model = run(problem, tmp_path, spec)
     _, table = problem.model(dtype=torch.float64)
     validation = [entry["validation_loss"] for entry in log_of(tmp_path)]
     best = int(np.argmin(validation))
     assert best < len(validation) - 1, "the last epoch is the best: this shows nothing"
-    objective = train_module._objective(model, table, problem.energies, TRAIN, spec)
-    with torch.no_grad():
-        predicted = model(table.features, N)
-        loss = objective.loss(predicted[VALIDATION], VALIDATION)
+    energies = model.energies_of(table.features, N).detach()
+    error = ((energies - problem.energies) / model.scale)[VALIDATION]
+    first, second = problem.energies[TRAIN].T
+    difference = (error[:, 0] - error[:, 1]) * model.scale / (first - second).std()
+    loss = error.mean(1).square().mean() + 0.1 * difference.square().mean()
     assert loss.item() == pytest.approx(validation[best], rel=1e-9)
 
 
 def test_training_in_single_precision_ends_in_a_model_in_double(problem, tmp_path):
     model = run(problem, tmp_path)
-    assert all(p.dtype == torch.float64 for p in model.model.parameters())
+    assert all(p.dtype == torch.float64 for p in model.readout.parameters())
 
 
 def test_the_log_has_one_line_for_each_epoch(problem, tmp_path):
@@ -234,8 +238,8 @@ def test_the_global_generator_plays_no_part(problem, tmp_path):
 def test_an_interrupted_run_goes_on(problem, tmp_path, monkeypatch, schedule, stop):
     spec = SPEC.model_copy(update={"schedule": schedule})
     undisturbed = run(problem, tmp_path / "undisturbed", spec)
-    monkeypatch.setattr(train_module, "CHECKPOINT_INTERVAL", -1.0)  # after every epoch
-    record = train_module.TrainingRun.record
+    monkeypatch.setattr(run_module, "CHECKPOINT_INTERVAL", -1.0)  # after every epoch
+    record = run_module.TrainingRun.record
     recorded = []
 
     def interrupted(self, *args):
@@ -244,11 +248,11 @@ def test_an_interrupted_run_goes_on(problem, tmp_path, monkeypatch, schedule, st
         recorded.append(args)
         record(self, *args)
 
-    monkeypatch.setattr(train_module.TrainingRun, "record", interrupted)
+    monkeypatch.setattr(run_module.TrainingRun, "record", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(problem, tmp_path / "cut", spec)
     assert len(log_of(tmp_path / "cut")) == stop
-    monkeypatch.setattr(train_module.TrainingRun, "record", record)
+    monkeypatch.setattr(run_module.TrainingRun, "record", record)
     resumed = run(problem, tmp_path / "cut", spec)
     assert_same_weights(resumed, undisturbed)
     assert losses_of(tmp_path / "cut") == losses_of(tmp_path / "undisturbed")
@@ -256,7 +260,7 @@ def test_an_interrupted_run_goes_on(problem, tmp_path, monkeypatch, schedule, st
 
 def test_a_finished_run_is_not_trained_again(problem, tmp_path, monkeypatch):
     first = run(problem, tmp_path)
-    monkeypatch.setattr(train_module.TrainingRun, "record", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(run_module.TrainingRun, "record", lambda *_: pytest.fail("trained again"))
     assert_same_weights(run(problem, tmp_path), first)
 
 
@@ -287,7 +291,7 @@ def test_another_architecture_starts_anew(problem, tmp_path):
     run(problem, tmp_path)
     wider = Problem()
     form = DeepSetSpec(hidden=(30,), head=())
-    wider.spec = problem.spec.model_copy(update={"model": form})
+    wider.spec = problem.spec.model_copy(update={"readout": form})
     assert run(wider, tmp_path).model.even.weight.shape[0] == 30
     assert len(log_of(tmp_path)) == SPEC.epochs
 
@@ -304,11 +308,11 @@ KILLED = """
 import sys, torch
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-import atomplete.training.train as train_module
-import test_train
+from atomplete.training import run as run_module
+import test_adam
 torch.set_num_threads(1)
-train_module.CHECKPOINT_INTERVAL = -1.0
-test_train.run(test_train.Problem(), Path({folder!r}), test_train.LONG)
+run_module.CHECKPOINT_INTERVAL = -1.0
+test_adam.run(test_adam.Problem(), Path({folder!r}), test_adam.LONG)
 """
 
 
@@ -335,31 +339,15 @@ def test_a_killed_process_goes_on(problem, tmp_path):
 # what is refused
 
 
-@pytest.mark.parametrize("structure", [3, 33], ids=["training", "validation"])
-def test_energies_that_are_not_finite(problem, tmp_path, structure):
-    model, table = problem.model()
-    energies = problem.energies.clone()
-    energies[structure] = torch.nan
-    with pytest.raises(InputError, match=f"energy of structure {structure} is nan"):
-        train(model, table, energies, TRAIN, VALIDATION, SPEC, tmp_path, seed=0, progress=False)
-
-
-def test_divergence(problem, tmp_path):
-    spec = TrainSpec(epochs=50, batch_structures=4, learning_rate=1e30)
-    with pytest.raises(InputError, match=r"diverged in epoch \d+: try a smaller learning rate"):
+def test_losses_that_are_not_finite(problem, tmp_path):
+    spec = SPEC.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(InputError, match="training diverged in epoch"):
         run(problem, tmp_path, spec)
 
 
-def test_features_that_are_not_finite(problem, tmp_path):
-    model, table = problem.model()
-    values = table.features.values.clone()
-    values[0] = torch.nan
-    table = RowTable(replace(table.features, values=values), N)
-    with pytest.raises(InputError, match="diverged in epoch 1"):
-        train(model, table, problem.energies, TRAIN, VALIDATION, SPEC, tmp_path, seed=0)
-
-
-def test_options_that_do_not_exist_or_fit():
-    for wrong in ({"epoch": 3}, {"epochs": 0}, {"learning_rate": 0}, {"schedule": "cosine"}):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            TrainSpec(**wrong)
+@pytest.mark.parametrize("structure", [3, 33], ids=["training", "validation"])
+def test_energies_that_are_not_finite(problem, tmp_path, structure):
+    energies = problem.energies.clone()
+    energies[structure] = torch.nan
+    with pytest.raises(InputError, match=f"energy of structure {structure} is nan"):
+        run(problem, tmp_path, energies=energies)
