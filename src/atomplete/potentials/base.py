@@ -1,25 +1,29 @@
 """The contract of potentials: energies of structures; all else follows by differentiation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import ase
 import torch
-from jaxtyping import Float
+from ase.calculators.calculator import Calculator
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from atomplete.descriptors.evaluate import split
+from atomplete.descriptors.memory import CHUNK_BYTES, Measurements
 from atomplete.errors import InputError
-from atomplete.potentials.prediction import Prediction, Property, check_properties
+from atomplete.potentials.prediction import Prediction, check_properties
 from atomplete.registry import Registered
 from atomplete.system import Centers, System
 
 #: ASE's order of the components of a stress: xx, yy, zz, yz, xz, xy.
 VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
-#: Pairs of whole structures that are evaluated at once.
-PAIRS_AT_ONCE = 2**16
+#: Structures that a potential which is not local evaluates at once.
+STRUCTURES_AT_ONCE = 100
 
 
 class Potential(Registered):
@@ -41,6 +45,18 @@ class Potential(Registered):
         there are energies and virials of atoms.
     periodic
         Whether cells are understood.
+    smoothness
+        How many derivatives of the energy are continuous where a neighbour leaves the cutoff.
+
+    Examples
+    --------
+    >>> class Ones(Potential):
+    ...     "One eV for each atom."
+    ...     cutoff, species = 2.0, (5,)
+    ...     def atom_energies(self, system: System) -> Tensor:
+    ...         return torch.ones(len(system.positions))
+    >>> Ones().predict(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])).energy
+    tensor([2.], dtype=torch.float64)
     """
 
     cutoff: float
@@ -48,6 +64,12 @@ class Potential(Registered):
     centers: Centers = "all"
     local: ClassVar[bool] = True
     periodic: ClassVar[bool] = True
+    smoothness: int = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        # memory of centres by properties, once measured; see ``descriptors.evaluate.split``
+        self._measured: dict[tuple[str, ...], Measurements] = {}
 
     def atom_energies(self, system: System) -> Float[Tensor, " atom"]:
         """Energies of all atoms, eV, differentiable in ``system.r_ij``; zero for no centre."""
@@ -61,7 +83,7 @@ class Potential(Registered):
     def forward(
         self,
         system: System,
-        properties: tuple[Property, ...] = ("energy",),
+        properties: tuple[str, ...] = ("energy",),
         *,
         differentiable: bool = False,
     ) -> Prediction:
@@ -105,7 +127,7 @@ class Potential(Registered):
         return found if differentiable else _detached(found)
 
     def _energies(
-        self, system: System, properties: tuple[Property, ...]
+        self, system: System, properties: tuple[str, ...]
     ) -> tuple[Tensor | None, Float[Tensor, " structure"]]:
         """Energies of atoms where they are asked for, and of structures."""
         if "atom_energies" not in properties:
@@ -115,7 +137,7 @@ class Potential(Registered):
         return of_atoms, zero.index_add(0, system.structure, of_atoms)
 
     def _by_vectors(
-        self, system: System, properties: tuple[Property, ...], differentiable: bool
+        self, system: System, properties: tuple[str, ...], differentiable: bool
     ) -> Prediction:
         """All properties by differentiation in the vectors of single pairs."""
         if not self.local:
@@ -187,27 +209,34 @@ class Potential(Registered):
                 "molecules"
             )
 
-    def parts(self, system: System, properties: tuple[Property, ...]) -> Iterator[System]:
-        """Cut a system into parts that are evaluated one by one: runs of whole structures."""
+    def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
+        """Numbers that the memory of each centre goes with: squares of numbers of neighbours."""
+        return system.neighbor_counts**2
+
+    def parts(
+        self, system: System, properties: tuple[str, ...], memory: int = CHUNK_BYTES
+    ) -> list[System]:
+        """Cut a system into parts that are evaluated one by one, each in bounded memory.
+
+        Local potentials take runs of centres, by what was measured of a few; others whole
+        structures.
+        """
+        if self.local:
+            function: Any = partial(self, properties=properties)
+            function.measured = self._measured.setdefault(properties, {})
+            return split(function, system, memory, self.rows_per_center)
         of_center = system.structure[system.centers]
-        per_structure = torch.zeros(len(system.cell), dtype=torch.long, device=of_center.device)
-        pairs = per_structure.index_add(0, of_center, system.neighbor_counts).tolist()
-        ends = torch.bincount(of_center, minlength=len(pairs)).cumsum(0).tolist()
-        bounds, used = [0], 0
-        for start, size in zip([0, *ends], pairs, strict=False):
-            if used + size > PAIRS_AT_ONCE and start > bounds[-1]:
-                bounds.append(start)
-                used = 0
-            used += size
-        for start, stop in pairwise([*bounds, len(of_center)]):
-            yield system.select_centers(start, stop)
+        ends = torch.bincount(of_center, minlength=len(system.cell)).cumsum(0)
+        bounds = [0, *ends[STRUCTURES_AT_ONCE - 1 :: STRUCTURES_AT_ONCE].tolist(), len(of_center)]
+        return [system.select_centers(*bound) for bound in pairwise(bounds)]
 
     def predict(
         self,
         structures: ase.Atoms | Sequence[ase.Atoms],
-        properties: tuple[Property, ...] = ("energy",),
+        properties: tuple[str, ...] = ("energy",),
         *,
         dtype: torch.dtype = torch.float64,
+        memory: int = CHUNK_BYTES,
     ) -> Prediction:
         """Predict properties of structures, part by part.
 
@@ -219,6 +248,9 @@ class Potential(Registered):
             Fields of the ``Prediction`` beside the energy.
         dtype
             Of the computation; energies are summed in float64.
+        memory
+            Bound on what is held beside structures, pairs and results, bytes; one environment
+            may need more.
 
         Raises
         ------
@@ -227,11 +259,17 @@ class Potential(Registered):
         """
         system = self.system(structures, dtype)
         total: Prediction | None = None
-        for part in self.parts(system, properties):
+        for part in self.parts(system, properties, memory):
             found = self(part, properties)
             total = found if total is None else total + found
         assert total is not None
         return total
+
+    def calculator(self, dtype: torch.dtype = torch.float64) -> Calculator:
+        """ASE calculator of the potential; see ``PotentialCalculator``."""
+        from atomplete.potentials.calculator import PotentialCalculator  # is made of this class
+
+        return PotentialCalculator(self, dtype)
 
 
 def _derivatives(

@@ -76,6 +76,9 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         )
         self.cutoff = self.descriptor.cutoff
         self.species, self.centers = spec.species, spec.centers
+        expansion = getattr(self.descriptor.spec, "expansion", None)
+        if expansion is not None:
+            self.smoothness = expansion.cutoff_function.smoothness
         self.reference: Tensor
         self.scale: Tensor
         self.feature_scale: Tensor
@@ -94,6 +97,10 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         potential = cls(spec, descriptor=restore(spec.descriptor, own))
         potential.load_state_dict(state)
         return potential
+
+    def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
+        """Rows of the descriptor, which the memory of a centre goes with."""
+        return self.descriptor.rows_per_center(system)
 
     def atom_energies(self, system: System) -> Float[Tensor, " atom"]:
         """Energies of all atoms, eV, float64; zero for those that are no centres."""

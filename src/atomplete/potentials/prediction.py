@@ -79,7 +79,7 @@ class Prediction:
         return Prediction(self.structure, **sums)
 
 
-def check_properties(properties: tuple[Property, ...]) -> None:
+def check_properties(properties: tuple[str, ...]) -> None:
     """Refuse a name that is none of a property.
 
     Examples

@@ -1,6 +1,6 @@
 """Cutoff functions f_c(r): 1 inside, 0 from the cutoff on, smooth in a shell between."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,8 @@ class ShiftedCosine(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["shifted_cosine"] = "shifted_cosine"
+    #: Derivatives that are continuous at the cutoff.
+    smoothness: ClassVar[int] = 1
     width: float = Field(default=0.1, gt=0, description="width of the smooth shell, Å")
 
     def __call__(self, r: Float[Tensor, " pair"], cutoff: float) -> Float[Tensor, " pair"]:
@@ -40,6 +42,7 @@ class PolynomialCutoff(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     type: Literal["polynomial"] = "polynomial"
+    smoothness: ClassVar[int] = 2
     width: float = Field(default=0.1, gt=0, description="width of the smooth shell, Å")
 
     def __call__(self, r: Float[Tensor, " pair"], cutoff: float) -> Float[Tensor, " pair"]:

@@ -113,6 +113,7 @@ class TightBinding(Potential, spec=TightBindingSpec):
         super().__init__()
         self.spec = spec
         self.species, self.cutoff = (spec.species,), spec.basis.cutoff
+        self.smoothness = spec.basis.cutoff_function.smoothness
         features = pair_features(torch.eye(3, dtype=torch.float64)[None], spec.basis)
         self.n_between = features.between.shape[-1]
         self.n_seen_from = features.seen_from.shape[-1]

@@ -1,0 +1,75 @@
+"""ASE calculator of any potential."""
+
+import ase
+import numpy as np
+import torch
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+
+from atomplete.potentials.base import Potential
+from atomplete.potentials.prediction import Property
+
+#: Properties of ASE by those of a prediction.
+NAMES: dict[str, Property] = {
+    "energy": "energy",
+    "free_energy": "energy",
+    "energies": "atom_energies",
+    "forces": "forces",
+    "stress": "stress",
+}
+
+
+class PotentialCalculator(Calculator):
+    """Energies (eV), forces (eV/Å) and stress (eV/Å³, ASE's order) of a potential for ASE.
+
+    Parameters
+    ----------
+    potential
+        The potential.
+    dtype
+        Of the computation.
+
+    Raises
+    ------
+    InputError
+        When asked about a species or a cell that the potential does not know.
+    PropertyNotImplementedError
+        When asked for the stress of a structure without volume.
+
+    Examples
+    --------
+    >>> from atomplete.potentials import TightBinding, TightBindingSpec
+    >>> dimer = ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
+    >>> dimer.calc = TightBinding(TightBindingSpec()).calculator()
+    >>> dimer.get_forces().shape, dimer.calc.implemented_properties
+    ((2, 3), ['energy', 'free_energy', 'forces'])
+    """
+
+    def __init__(self, potential: Potential, dtype: torch.dtype = torch.float64) -> None:
+        super().__init__()
+        self.potential, self.dtype = potential, dtype
+        self.ignored_changes = {"initial_charges", "initial_magmoms"}
+        lacking = set() if potential.local else {"energies"}
+        lacking |= set() if potential.periodic else {"stress"}
+        self.implemented_properties = [name for name in NAMES if name not in lacking]
+
+    def calculate(
+        self,
+        atoms: ase.Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Fill ``results``: energy and forces at once, energies of atoms and stress if asked."""
+        super().calculate(atoms, properties, system_changes)
+        asked = {"energy", "forces", *(properties or ())}
+        wanted = tuple(dict.fromkeys(NAMES[name] for name in NAMES if name in asked))
+        found = self.potential.predict(self.atoms, wanted, dtype=self.dtype)
+        self.results = {name: _array(getattr(found, NAMES[name])) for name in asked}
+        self.results["energy"] = self.results["free_energy"] = float(found.energy)
+        if found.stress is not None:
+            if found.stress.isnan().any():
+                raise PropertyNotImplementedError("stress of a structure without a volume")
+            self.results["stress"] = self.results["stress"][0]
+
+
+def _array(value: torch.Tensor) -> np.ndarray:
+    return value.cpu().numpy()
