@@ -33,7 +33,7 @@ def structures():
 
 @pytest.fixture(scope="module")
 def features(structures):
-    return DescriptorPotential(spec_of(FEW)).representation(System.from_atoms(structures, CUTOFF))
+    return DescriptorPotential(spec_of(FEW)).descriptor(System.from_atoms(structures, CUTOFF))
 
 
 def spec_of(representation, form=None):
@@ -179,7 +179,7 @@ def problem(n_features, noise):
 
 def test_ridge_without_noise_is_least_squares():
     x, y = problem(12, noise=0.0)
-    weights, strength = fit_ridge(x, y, torch.arange(40), torch.arange(40, 60))
+    weights, strength = solved(x, y, torch.arange(40), torch.arange(40, 60))
     expected = np.linalg.lstsq(x[:40].numpy(), y[:40].numpy(), rcond=None)[0]
     assert strength <= 1e-10
     np.testing.assert_allclose(weights.numpy(), expected, atol=1e-8)

@@ -17,14 +17,14 @@ from atomplete.training.fit import fit
 from atomplete.training.loss import Loss
 from atomplete.training.ridge import RidgeSpec
 
-BASIS = ExpansionSpec(cutoff=2.6, max_radial=2, max_angular=1, species=(5, 6))
+BASIS = ExpansionSpec(cutoff=2.6, max_radial=2, max_angular=0, species=(5, 6))
 STEP = 1e-4
 ALONE = References((5, 6), (-1.0, -2.0), ("given", "given"))
 
 
 def fresh(readout=None):
     spec = DescriptorPotentialSpec(
-        descriptor=DensityCorrelationsSpec(nu=(1, 2), expansion=BASIS),
+        descriptor=DensityCorrelationsSpec(nu=(1,), expansion=BASIS),
         readout=readout or LinearSpec(by_species=True),
         species=(5, 6),
     )
