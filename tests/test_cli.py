@@ -47,7 +47,7 @@ def refuses(atomplete, tmp_path):
 
 
 VERBS = (
-    *("generate", "label", "featurize", "evaluate"),
+    *("generate", "label", "featurize", "train", "evaluate"),
     *("audit", "resolve", "search", "subsets"),
     *("reproduce", "study", "report"),
 )
@@ -131,19 +131,21 @@ def test_evaluate(atomplete, table_folder, tmp_path):
     outcome = atomplete("evaluate", model, table_folder / "labels.xyz", "-o", "predicted.xyz")
     assert outcome.code == 0
     structures = read_structures(table_folder / "labels.xyz")
-    expected = load(model).predict(structures).numpy()
+    expected = load(model).predict(structures).energy.numpy()
     found = read_structures(tmp_path / "predicted.xyz")
     np.testing.assert_array_equal([a.info["predicted_energy"] for a in found], expected)
     reference = np.array([atoms.get_potential_energy() for atoms in structures])
-    error = np.sqrt(np.mean((expected - reference) ** 2))
-    assert outcome.out.splitlines()[-1] == f"root mean square error {error:.4f} eV"
+    errors = json.loads((tmp_path / "predicted.xyz.metrics.json").read_text())
+    assert errors["energy_rmse"] == pytest.approx(np.sqrt(np.mean((expected - reference) ** 2)))
+    assert f"root mean square error {errors['energy_rmse']:.4g} eV a structure" in outcome.out
     # energies that were in the file are still there
     np.testing.assert_array_equal([a.get_potential_energy() for a in found], reference)
 
 
 def test_evaluate_without_labels(atomplete, table_folder, pairs):
     outcome = atomplete("evaluate", table_folder / "run" / "D_L" / "model.pt", pairs, "-o", "p.xyz")
-    assert outcome == (0, "energies of 6 structures in p.xyz\n", "")
+    said = "predictions for 6 structures in p.xyz\nno labels to compare with\n"
+    assert outcome == (0, said, "")
 
 
 def test_reproduce(table_folder):
