@@ -25,7 +25,8 @@ def test_a_center_of_unknown_species_is_named(model):
         model.predict([molecule(0), Atoms("N")])
 
 
-def test_a_neighbor_of_unknown_species_is_named(model):
+def test_a_neighbor_of_unknown_species_is_named():
+    model = energy_model(REPRESENTATIONS["density_correlations"], centers="info")
     structures = [Atoms("CO", [(0, 0, 0), (0, 0, 1.1)]), Atoms("CN", [(0, 0, 0), (0, 0, 1.1)])]
     for atoms in structures:
         atoms.info["center"] = 0
@@ -148,7 +149,7 @@ def test_weights_learn_from_energies_without_rows():
     model = energy_model(REPRESENTATIONS["contracted"])
     system = small_system()
     positions = system.positions.requires_grad_()
-    parameters = list(model.model.parameters())
+    parameters = list(model.readout.parameters())
 
     def loss_gradients(energies):
         forces = torch.autograd.grad(energies.sum(), positions, create_graph=True)[0]

@@ -6,7 +6,7 @@ import ase
 import pytest
 import torch
 
-from atomplete.descriptors import ThreeCenterSpec, build
+from atomplete.descriptors import ExpansionSpec, ThreeCenterSpec, build
 from atomplete.latents.autoencoder import AutoEncoder, AutoEncoderSpec
 from atomplete.nn.deep_set import DeepSetSpec
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
@@ -14,7 +14,7 @@ from atomplete.system import System
 from atomplete.training.feature_table import RowTable
 from atomplete.training.loss import Objective
 
-SPEC = ThreeCenterSpec(radial_components=2)
+SPEC = ThreeCenterSpec(expansion=ExpansionSpec(max_radial=2, max_angular=1))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_energies_and_their_loss_stay_there(batch, group):
     spec = DescriptorPotentialSpec(descriptor=SPEC, readout=model_spec, species=(5,))
     model = DescriptorPotential(spec)
     model.readout.to("meta")
-    energies = model(elsewhere(batch, "meta"), 4)
+    energies = model.relative_energies(elsewhere(batch, "meta"), 4)
     groups = torch.tensor([[0, 1], [2, 3]], device="meta")
     objective = Objective(torch.zeros(4).double(), 0.1, 1.0).to(torch.device("meta"))
     loss = objective.loss(energies[groups], groups)

@@ -223,7 +223,7 @@ def test_the_same_seed_gives_the_same_bits(problem, tmp_path, dtype):
     first, again = run(problem, tmp_path / "a", spec), run(problem, tmp_path / "b", spec)
     assert_same_weights(again, first)
     other = run(problem, tmp_path / "c", spec, seed=1)
-    assert not torch.equal(other.model.even.weight, first.model.even.weight)
+    assert not torch.equal(other.readout.even.weight, first.readout.even.weight)
 
 
 def test_the_global_generator_plays_no_part(problem, tmp_path):
@@ -292,7 +292,7 @@ def test_another_architecture_starts_anew(problem, tmp_path):
     wider = Problem()
     form = DeepSetSpec(hidden=(30,), head=())
     wider.spec = problem.spec.model_copy(update={"readout": form})
-    assert run(wider, tmp_path).model.even.weight.shape[0] == 30
+    assert run(wider, tmp_path).readout.even.weight.shape[0] == 30
     assert len(log_of(tmp_path)) == SPEC.epochs
 
 
