@@ -5,7 +5,6 @@ from pydantic import BaseModel, ConfigDict
 from atomplete.descriptors import (
     NICE_COMPONENTS,
     DensityCorrelationsSpec,
-    ExpansionSpec,
     NiceSpec,
     ThreeCenterSpec,
 )
@@ -43,9 +42,8 @@ class Budget(BaseModel):
         """What a representation describes; ``best`` is the row of this name."""
         if name == "best":
             return (self.best.model.species,)
-        expansion = getattr(self, name).expansion
-        assert isinstance(expansion, ExpansionSpec)
-        return expansion.species
+        species: tuple[int, ...] = getattr(self, name).expansion.species
+        return species
 
 
 def nice_spec(fraction: float, candidates: int, fit_environments: int) -> NiceSpec:

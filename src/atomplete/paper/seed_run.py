@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atomplete.checkpoint import save
 from atomplete.descriptors import Features
-from atomplete.latents import AutoEncoder, AutoEncoderSpec, Latent
+from atomplete.latents import AutoEncoder, AutoEncoderSpec
 from atomplete.nn import DeepSetSpec, LinearSpec
 from atomplete.paper.best import fit_best
 from atomplete.paper.data import LabelledPairs
@@ -78,9 +78,7 @@ class SeedRun:
             predicted = fit_best(best, self.data, folder, seed=seed, progress=progress)
             errors = self._written(predicted, folder)
         elif row.target == "features":
-            latent = self.inputs(row.name).descriptor
-            assert isinstance(latent, Latent)
-            save(folder / "model.pt", latent)
+            save(folder / "model.pt", self.inputs(row.name).descriptor)
             errors = self.reconstruction_errors(self.autoencoder(row.name))
         else:
             on_latent = row.inputs in ROWS
