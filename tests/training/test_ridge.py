@@ -157,3 +157,18 @@ def test_only_what_is_linear_is_fitted_in_closed_form(tmp_path):
             fresh(DeepSetSpec()), Dataset.from_structures(crystals(4)), split, loss,
             RidgeSpec(), tmp_path,
         )  # fmt: skip
+
+
+def test_features_that_training_never_sees_have_no_weight(tmp_path):
+    """Elements that never meet in training meet later: energies stay of their order."""
+    apart = [
+        Atoms([symbol] * 2, [(0, 0, 0), (0, 0, 1.5 + 0.05 * k)], info={"energy": -3.0 + 0.1 * k})
+        for k in range(8)
+        for symbol in "BC"
+    ]
+    every = torch.arange(16)[:, None]
+    split, model = Split(every[:12], every[12:]), fresh()
+    spec = RidgeSpec(penalty="diagonal")
+    data = Dataset.from_structures(apart)
+    fit(model, data, split, Loss(energy=1.0), spec, tmp_path, progress=False)
+    assert model.predict(Atoms("BC", [(0, 0, 0), (0, 0, 1.5)])).energy.abs() < 100

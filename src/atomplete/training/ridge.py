@@ -216,7 +216,10 @@ def _best(
     normal, right = (sum(parts[1:], parts[0]) for parts in (matrices, sides))
     scale = torch.ones_like(right)
     if spec.penalty == "diagonal":
-        scale = normal.diagonal().clamp_min(1e-300).rsqrt()
+        # features that vanish in all training structures, as of elements that never meet, stay out
+        size = normal.diagonal()
+        seen = size > 1e-20 * size.max()
+        scale = torch.where(seen, size.clamp_min(1e-300).rsqrt(), 0.0)
         normal, right = normal * scale[:, None] * scale, right * scale
     values, vectors = torch.linalg.eigh(normal)
     projected = vectors.T @ right
