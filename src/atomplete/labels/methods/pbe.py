@@ -13,6 +13,7 @@ from ase import Atoms
 
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.labels.label import Label, Settings
+from atomplete.labels.methods.two_grids import converge, integrator
 from atomplete.units import HARTREE, HARTREE_PER_BOHR
 
 #: Fermi smearing kT in Hartree; without it B8 does not converge.
@@ -183,23 +184,32 @@ class PBE:
             verbose=0,
             max_memory=MAX_MEMORY,
         )
-        stages = [(recipe["grid_level"], recipe["convergence_hartree"], 0.0)]
-        if "start_grid_level" in recipe:
-            stages.insert(0, (recipe["start_grid_level"], recipe["start_convergence_hartree"], 0.0))
-        if rung == "level shift":
-            stages.insert(0, (*stages[0][:2], LEVEL_SHIFT))
-        density = fitting = None
-        for grid_level, convergence, shift in stages:
+        fitting = _fitting(molecule) if recipe["density_fitting"] else None
+
+        def mean_field(grid_level: object, convergence: object) -> Any:
             scf = _mean_field(molecule, grid_level, convergence)
-            scf.level_shift = shift
             if rung != "plain":
                 scf.damp = scf.diis_damp = DAMPING
                 scf.diis_start_cycle = 8
-            if recipe["density_fitting"]:
-                scf = scf.density_fit(with_df=fitting)
-                fitting = scf.with_df
+            return scf if fitting is None else scf.density_fit(with_df=fitting)
+
+        last = recipe["grid_level"], recipe["convergence_hartree"]
+        first = recipe.get("start_grid_level"), recipe.get("start_convergence_hartree")
+        two_grids = "start_grid_level" in recipe
+        density = None
+        if rung == "level shift":
+            shifted = mean_field(*(first if two_grids else last))
+            shifted.level_shift = LEVEL_SHIFT
+            shifted.kernel()
+            density = shifted.make_rdm1()  # a start that did not converge is still a start
+        scf = mean_field(*last)
+        if two_grids:
+            start = mean_field(*first)
+            start.kernel(dm0=density)
+            density = start.make_rdm1()
+            converge(scf, start, density)
+        if not scf.converged:
             scf.kernel(dm0=density)
-            density = scf.make_rdm1()  # a start that did not converge is still a start
         return scf
 
 
@@ -220,10 +230,16 @@ def _mean_field(molecule: Any, grid_level: object, convergence: object) -> Any:
     if hasattr(scf, "_chkfile"):
         scf._chkfile.close()  # which removes the checkpoint file that PySCF has made already
     scf.grids.level = grid_level
+    scf._numint = integrator()
     scf.conv_tol = convergence
     scf.diis_space = 12
     scf.max_cycle = 100
     return scf.smearing(sigma=SMEARING, method="fermi")
+
+
+def _fitting(molecule: Any) -> Any:
+    """Density fitting with its integrals in memory; PySCF would compute them in each cycle."""
+    return _pyscf().df.DF(molecule).build()
 
 
 @contextmanager
@@ -237,6 +253,7 @@ def _without_advice() -> Iterator[None]:
 def _pyscf() -> Any:
     try:
         import pyscf
+        import pyscf.df
         import pyscf.dft
         import pyscf.gto
     except ImportError:
