@@ -1,3 +1,4 @@
+import gzip
 import json
 import warnings
 
@@ -5,9 +6,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from atomplete.data import content_hash
+from atomplete.data import content_hash, write_structures
 from atomplete.errors import InputError
 from atomplete.labels import XTB, Journal, Label
+from atomplete.labels.labelled import with_label
 
 SETTINGS = XTB().settings
 
@@ -167,3 +169,29 @@ def test_merged_journals_complete_each_other(tmp_path):
         ]
         with pytest.raises(InputError, match="absent: the journal cannot be read"):
             journal.merge(tmp_path / "absent")
+
+
+def test_labels_of_a_labelled_file_are_merged_bit_for_bit(tmp_path):
+    stress = np.array([0.1, 0.2, 1 / 3, -1e-17, 0.5, 0.6])
+    given = Label(-1 / 3, label(0).forces, True, 0.5, "xtb", SETTINGS, None, stress, "damping")
+    cell = Atoms("H", cell=[3, 3, 3], pbc=True)
+    plain = with_label(atom(0), label(-2 / 3))
+    write_structures(tmp_path / "a.xyz", [with_label(cell, given), plain])
+    (tmp_path / "a.xyz.gz").write_bytes(gzip.compress((tmp_path / "a.xyz").read_bytes()))
+    for name in ("a.xyz", "a.xyz.gz"):
+        with Journal(tmp_path / f"{name}.journal") as journal:
+            assert journal.merge(tmp_path / name) == []
+            found = journal.find(cell, XTB())
+            assert (found.energy, found.seconds, found.rung) == (-1 / 3, 0.5, "damping")
+            np.testing.assert_array_equal(found.forces, given.forces)
+            np.testing.assert_array_equal(found.stress, stress)
+            assert journal.find(atom(0), XTB()).energy == -2 / 3
+            assert journal.find(atom(1), XTB()) is None
+
+
+def test_a_file_without_labels_is_no_journal(tmp_path):
+    write_structures(tmp_path / "a.xyz", [with_label(atom(0), label(-1.0)), atom(1)])
+    with Journal(tmp_path / "j") as journal:
+        with pytest.raises(InputError, match="structure 1: it carries no label"):
+            journal.merge(tmp_path / "a.xyz")
+        assert journal.find(atom(0), XTB()) is None

@@ -7,9 +7,10 @@ from ase import Atoms
 from ase.build import molecule
 
 import atomplete.labels.methods.pbe
+import atomplete.labels.methods.two_grids
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.labels import PBE, get_method
-from atomplete.units import HARTREE
+from atomplete.units import HARTREE, HARTREE_PER_BOHR
 
 pytest.importorskip("pyscf")
 
@@ -77,6 +78,53 @@ def test_the_ladder_ends_where_the_plain_way_does(monkeypatch, recipe, rung):
     assert label.settings == plain.settings
     np.testing.assert_allclose(label.energy, plain.energy, atol=1e-6, rtol=0)
     np.testing.assert_allclose(label.forces, plain.forces, atol=1e-4, rtol=0)
+
+
+def pyscf_alone(atoms):
+    """The recipe ``fast`` by nothing but PySCF: free energy in Ha, gradient in Ha/Bohr."""
+    from pyscf import dft, gto
+
+    molecule = gto.M(
+        atom=list(zip(atoms.symbols, atoms.positions, strict=True)),
+        basis="cc-pvdz",
+        spin=int(atoms.numbers.sum()) % 2,
+        verbose=0,
+    )
+    density = None
+    for level, threshold in ((0, 1e-5), (3, 1e-8)):
+        scf = dft.rks.RKS(molecule, xc="PBE").density_fit().smearing(sigma=0.01, method="fermi")
+        scf._chkfile.close()
+        scf.chkfile = None
+        scf.grids.level, scf.conv_tol = level, threshold
+        scf.kernel(dm0=density)
+        density = scf.make_rdm1()
+    return scf.e_free, scf.nuc_grad_method().kernel()
+
+
+def stretched():
+    atoms = molecule("CH3OH")
+    atoms.positions[0] += [0.5, 0.2, 0.1]
+    return atoms
+
+
+@pytest.mark.parametrize("make", [lambda: molecule("H2O"), lambda: molecule("OH"), stretched])
+@pytest.mark.parametrize("kept", [True, False])
+def test_cycles_on_the_coarse_grid_end_where_pyscf_does(monkeypatch, make, kept):
+    if not kept:  # orbitals that would not fit into memory are evaluated each time
+        monkeypatch.setattr(atomplete.labels.methods.two_grids, "MAX_CACHE", 0)
+    label, (energy, gradient) = PBE().compute(make()), pyscf_alone(make())
+    assert label.energy / HARTREE == pytest.approx(energy, abs=2e-8)
+    np.testing.assert_allclose(-label.forces / HARTREE_PER_BOHR, gradient, atol=2e-5, rtol=0)
+
+
+def test_where_corrections_do_not_converge_the_fine_grid_does(monkeypatch):
+    expected = PBE().compute(molecule("LiH"))
+    monkeypatch.setattr(atomplete.labels.methods.two_grids, "MAX_CORRECTIONS", 0)
+    label = PBE().compute(molecule("LiH"))
+    assert label.rung == "plain"
+    assert label.energy != expected.energy
+    assert label.energy == pytest.approx(expected.energy, abs=1e-6)
+    np.testing.assert_allclose(label.forces, expected.forces, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("symbol", ["Cs", "X", "U"])

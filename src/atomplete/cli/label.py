@@ -46,7 +46,7 @@ class LabelOptions(BaseModel):
     skip_unreadable: bool = Field(False, description="Leave out structures that cannot be used")
     merge: Annotated[
         list[Path],
-        typer.Option(help="Journal of another machine to take labels from; may be repeated."),
+        typer.Option(help="Journal or labelled file to take labels from; may be repeated."),
     ] = Field(default_factory=list)
     licence: str = Field("not stated", description="Licence, for the card")
 

@@ -1,6 +1,5 @@
 """Label many structures: in parallel, and resumed where an earlier run was cut off."""
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomplete.data import content_hash, write_structures
 from atomplete.data.xyz import check_output
@@ -16,6 +14,7 @@ from atomplete.errors import InputError
 from atomplete.labels.card import LabelSummary, write_card
 from atomplete.labels.journal import Journal, check_journal, reporting_disk
 from atomplete.labels.label import Label, LabelMethod
+from atomplete.labels.labelled import with_label
 from atomplete.labels.selection import Selection
 from atomplete.labels.workers.local import LocalWorkers, Workers
 from atomplete.runs.progress import progress_of
@@ -108,7 +107,7 @@ def label_file(
     selection
         Which of the structures, and for how long; by default all, until they are done.
     merge
-        Journals of other machines, whose labels are taken over first.
+        Journals of other machines, or labelled structures, whose labels are taken over first.
     licence
         For the card.
 
@@ -164,7 +163,7 @@ def label_file(
     summary = LabelSummary(output, journal, len(labelled), resumed, failed, remaining, conflicts)
     if labelled:
         with reporting_disk(output):
-            write_structures(output, [_labelled(atoms, label) for atoms, label in labelled])
+            write_structures(output, [with_label(atoms, label) for atoms, label in labelled])
             write_card(summary, Path(input).name, method, labelled, licence)
     return summary
 
@@ -210,18 +209,3 @@ def _label(
             labels.update(dict.fromkeys(equal_to[index], label))
             step()
     return labels, resumed
-
-
-def _labelled(atoms: Atoms, label: Label) -> Atoms:
-    labelled = atoms.copy()  # without its calculator
-    results = {"energy": label.energy, "forces": label.forces, "stress": label.stress}
-    given = {name: value for name, value in results.items() if value is not None}
-    labelled.calc = SinglePointCalculator(labelled, **given)
-    labelled.info.update(
-        label_method=label.method,
-        label_settings=json.dumps(label.settings, sort_keys=True),
-        label_rung=label.rung,
-        label_seconds=round(label.seconds, 6),
-        label_converged=label.converged,
-    )
-    return labelled

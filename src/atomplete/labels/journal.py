@@ -14,9 +14,11 @@ from types import TracebackType
 import numpy as np
 from ase import Atoms
 
-from atomplete.data import content_hash
+from atomplete.data import content_hash, read_structures
+from atomplete.data.xyz import XYZ_SUFFIXES
 from atomplete.errors import InputError
 from atomplete.labels.label import Label, LabelMethod, Settings
+from atomplete.labels.labelled import label_of
 
 #: Seconds between flushes to the disk. A killed process loses nothing, for the system has each
 #: line at once; a power failure loses at most the labels of this time.
@@ -139,7 +141,7 @@ class Journal:
         self._labels[key] = label
 
     def merge(self, path: str | os.PathLike[str]) -> list[str]:
-        """Add what another journal has and this one lacks, such as that of another machine.
+        """Add the labels that another journal, or a labelled file, has and this one lacks.
 
         A label takes the place of a failure; where both have a label, this one's stays. The
         other file is only read, and may still be in use: a last line without its end is left out.
@@ -147,7 +149,7 @@ class Journal:
         Parameters
         ----------
         path
-            The other journal.
+            The other journal, or extended XYZ that :func:`~atomplete.labels.label_file` wrote.
 
         Returns
         -------
@@ -158,7 +160,7 @@ class Journal:
         Raises
         ------
         InputError
-            If the other file cannot be read as a journal.
+            If the other file cannot be read as a journal, or as labelled structures.
 
         Examples
         --------
@@ -173,7 +175,7 @@ class Journal:
         xtb labels of structure e06758fe1e54: -31.700000 and -31.900000 eV
         """
         conflicts = []
-        for key, theirs in _read(Path(path))[0].items():
+        for key, theirs in _labels_of(Path(path)).items():
             ours = self._labels.get(key)
             if ours is None or (theirs.converged and not ours.converged):
                 self._append(key, theirs)
@@ -207,12 +209,12 @@ def check_journal(path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     path
-        The file.
+        The file, a journal or labelled structures.
 
     Raises
     ------
     InputError
-        If it cannot be read as a journal.
+        If it can be read as neither.
 
     Examples
     --------
@@ -221,7 +223,7 @@ def check_journal(path: str | os.PathLike[str]) -> None:
     atomplete.errors.InputError: absent.jsonl: the journal cannot be read (No such file or \
 directory)
     """
-    _read(Path(path))
+    _labels_of(Path(path))
 
 
 @contextmanager
@@ -253,6 +255,17 @@ finished is kept, and the same command goes on from there
             f"{path}: it cannot be written ({error.strerror or error}); what is finished is kept, "
             "and the same command goes on from there"
         ) from None
+
+
+def _labels_of(path: Path) -> dict[str, Label]:
+    """Labels by key of a journal or of labelled structures."""
+    if not path.name.removesuffix(".gz").lower().endswith(XYZ_SUFFIXES):
+        return _read(path)[0]
+    labels = {}
+    for index, atoms in enumerate(read_structures(path)):
+        label = label_of(atoms, f"{path}, structure {index}")
+        labels[_key(content_hash([atoms]), label.method, label.settings)] = label
+    return labels
 
 
 def _read(path: Path) -> tuple[dict[str, Label], int]:
