@@ -12,6 +12,7 @@ import cProfile
 import os
 import pstats
 import time
+from pathlib import Path
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -76,7 +77,7 @@ def profile(name, label, atoms):
     total = sum(entry[2] for _, entry in functions)
     print(f"{name}: {total:.1f} s")
     for (file, _, function), (_, calls, own, *_) in sorted(functions, key=lambda f: -f[1][2])[:6]:
-        print(f"  {100 * own / total:4.0f} % {calls:5d} calls  {os.path.basename(file)} {function}")
+        print(f"  {100 * own / total:4.0f} % {calls:5d} calls  {Path(file).name} {function}")
 
 
 def main():
