@@ -25,11 +25,11 @@ def test_each_command_of_the_readme_finds_what_it_needs(atomplete):
     pytest.importorskip("tblite")
     pytest.importorskip("dscribe")
     verbs = []
-    for arguments in commands("README.md", "Features for your structures"):
+    for arguments in commands("README.md", "Features and potentials for your structures"):
         outcome = atomplete(*arguments)
         assert outcome.code == 0, (arguments, outcome.err)
         verbs.append(arguments[0])
-    assert {"generate", "label", "featurize", "evaluate", "audit"} <= set(verbs)
+    assert {"generate", "label", "featurize", "train", "evaluate", "audit"} <= set(verbs)
 
 
 @pytest.mark.parametrize("page", ["docs/theory.md"])
