@@ -1,12 +1,18 @@
 """The documentation beside what its doctests cover: command lines run, and modules exist."""
 
+import json
 import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
 
 import atomplete as package
+from atomplete.data import write_structures
 
 ROOT = Path(package.__file__).parent
 PROJECT = ROOT.parents[1]
@@ -30,6 +36,36 @@ def test_each_command_of_the_readme_finds_what_it_needs(atomplete):
         assert outcome.code == 0, (arguments, outcome.err)
         verbs.append(arguments[0])
     assert {"generate", "label", "featurize", "train", "evaluate", "audit"} <= set(verbs)
+
+
+def copper(n, seed):
+    """Cells of four atoms, displaced, with energies, forces and stresses of EMT."""
+    structures = []
+    for k in range(n):
+        atoms = bulk("Cu", cubic=True)
+        atoms.set_cell(atoms.cell * (1 + 0.02 * np.sin(k + seed)), scale_atoms=True)
+        atoms.rattle(0.1, seed=seed + k)
+        atoms.calc = EMT()
+        labels = {"forces": atoms.get_forces(), "stress": atoms.get_stress()}
+        energy = atoms.get_potential_energy()
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, **labels)
+        structures.append(atoms)
+    return structures
+
+
+@pytest.mark.slow
+def test_the_way_from_structures_to_a_potential(atomplete, tmp_path):
+    page = "docs/potentials.md"
+    write_structures(tmp_path / "train.xyz", copper(30, 0))
+    write_structures(tmp_path / "test.xyz", copper(10, 100))
+    for heading in ("Train and test", "Choose"):
+        for arguments in commands(page, heading):
+            outcome = atomplete(*arguments)
+            assert outcome.code == 0, (arguments, outcome.err)
+    errors = json.loads((tmp_path / "predicted.xyz.metrics.json").read_text())
+    assert errors["forces_mae"] < 0.02
+    code = re.findall(r"^```python\n(.*?)^```", (PROJECT / page).read_text(), flags=re.M | re.S)
+    exec("\n".join(code), {"__name__": "page"})
 
 
 @pytest.mark.parametrize("page", ["docs/theory.md"])

@@ -1,5 +1,6 @@
 """Potentials: energies of structures from descriptors, and from tight binding."""
 
+from atomplete.potentials.base import Potential
 from atomplete.potentials.descriptor_potential import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.potentials.tight_binding.pair_features import PairBasisSpec
 from atomplete.potentials.tight_binding.tight_binding import TightBinding, TightBindingSpec
@@ -8,6 +9,7 @@ __all__ = [
     "DescriptorPotential",
     "DescriptorPotentialSpec",
     "PairBasisSpec",
+    "Potential",
     "TightBinding",
     "TightBindingSpec",
 ]

@@ -92,6 +92,8 @@ def train(
     ...
     """
     options = options or TrainOptions.model_validate({})
+    if potential is not None:
+        options = options.model_copy(update={"potential": potential.spec.model_dump(mode="json")})
     name, dataset, split, isolated = _read(source, options)
     loss = options.loss(dataset)
     references = find_references(
