@@ -50,7 +50,7 @@ class RowSum(nn.Module):
             initialise(layer, generator)
 
     def first(self, rows: Features) -> tuple[Tensor, Tensor | None]:
-        """What the first layer makes of the scalars and of the pseudoscalars, (row, hidden)."""
+        """First layer, of scalars and of pseudoscalars: (row, hidden)."""
         return self.even(rows.even), None if self.odd is None else self.odd(rows.odd)
 
     def both(

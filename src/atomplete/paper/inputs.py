@@ -23,7 +23,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Inputs:
-    """What models are trained on, and what it took.
+    """Inputs of the models of one seed, and the seconds that they took.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is spent on a table: representations, architectures and training options by name."""
+"""Presets of a table: descriptors, architectures and training options by name."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -39,7 +39,7 @@ class Budget(BaseModel):
     best: BestSpec = BestSpec()
 
     def species(self, name: str) -> tuple[int, ...]:
-        """What a representation describes; ``best`` is the row of this name."""
+        """Species that a descriptor describes; ``best`` is the row of this name."""
         if name == "best":
             return (self.best.model.species,)
         species: tuple[int, ...] = getattr(self, name).expansion.species

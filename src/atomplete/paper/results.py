@@ -1,4 +1,4 @@
-"""What a run writes for each row and seed, and the table that is made of it."""
+"""Results of each row and seed, and the table that is made of them."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ class RowResult(BaseModel):
 
     @classmethod
     def of(cls, test: PairErrors, validation: PairErrors, seconds: float) -> "RowResult":
-        """From errors on test and validation pairs."""
+        """Make the result of errors on test and validation pairs."""
         return cls(
             mean_error=test.mean,
             difference_error=test.difference,

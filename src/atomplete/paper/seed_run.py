@@ -170,7 +170,7 @@ class SeedRun:
 
 
 def _inputs_of(row: Row) -> tuple[str, ...]:
-    """What has to be computed before a row can be filled."""
+    """Inputs that have to be computed before a row can be filled."""
     if row.inputs == "structures":
         return ()
     return (row.inputs, "nice") if row.target == "features" else (row.inputs,)

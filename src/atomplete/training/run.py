@@ -31,7 +31,7 @@ Step = tuple[float, float, float | None]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is fitted to what, whatever the solver.
+    """Potential, data, split and loss of a fit, whatever the solver.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ def follow(
 
 
 class TrainingRun:
-    """What a training run has reached, in memory and in its folder."""
+    """State of a training run, in memory and in its folder."""
 
     def __init__(self, folder: Path, state: dict[str, Any]) -> None:
         self.folder, self._state = folder, state

@@ -1,4 +1,4 @@
-"""What tags and correlations buy: representations ranked on B8 and on families of degenerate pairs.
+"""Ablation of tags and correlations: descriptors ranked on B8 and on families of degenerate pairs.
 
 All have the same basis, see one centre, and go through the same network: a deep set of the rows
 of N tagged neighbours, or the one row of a centre that holds its correlations up to the order ν.

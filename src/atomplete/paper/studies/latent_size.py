@@ -1,4 +1,4 @@
-"""How many numbers xi~ takes: the error of the encoder–decoder against the size of its latent."""
+"""Size of xi~: the error of the encoder–decoder against the number of its latents."""
 
 import time
 from collections.abc import Sequence

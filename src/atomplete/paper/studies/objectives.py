@@ -36,7 +36,7 @@ OBJECTIVES = ("features", "distances", "jacobian")
 
 
 class LatentObjective(BaseModel):
-    """What one objective has made of xi~, on test pairs.
+    """Errors that one objective leaves on test pairs.
 
     ``separation`` is the median distance within a pair over that between random structures,
     ``jacobian_rank`` the mean number of significant singular values of dxi~/dx, out of

@@ -1,4 +1,4 @@
-"""How xi~ changes with the positions: Jacobians over the displacements that change a shape."""
+"""Jacobians of xi~ over the displacements that change a shape."""
 
 from dataclasses import dataclass, replace
 
@@ -35,7 +35,7 @@ class Slopes:
 
     @classmethod
     def of(cls, representation: Descriptor, system: System) -> "Slopes":
-        """By central differences, along orthonormal displacements that neither move nor turn."""
+        """Take central differences along orthonormal displacements that neither move nor turn."""
         modes = internal_displacements(system.positions.view(len(system.cell), -1, 3))
 
         def rows(displacement: Float[Tensor, "structure atom xyz"]) -> Features:

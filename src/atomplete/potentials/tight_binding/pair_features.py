@@ -1,4 +1,4 @@
-"""What the matrix elements between two atoms depend on: their distance and their surroundings."""
+"""Features of pairs of atoms for two-centre matrix elements: their distance and surroundings."""
 
 from dataclasses import dataclass
 

@@ -58,7 +58,7 @@ class TightBindingSpec(Spec):
 
 
 class Elements(NamedTuple):
-    """What the energy of the electrons depends on, beside directions and distances.
+    """Elements of the tight-binding Hamiltonian, beside directions and distances.
 
     Attributes
     ----------

@@ -57,7 +57,7 @@ class Slopes:
         return len(self.energies)
 
     def __getitem__(self, groups: Tensor | slice) -> "Slopes":
-        """Those of some groups."""
+        """Labels of some groups."""
         parts = self.positions, self.energies, self.directions, self.slopes
         return Slopes(*(part[groups] for part in parts))
 
@@ -184,7 +184,7 @@ class LeastSquares:
 
 
 def means_and_differences(of_members: Float[Tensor, "group member *rest"]) -> list[Tensor]:
-    """Of pairs; of singles the values themselves."""
+    """Means and differences of pairs; of singles the values themselves."""
     if of_members.shape[1] == 1:
         return [of_members[:, 0]]
     return [of_members.mean(1), of_members[:, 0] - of_members[:, 1]]
@@ -193,7 +193,7 @@ def means_and_differences(of_members: Float[Tensor, "group member *rest"]) -> li
 def _contributions(
     model: TightBinding, positions: Float[Tensor, "structure atom xyz"]
 ) -> tuple[Float[Tensor, "coefficient coefficient"], Float[Tensor, " coefficient"]]:
-    """What steps are measured in, and what the ridge counts.
+    """Units of steps, and weights of the ridge.
 
     The first is the mean square change of the integrals of a pair with the coefficients, eV²:
     large steps in coefficients that cancel out are short ones. The second is its diagonal for
