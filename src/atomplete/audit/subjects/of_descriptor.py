@@ -1,6 +1,6 @@
 """Descriptors of this package as subjects, differentiated exactly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from atomplete.config import checked
 from atomplete.degenerate.congruence.congruence import Group
 from atomplete.degenerate.random_structures import random_environment
 from atomplete.descriptors import Descriptor, DescriptorSpec, Features, run
-from atomplete.descriptors.memory import center_bytes
+from atomplete.descriptors.memory import Measurements, center_bytes
 from atomplete.errors import InputError
 from atomplete.registry import build, registered
 from atomplete.system import Centers, System
@@ -30,6 +30,9 @@ RADIAL_OF_TYPE = {"three_center": {1: 3, 2: 2, 3: 2}, "nice": {1: 3, 2: 2, 3: 1}
 
 #: Width in Å of the smooth end of an environment.
 CUTOFF_WIDTH = 0.3
+
+#: Rows of the centres of a system.
+Source = Callable[[System], Features]
 
 # Bound on the memory of derivatives at a time, bytes.
 _JACOBIAN_BYTES = 200 * 10**6
@@ -64,6 +67,7 @@ class DescriptorSubject(Subject):
     """
 
     group: Group = "O3"
+    cutoff: float
 
     def __init__(
         self,
@@ -75,39 +79,38 @@ class DescriptorSubject(Subject):
         self.descriptor, self.group, self.dtype = descriptor, group, dtype
         self.name = name or str(descriptor.spec.type)
         self.cutoff = descriptor.cutoff
-        self._readout_of_species = lru_cache(maxsize=8)(self._readout)
+        self._of_species = lru_cache(maxsize=8)(self._prepare)
 
     def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
         """Rows of the centre, or of all atoms, of each structure."""
         system = self._system(structures, scope)
-        readout = self._readout_of_species(scope.species)
-        parts = [self._rows(features, readout) for features in run(self.descriptor, system)]
+        source, readout, _ = self._of_species(scope.species)
+        parts = [self._rows(features, readout) for features in run(source, system)]
         return [part.numpy() for part in torch.cat(parts).split(_sizes(system))]
 
     def jacobian(
         self, structures: Sequence[Atoms], scope: Scope
     ) -> list[tuple[Rows, Float[np.ndarray, "row feature atom xyz"]]]:
         """Rows of each structure and their exact derivatives by positions, 1/Å."""
-        readout = self._readout_of_species(scope.species)
+        source, _, measured = self._of_species(scope.species)
         first = self._system(structures[:1], scope)
-        rows_of, measured = self.descriptor.rows_per_center, self.descriptor.measured
         with torch.no_grad():
-            of_centers = center_bytes(self.descriptor, first, rows_of, measured)
+            of_centers = center_bytes(source, first, self.descriptor.rows_per_center, measured)
         need = int(of_centers.sum()) * 3 * len(structures[0])
         n = max(1, _JACOBIAN_BYTES // max(need, 1))
         found = []
         for start in range(0, len(structures), n):
-            found += self._differentiated(
-                self._system(structures[start : start + n], scope), readout
-            )
+            found += self._differentiated(structures[start : start + n], scope)
         return found
 
     def _differentiated(
-        self, system: System, readout: RandomReadout
+        self, structures: Sequence[Atoms], scope: Scope
     ) -> list[tuple[Rows, Float[np.ndarray, "row feature atom xyz"]]]:
         """Forward mode as the derivative of reverse mode: Jᵀu is linear in u."""
+        source, readout, _ = self._of_species(scope.species)
+        system = self._system(structures, scope)
         x = system.positions.clone().requires_grad_()
-        values = self._rows(self.descriptor(system.with_positions(x)), readout)
+        values = self._rows(source(system.with_positions(x)), readout)
         u = torch.zeros_like(values, requires_grad=True)
         (product,) = torch.autograd.grad(values, x, u, create_graph=True, materialize_grads=True)
         # structures share no atoms: one direction moves the same coordinate of all of them
@@ -131,20 +134,25 @@ class DescriptorSubject(Subject):
             structures, self.descriptor.cutoff, centers=centers, dtype=self.dtype
         )
 
-    def _readout(self, species: tuple[int, ...]) -> RandomReadout:
-        """Random functions with arguments of order one for random environments."""
-        system = reference(species, self.descriptor.cutoff)
+    def _prepare(self, species: tuple[int, ...]) -> tuple[Source, RandomReadout, Measurements]:
+        """The descriptor or a linear function of it, a readout, and what memory was measured.
+
+        Arguments of the random functions are of order one for random environments.
+        """
         try:
             with torch.no_grad():
-                rows = self.descriptor(system).to(self.dtype)
+                rows = self.descriptor(reference(species, self.cutoff)).to(self.dtype)
         except InputError as error:  # such as of species that it does not know
             raise CannotDescribe(f"{self.name}: {error}") from error
-        return RandomReadout(rows.even, rows.odd, self.group)
+        readout = RandomReadout(rows.even, rows.odd, self.group)
+        if self.descriptor.one_row_per_center:
+            return self.descriptor, readout, {}
+        return self.descriptor.projected(readout.even, readout.odd), readout, {}
 
     def _rows(self, features: Features, readout: RandomReadout) -> Float[Tensor, "center feature"]:
         """One row of a centre."""
-        if "neighbor_1" in features.rows:
-            return readout.of_centers(features.project(readout.even, readout.odd))
+        if not self.descriptor.one_row_per_center:
+            return readout.of_centers(features)
         if self.group == "SO3" or not len(readout.odd):
             return features.values
         return torch.cat([features.even, readout.signless(features.odd)], 1)
