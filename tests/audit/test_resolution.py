@@ -344,7 +344,7 @@ def test_verb_resolve(atomplete, tmp_path):
     rows = json.loads((tmp_path / "out" / "rows.json").read_text())
     assert (rows[0]["directions"], rows[0]["file"]) == (18, "b8.xyz")
     code, _, err = atomplete("resolve", "radial_spectrum", "b8.xyz", "-o", ".")
-    assert (code, err) == (2, "atomplete: .: a folder, not a file\n")
+    assert (code, err) == (2, "atomplete: .: it is a folder, not a file\n")
 
 
 def test_verb_search(atomplete, tmp_path):

@@ -104,7 +104,7 @@ def test_fit_in_chunks(chunk_bytes):
     system = training()
     kept = spec(3, (12, 6))
     whole = ThreeCenter(kept).fit([system])
-    chunks = split(ThreeCenter(kept), system, chunk_bytes)
+    chunks = split(whole, system, chunk_bytes)
     assert len(chunks) > 3
     streamed = ThreeCenter(kept).fit(chunks)
     for name in ("radial", "even", "odd"):
@@ -276,7 +276,7 @@ def test_a_sketch_is_the_same_again_and_in_other_chunks():
     system = training()
     first, again = (sketched(spec(None, (20, 10)), system) for _ in range(2))
     other = ThreeCenter(spec(None, (20, 10)))
-    chunks = split(other, system, 400_000)
+    chunks = split(first, system, 400_000)
     assert len(chunks) > 3
     other.fit(chunks, memory=other.contraction_plan(chunks).peak - 1)
     assert other.kept[0].method == "sketch"
