@@ -18,7 +18,7 @@ from atomplete.checkpoint import load
 from atomplete.cli import main
 from atomplete.data import read_structures, write_structures
 from atomplete.degenerate.families.registry import generate
-from atomplete.descriptors import NAMED, Descriptor, ExpansionSpec, ThreeCenterSpec, build, split
+from atomplete.descriptors import NAMED, Descriptor, ExpansionSpec, ThreeCenterSpec, build
 from atomplete.paper.table import ROWS
 from atomplete.system import System
 
@@ -263,7 +263,7 @@ def test_features_are_those_of_the_library(atomplete, pairs, tmp_path, name):
         np.testing.assert_array_equal(columns[label], column)
     np.testing.assert_array_equal(columns["weight"], expected.weight)
     np.testing.assert_array_equal(columns["parity"], expected.parity)
-    assert json.loads(attributes["representation"])["type"] == representation.spec.type
+    assert json.loads(attributes["descriptor"])["type"] == representation.spec.type
     described = getattr(representation, "labels", None)  # products of densities have none
     assert ("labels" in columns) == (described is not None)
     if described is not None:
@@ -279,7 +279,7 @@ def test_components_are_projections_on_fitted_axes(atomplete, pairs, tmp_path):
     spec = ThreeCenterSpec(expansion=ExpansionSpec(**basis), components=(12, 5))
     system = System.from_atoms(generate("b8", 3), 2.0, centers="info")
     representation = build(spec)
-    representation.fit(split(representation, system))
+    representation.fit([system])
     expected = representation(system)
     np.testing.assert_allclose(columns["values"], expected.values, rtol=0, atol=1e-9)
     assert columns["parity"].tolist() == [1] * 12 + [-1] * 5
@@ -302,7 +302,7 @@ def test_single_precision(atomplete, pairs, tmp_path):
 def test_cutoff_and_centers(atomplete, pairs, tmp_path):
     atomplete("featurize", pairs, "--cutoff", 1.7, "--centers", "all", "-o", "f", "--quiet")
     columns, attributes = features_of(tmp_path / "f" / "features.h5")
-    assert json.loads(attributes["representation"])["expansion"]["cutoff"] == 1.7
+    assert json.loads(attributes["descriptor"])["expansion"]["cutoff"] == 1.7
     assert set(columns["center"]) == set(range(8))
     counts = System.from_atoms(generate("b8", 3), 1.7, centers="all").neighbor_counts
     assert len(columns["values"]) == int((counts**2).sum())
@@ -315,7 +315,7 @@ def test_tag_cutoff(atomplete, pairs, tmp_path):
     atomplete("featurize", pairs, "--config", "o.yaml", "-o", "g", "--quiet")
     for folder in ("f", "g"):
         columns, attributes = features_of(tmp_path / folder / "features.h5")
-        spec = ThreeCenterSpec.model_validate_json(attributes["representation"])
+        spec = ThreeCenterSpec.model_validate_json(attributes["descriptor"])
         assert (spec.tag_cutoff, spec.expansion.cutoff) == (1.7, 2.0)
         system = System.from_atoms(generate("b8", 3), 2.0, centers="info")
         assert len(columns["values"]) == int((system.within(1.7).neighbor_counts ** 2).sum())
@@ -406,7 +406,7 @@ def test_species_are_those_of_the_file(atomplete, tmp_path):
     write_structures("co.xyz", [Atoms("CO", [(0, 0, 0), (0, 0, 1.1)])])
     atomplete("featurize", "co.xyz", "--representation", "power_spectrum", "-o", "f", "--quiet")
     _, attributes = features_of(tmp_path / "f" / "features.h5")
-    assert json.loads(attributes["representation"])["expansion"]["species"] == [6, 8]
+    assert json.loads(attributes["descriptor"])["expansion"]["species"] == [6, 8]
 
 
 def test_a_disk_without_room(refuses, pairs, monkeypatch):
@@ -435,12 +435,12 @@ def test_a_whole_spec_in_the_file(atomplete, pairs, tmp_path):
     command = ("featurize", pairs, "--config", "o.yaml", "--quiet")
     assert atomplete(*command, "-o", "f").code == 0
     columns, attributes = features_of(tmp_path / "f" / "features.h5")
-    written = ThreeCenterSpec.model_validate_json(attributes["representation"])
+    written = ThreeCenterSpec.model_validate_json(attributes["descriptor"])
     assert written.expansion == ExpansionSpec(max_radial=2, max_angular=1)
     assert columns["values"].dtype == np.float32
     atomplete(*command, "--cutoff", 1.75, "--components", 3, 0, "-o", "g")
     columns, attributes = features_of(tmp_path / "g" / "features.h5")
-    written = ThreeCenterSpec.model_validate_json(attributes["representation"])
+    written = ThreeCenterSpec.model_validate_json(attributes["descriptor"])
     assert (written.expansion.cutoff, written.components) == (1.75, (3, 0))
 
 
@@ -500,7 +500,7 @@ def test_binary_noise(refuses, tmp_path):
 
 def test_a_species_that_the_model_does_not_know(refuses, table_folder, tmp_path):
     model = table_folder / "run" / "B_NL" / "model.pt"
-    write_structures("known.xyz", [Atoms("B"), Atoms("C")])
+    write_structures("known.xyz", [Atoms(z, info={"center": 0}) for z in "BC"])
     says = ["known.xyz, structure 1", "atomic number 6", "knows 5"]
     refuses("evaluate", model, "known.xyz", "-o", "out.xyz", says=says)
     neighbor = Atoms("BC", [(0, 0, 0), (0, 0, 1.5)], info={"center": 0})
@@ -549,7 +549,12 @@ def test_a_missing_checkpoint(refuses, pairs):
 def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
     path = table_folder / "run" / "B_NL" / "training.pt"
     refuses(
-        "evaluate", path, pairs, "-o", "out.xyz", says=["training.pt", "not an atomplete model"]
+        "evaluate",
+        path,
+        pairs,
+        "-o",
+        "out.xyz",
+        says=["training.pt", "not an atomplete checkpoint"],
     )
 
 

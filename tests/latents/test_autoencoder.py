@@ -95,7 +95,7 @@ def test_a_linear_map_by_hand():
 
 def test_a_linear_latent_is_blind_to_what_the_bispectrum_is_and_a_deep_set_is_not():
     structures = generate("b8", 5)
-    system = System.from_atoms(structures, CUTOFF)
+    system = System.from_atoms(structures, CUTOFF, centers="info")
     rows = ThreeCenterSpec(expansion=ExpansionSpec(max_radial=3, max_angular=3))
     for name, encoder in ENCODERS.items():
         latent = Latent(LatentSpec(rows=rows, encoder=encoder))
@@ -142,7 +142,7 @@ def test_an_energy_on_a_latent_is_that_of_the_model_on_its_values(tmp_path, form
         generator = torch.Generator().manual_seed(0)
         shape = model.readout.coefficients.shape
         weights = torch.randn(shape, generator=generator, dtype=torch.float64)
-        model.set_linear(weights, torch.zeros(3))
+        model.set_linear(weights.flatten(), torch.zeros(3).double())
     predicted = model.predict(molecules).energy
     torch.testing.assert_close(predicted, model.energies_of(features, 8).detach())
     assert predicted.std() > 1e-6

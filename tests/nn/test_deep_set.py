@@ -230,7 +230,7 @@ def test_initial_weights_depend_on_the_seed_alone():
     torch.manual_seed(2)
     again, other = energy_model(spec, seed=3).state_dict(), energy_model(spec, seed=4).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["model.even.weight"], other["model.even.weight"])
+    assert not torch.equal(first["readout.even.weight"], other["readout.even.weight"])
 
 
 def test_a_representation_without_pseudoscalars():

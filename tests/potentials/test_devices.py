@@ -53,5 +53,5 @@ def test_energies_and_their_loss_stay_there(batch, group):
 
 def test_latents_stay_there(batch):
     model = AutoEncoder(AutoEncoderSpec(), batch.parity)
-    model.readout.to("meta")
+    model.model.to("meta")
     assert model(elsewhere(batch, "meta")).device.type == "meta"
