@@ -42,7 +42,7 @@ def test_the_dtype_of_positions_is_that_of_the_computation():
 
 
 @pytest.mark.parametrize(
-    "change", [{"model": {"type": "forest"}}, {"species": []}, {"representation": {"type": "soap"}}]
+    "change", [{"readout": {"type": "forest"}}, {"species": []}, {"descriptor": {"type": "soap"}}]
 )
 def test_a_spec_that_is_not_understood_is_refused_in_one_sentence(change, tmp_path):
     model = energy_model(REPRESENTATIONS["contracted"])

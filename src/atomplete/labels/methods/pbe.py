@@ -1,5 +1,6 @@
 """PBE/cc-pVDZ labels through PySCF, with the recipe of arXiv:2302.14770 and a faster one."""
 
+import gc
 import time
 import warnings
 from collections.abc import Iterator
@@ -157,6 +158,7 @@ class PBE:
         (1, 3)
         """
         self.check(atoms, str(atoms.symbols))
+        gc.collect()  # objects of the structure before refer to each other and hold 1 GB
         start = time.perf_counter()
         gradient = None
         with _pyscf().lib.with_omp_threads(1), _without_advice():

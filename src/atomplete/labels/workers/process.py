@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import cloudpickle
 from ase import Atoms
@@ -161,6 +162,10 @@ def serve(pipe: int) -> None:
     connection = Connection(pipe)
     method, nice = cloudpickle.loads(connection.recv_bytes())
     os.nice(nice)
+    if nice:
+        # Linux may weigh sessions before processes, and this process has a session of its own
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(nice))
     structures: queue.SimpleQueue[Atoms] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, structures), daemon=True).start()
     connection.send(None)  # started
