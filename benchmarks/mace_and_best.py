@@ -22,17 +22,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from atomplete.training.force_matching import labelled_forces
 from side_by_side import machine
 
 from atomplete.paper.best import BestSpec, fit_best
 from atomplete.paper.data import LabelledPairs, labelled_file
 from atomplete.paper.errors import pair_errors
-from atomplete.paper.results import RowResult, found_or, write_json
+from atomplete.paper.results import RowResult
+from atomplete.runs.files import write_json
 from atomplete.runs.progress import progress_of
 from atomplete.runs.provenance import versions
+from atomplete.runs.store import Store, identity_of
 from atomplete.system import System
-from atomplete.training.train import Objective
+from atomplete.training.loss import Objective
 
 #: Those of MACE's own trainer, but for the schedule, which has to end with the time.
 BATCH_PAIRS, RATE, AVERAGE, LARGEST_GRADIENT = 5, 0.01, 0.99, 10.0
@@ -139,7 +140,9 @@ class Training:
     def force_error(self, forces, pairs):
         """Mean square error of the forces over their mean square."""
         indices = pairs.flatten().tolist()
-        labels = torch.cat([labelled_forces(self.data.structures, index) for index in indices])
+        labels = torch.cat(
+            [torch.as_tensor(self.data.structures[index].get_forces()) for index in indices]
+        )
         error = forces * self.model.spread - labels.float()
         return error.square().mean() / labels.square().mean()
 
@@ -219,16 +222,16 @@ def main():
     results = {}
 
     def measure(name, identity, function):
-        identity = f"{data.hash} {data.forces_hash} {seed} {identity}"
-        results[name] = found_or(RowResult, options.folder / f"{name}.json", identity, function)
+        identity = identity_of(data.dataset.hash, seed, identity)
+        results[name] = Store(options.folder).get(name, identity, RowResult, function)
 
-    measure("best", repr(BestSpec()), lambda: measure_best(data, options.folder, seed))
+    measure("best", BestSpec(), lambda: measure_best(data, options.folder, seed))
     seconds = 60 * options.minutes if options.minutes else results["best"].seconds
     trained = {
         "seconds": seconds, "difference_weight": options.difference_weight,
         "force_weight": options.force_weight,
     }  # fmt: skip
-    measure("mace", str(trained), lambda: measure_mace(data, seconds, options))
+    measure("mace", trained, lambda: measure_mace(data, seconds, options))
     print("      seconds  mean, test  difference, test  mean, validation  difference, validation")
     for name, found in results.items():
         print(

@@ -1,5 +1,7 @@
 """The documentation beside what its doctests cover: command lines run, and modules exist."""
 
+import ast
+import importlib
 import json
 import re
 import shlex
@@ -81,3 +83,20 @@ def test_modules_that_a_page_names_exist(page):
             missing.append(name)
     assert named
     assert not missing, missing
+
+
+def test_benchmarks_import_what_exists():
+    missing = []
+    for path in sorted((PROJECT / "benchmarks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith(
+                "atomplete"
+            ):
+                continue
+            module = importlib.import_module(node.module)
+            missing += [
+                f"{path.name}: {node.module}.{alias.name}"
+                for alias in node.names
+                if not hasattr(module, alias.name)
+            ]
+    assert not missing
