@@ -131,7 +131,21 @@ def split(
     own: Callable[[System], Tensor] = getattr(function, "rows_per_center", _squared_counts)
     if known is None:
         known = getattr(function, "measured", None)
-    need = center_bytes(function, system, rows_of or own, known)
+    return cut(system, center_bytes(function, system, rows_of or own, known), chunk_bytes)
+
+
+def cut(system: System, need: Int[Tensor, " center"], chunk_bytes: int) -> list[System]:
+    """Cut a system into runs of centres whose needs add up to at most ``chunk_bytes``.
+
+    A single centre that needs more is a chunk of its own.
+
+    Examples
+    --------
+    >>> import ase
+    >>> system = System.from_atoms([ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])] * 2, cutoff=2.0)
+    >>> [len(part.centers) for part in cut(system, torch.tensor([1, 1, 5, 1]), chunk_bytes=3)]
+    [2, 1, 1]
+    """
     bounds, used = [0], 0
     for center, size in enumerate(need.tolist()):
         if used + size > chunk_bytes and center > bounds[-1]:

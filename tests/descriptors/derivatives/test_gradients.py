@@ -6,7 +6,7 @@ from itertools import combinations_with_replacement
 import pytest
 import torch
 from ase import Atoms
-from environments import BASES, CUTOFF, crystal, fitted, molecule
+from environments import BASES, CUTOFF, SPECS, crystal, fitted, molecule
 
 from atomplete.descriptors import (
     DensityCorrelations,
@@ -17,7 +17,10 @@ from atomplete.descriptors import (
     build,
     gradients,
 )
+from atomplete.descriptors.derivatives import gradients as gradients_module
 from atomplete.descriptors.derivatives import pair_derivatives
+from atomplete.descriptors.evaluate import cut
+from atomplete.descriptors.memory import LiveBytes
 from atomplete.errors import InputError
 from atomplete.system import System
 
@@ -279,3 +282,19 @@ def test_a_row_that_does_not_exist_is_refused(representation, system, row):
     n_rows = int(representation.rows_per_center(system).sum())
     with pytest.raises(InputError, match=f"no row {row}: there are {n_rows}"):
         gradients(representation, system, torch.tensor([0, row]))
+
+
+@pytest.mark.parametrize("name", ["bispectrum-gto", "pair-gto", "nice-gto"])
+def test_chunks_are_cut_by_a_bound_on_their_memory(name, monkeypatch):
+    needs = []
+
+    def recorded(system, need, chunk_bytes):
+        needs.append(int(need.sum()))
+        return cut(system, need, chunk_bytes)
+
+    monkeypatch.setattr(gradients_module, "cut", recorded)
+    descriptor, system = fitted(SPECS[name]), System.from_atoms(molecule(3), CUTOFF)
+    gradients(descriptor, system)  # what is cached is not of a chunk
+    with LiveBytes() as seen:
+        gradients(descriptor, system, chunk_bytes=2**40)
+    assert needs[-1] / 5 < seen.peak < needs[-1]

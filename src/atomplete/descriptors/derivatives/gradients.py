@@ -12,10 +12,13 @@ from torch import Tensor
 
 from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.derivatives.pair_derivatives import pair_derivatives
-from atomplete.descriptors.evaluate import split
-from atomplete.descriptors.memory import CHUNK_BYTES
+from atomplete.descriptors.evaluate import cut
+from atomplete.descriptors.memory import CHUNK_BYTES, center_bytes
 from atomplete.errors import InputError
 from atomplete.system import System
+
+#: Times the memory of rows that their graph takes, for second derivatives, beside derivatives.
+GRAPH = 25
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,10 @@ def gradients(
     environments = _of_centers(system, centers)
     wanted = wanted[torch.isin(center_of_row, centers)]
     rows_of = representation.rows_per_center
-
-    def of_all_rows(part: System) -> Gradients:
-        every = torch.ones(int(rows_of(part).sum()), dtype=torch.bool, device=part.i.device)
-        return _of_part(representation, part, every)
-
-    parts = split(of_all_rows, environments, chunk_bytes, rows_of)
+    need = center_bytes(representation, environments, rows_of, representation.measured)
+    # beside the graph of the rows, a derivative of them in each coordinate of centre and neighbours
+    need = need * (GRAPH + 3 * (environments.neighbor_counts + 1))
+    parts = cut(environments, need, chunk_bytes)
     sizes = [int(rows_of(part).sum()) for part in parts]
     chunks = zip(parts, wanted.split(sizes), strict=True)
     return _joined([_of_part(representation, part, kept) for part, kept in chunks])
