@@ -109,7 +109,9 @@ def deep_set(spec, structures, group, n_functions=32):
     phase = 2 * torch.pi * torch.rand(n_functions, generator=generator, dtype=torch.float64)
     outputs, scale = [], None
     for atoms in structures:
-        features = representation(System.from_atoms(atoms, spec.cutoff))
+        features = representation(
+            System.from_atoms(atoms, spec.cutoff, centers=System.centers_of([atoms]))
+        )
         if scale is None:
             # arguments of order one in the first environment, the same for all
             even, odd_size = (

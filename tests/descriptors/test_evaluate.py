@@ -121,9 +121,9 @@ def test_no_chunk_holds_more_than_its_bound(name):
 def test_a_large_environment_is_measured_by_small_ones():
     """An environment of 300 neighbours would take 10 GB; what is measured takes little."""
     rng = np.random.default_rng(0)
-    cloud = ase.Atoms("C300", rng.normal(0, 20, (300, 3)))
-    basis = ExpansionSpec(species=(6,), cutoff=500.0)
-    system = System.from_atoms(cloud, 500.0, centers=[0])
+    cloud = ase.Atoms("C300", rng.normal(0, 3, (300, 3)))
+    basis = ExpansionSpec(species=(6,), cutoff=30.0)
+    system = System.from_atoms(cloud, 30.0, centers=[0])
     descriptor = build(ThreeCenterSpec(expansion=basis))
     with LiveBytes() as seen, torch.no_grad():
         (need,) = center_bytes(descriptor, system, descriptor.rows_per_center).tolist()

@@ -12,9 +12,9 @@ from atomplete.descriptors import (
     ExpansionSpec,
     ThreeCenter,
     ThreeCenterSpec,
-    tagged,
 )
 from atomplete.descriptors.density.correlations import bispectrum_block
+from atomplete.descriptors.tagged import rows as tagged
 from atomplete.descriptors.tagged.rows import neighbor_tuples, three_center, three_center_labels
 from atomplete.o3 import clebsch_gordan
 from atomplete.radial import ShiftedCosine
