@@ -146,9 +146,10 @@ class Descriptor(Registered):
         Raises
         ------
         InputError
-            If a fit is needed and was not made.
+            If a fit is needed and was not made, or pairs were listed with another cutoff.
         """
         self.refuse_unfitted()
+        self.refuse_other_cutoff(system)
         features: Features = super().__call__(system)
         return features
 
@@ -156,6 +157,13 @@ class Descriptor(Registered):
         """Raise an InputError if a fit is needed and was not made."""
         if not self.is_fitted:
             raise InputError(f"{self!r} must be fitted before it is used")
+
+    def refuse_other_cutoff(self, system: System) -> None:
+        """Raise an InputError for a system whose pairs were listed with another cutoff."""
+        if system.cutoff != self.cutoff:
+            raise InputError(
+                f"{self!r}: pairs were listed up to {system.cutoff:g} Å, not {self.cutoff:g} Å"
+            )
 
     @property
     def one_row_per_center(self) -> bool:

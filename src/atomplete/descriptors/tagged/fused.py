@@ -96,6 +96,7 @@ class FusedRows:
 
     def __call__(self, system: System) -> Features:
         """(row, output), in the dtype of the positions."""
+        self.representation.refuse_other_cutoff(system)
         near, g_ij, rho_i = self.representation.tagged(system)
         parities = [(n, [step.to(g_ij) for step in steps]) for n, steps in self._parities]
         counts = near.neighbor_counts
