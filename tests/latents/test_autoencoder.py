@@ -26,6 +26,9 @@ from atomplete.potentials.base import Potential
 from atomplete.system import System
 from atomplete.training.adam import AdamSpec
 from atomplete.training.feature_table import RowTable
+from atomplete.training.loss import Loss
+from atomplete.training.networks import train_on_features
+from atomplete.training.run import Task
 
 ROWS = ThreeCenterSpec(expansion=BASIS)
 ENCODERS = {
@@ -165,7 +168,7 @@ class Problem:
         ]
         for atoms in structures:
             atoms.positions[1:] *= 1.3 / np.linalg.norm(atoms.positions[1:], axis=1)[:, None]
-        system = System.from_atoms(structures, CUTOFF)
+        system = System.from_atoms(structures, CUTOFF, centers="info")
         basis = ExpansionSpec(max_radial=2, max_angular=2)
         self.representation = ThreeCenter(ThreeCenterSpec(expansion=basis))
         self.table, self.sums = RowTable.compute(self.representation, system, torch.float64)

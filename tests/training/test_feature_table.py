@@ -5,7 +5,7 @@ import torch
 from ase import Atoms
 from small_models import CUTOFF, REPRESENTATIONS, energy_model, molecule
 
-from atomplete.descriptors import concatenate, split
+from atomplete.descriptors import concatenate, run, split
 from atomplete.system import System
 from atomplete.training import feature_table
 from atomplete.training.feature_table import RowTable
@@ -24,7 +24,7 @@ STRUCTURES = [
 
 @pytest.fixture(params=REPRESENTATIONS)
 def representation(request):
-    return energy_model(REPRESENTATIONS[request.param]).representation
+    return energy_model(REPRESENTATIONS[request.param]).descriptor
 
 
 def assert_same(found, expected):
@@ -67,7 +67,10 @@ def test_a_batch_with_chosen_centers(representation):
 
 def test_computed_rows_and_sums_are_those_of_all_structures_at_once(representation, monkeypatch):
     # many chunks: borders fall between the centres of one structure as well
-    monkeypatch.setattr(feature_table, "split", lambda r, s: split(r, s, chunk_bytes=30_000))
+    def in_chunks(representation, system, progress):
+        return run(representation, system, 30_000, progress=progress)
+
+    monkeypatch.setattr(feature_table, "run", in_chunks)
     system = System.from_atoms(STRUCTURES, CUTOFF)
     assert len(split(representation, system, chunk_bytes=30_000)) > 3
     rows, sums = RowTable.compute(representation, system, torch.float64)
