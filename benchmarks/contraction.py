@@ -42,13 +42,13 @@ def measure(n_pairs=N_PAIRS):
     system = System.from_atoms(generate("b8", n_pairs), cutoff=2.0, centers="info")
     lines, before = [], resident_peak()
     for name, spec in SPECS.items():
-        representation = build(spec)
-        print(f"{name}: {estimate(representation, system, MEMORY)}", flush=True)
+        descriptor = build(spec)
+        print(f"{name}: {estimate(descriptor, system, MEMORY)}", flush=True)
         reset_peak()
         load, start = os.getloadavg()[0], time.perf_counter()
-        representation.fit([system], memory=MEMORY, progress=True)
+        descriptor.fit([system], memory=MEMORY, progress=True)
         seconds, held = time.perf_counter() - start, resident_peak() - before
-        print(*representation.kept, sep="\n")
+        print(*descriptor.kept, sep="\n")
         print(f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after", flush=True)
         what = f"components of {n_pairs} pairs, {name}"
         lines.append(Measurement(what, seconds, SECONDS, "s", "limit", SECONDS / seconds, 1.0))

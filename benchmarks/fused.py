@@ -51,7 +51,7 @@ def operations(n, fused):
 
 def measure_case(name, dtype, device):
     structures, cutoff, species, centers = CASES[name]
-    representation = build(ThreeCenterSpec(expansion=ExpansionSpec(cutoff=cutoff, species=species)))
+    descriptor = build(ThreeCenterSpec(expansion=ExpansionSpec(cutoff=cutoff, species=species)))
     system = System.from_atoms(structures, cutoff, centers=centers, dtype=dtype, device=device)
     n, n_pairs = int(system.neighbor_counts[0]), len(system.i)
     generator = torch.Generator().manual_seed(0)
@@ -60,15 +60,15 @@ def measure_case(name, dtype, device):
         for size in (4968, 2376)
     )
     square = torch.randn(1536, 1536, generator=generator).to(device, dtype)
-    layer = FusedRows(representation, even, odd)
+    layer = FusedRows(descriptor, even, odd)
     positions = system.positions.clone().requires_grad_()
     moving = system.with_positions(positions)
 
-    row_parts, layer_parts = split(representation, system), split(layer, system)
+    row_parts, layer_parts = split(descriptor, system), split(layer, system)
 
     def explicit():
         with torch.no_grad():
-            return [representation(part).project(even, odd).values for part in row_parts]
+            return [descriptor(part).project(even, odd).values for part in row_parts]
 
     def fused():
         with torch.no_grad():
@@ -89,12 +89,8 @@ def measure_case(name, dtype, device):
     )
     both_ways = seconds(
         {
-            "explicit": on(
-                device, lambda: with_gradients(representation(moving).project(even, odd))
-            ),
-            "fused": on(
-                device, lambda: with_gradients(FusedRows(representation, even, odd)(moving))
-            ),
+            "explicit": on(device, lambda: with_gradients(descriptor(moving).project(even, odd))),
+            "fused": on(device, lambda: with_gradients(FusedRows(descriptor, even, odd)(moving))),
         },
         3,
     )

@@ -24,28 +24,28 @@ SECONDS, GIGABYTES = 300.0, 4.0
 
 
 def evaluate(n_pairs, **options):
-    """The fitted representation, its features, and the seconds of fit and evaluation."""
+    """The fitted descriptor, its features, and the seconds of fit and evaluation."""
     spec = NiceSpec(max_nu=7, components=NICE_COMPONENTS, **options)
     start = time.perf_counter(), time.process_time()
     system = System.from_atoms(generate("b8", n_pairs), spec.expansion.cutoff, centers="info")
-    representation = Nice(spec).fit([system])
+    descriptor = Nice(spec).fit([system])
     fitted = time.perf_counter()
     with torch.no_grad():
-        features = concatenate(list(run(representation, system)))
+        features = concatenate(list(run(descriptor, system)))
     seconds = {
         "fit": fitted - start[0],
         "evaluation": time.perf_counter() - fitted,
         "processor": time.process_time() - start[1],
     }
-    return representation, features, seconds
+    return descriptor, features, seconds
 
 
-def differences(representation, features):
+def differences(descriptor, features):
     """‖ξ(+) − ξ(−)‖ / ‖ξ(+)‖ of pair 0, of scalars and pseudoscalars of each order ν ≥ 4."""
     found = {}
     for sigma in (1, -1):
         for nu in range(4, 8):
-            part = (representation.nu == nu) & (representation.parity == sigma)
+            part = (descriptor.nu == nu) & (descriptor.parity == sigma)
             plus, minus = features.values[:2, part]
             norm = torch.linalg.vector_norm
             found[nu, sigma] = (norm(plus - minus) / norm(plus)).item()
@@ -78,14 +78,14 @@ def main():
     print(machine())
     for candidates in options.candidates:
         load = os.getloadavg()[0]
-        representation, features, seconds = evaluate(options.pairs, candidates=candidates)
+        descriptor, features, seconds = evaluate(options.pairs, candidates=candidates)
         print(f"\ncandidates {candidates}, other load {load:.1f}: {features}")
         print(", ".join(f"{what} {time_of:.0f} s" for what, time_of in seconds.items()))
         print(f"at most {gigabytes():.2f} GB until now; relative differences of pair 0:")
-        for (nu, sigma), value in differences(representation, features).items():
+        for (nu, sigma), value in differences(descriptor, features).items():
             print(f"  ν = {nu}, σ = {sigma:+d}: {value:.4e}")
         if len(options.candidates) == 1:
-            print(*representation.kept, sep="\n")
+            print(*descriptor.kept, sep="\n")
 
 
 if __name__ == "__main__":

@@ -34,11 +34,11 @@ def diamond(n_atoms):
 
 def evaluate(spec, structures, centers="all"):
     """Features of every centre, a chunk at a time."""
-    representation = build(spec)
+    descriptor = build(spec)
 
     def call():
         system = System.from_atoms(structures, spec.expansion.cutoff, centers=centers)
-        for _ in run(representation, system, 8 * 2**20):
+        for _ in run(descriptor, system, 8 * 2**20):
             pass
 
     return call
@@ -56,7 +56,7 @@ def basis(**options):
 
 
 def curves():
-    """(representation, variable) → (values of the variable, seconds per atom or per centre)."""
+    """(descriptor, variable) → (values of the variable, seconds per atom or per centre)."""
     result = {}
     sizes = [216, 1000, 3000, 10_000]
     cells = [diamond(n) for n in sizes]

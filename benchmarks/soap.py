@@ -38,15 +38,15 @@ def ours(structures, max_angular):
         species=(int(structures[0].numbers[0]),),
         radial=GaussianTypeOrbitals(density_width=WIDTH),
     )
-    representation = build(DensityCorrelationsSpec(nu=(2,), expansion=spec))
+    descriptor = build(DensityCorrelationsSpec(nu=(2,), expansion=spec))
 
     def values():
-        return representation(System.from_atoms(structures, CUTOFF, centers="all")).values
+        return descriptor(System.from_atoms(structures, CUTOFF, centers="all")).values
 
     def gradients():
         system = System.from_atoms(structures, CUTOFF, centers="all")
         positions = system.positions.requires_grad_()
-        total = representation(system.with_positions(positions)).values.square().sum()
+        total = descriptor(system.with_positions(positions)).values.square().sum()
         return torch.autograd.grad(total, positions)[0]
 
     return {"values": values, GRADIENTS: gradients}

@@ -137,20 +137,20 @@ def check(features, tensor):
 def measure():
     structures = generate("b8", N_PAIRS)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    featomic, representation = Featomic(), build(NAMED["three_center"])
+    featomic, descriptor = Featomic(), build(NAMED["three_center"])
     few = structures[:4]
-    check(representation(System.from_atoms(few, 2.0)), featomic(few))
+    check(descriptor(System.from_atoms(few, 2.0)), featomic(few))
     system = System.from_atoms(structures, 2.0, centers="info", device=device)
-    shape = representation(system).values.shape
+    shape = descriptor(system).values.shape
     times = seconds(
         {
-            "rows": on(device, lambda: representation(system)),
+            "rows": on(device, lambda: descriptor(system)),
             "write": on(device, lambda: torch.ones(shape, dtype=torch.float64, device=device)),
         }
     )
     beside = seconds(
         {
-            "rows": lambda: representation(System.from_atoms(structures, 2.0, centers="info")),
+            "rows": lambda: descriptor(System.from_atoms(structures, 2.0, centers="info")),
             "featomic": lambda: featomic(structures),
             "blocks": lambda: featomic.blocks(structures),
         },

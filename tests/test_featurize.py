@@ -44,13 +44,13 @@ def structures():
 
 @pytest.mark.parametrize("name", SPECS)
 def test_chunks_do_not_show(structures, tmp_path, monkeypatch, name):
-    representation = build(SPECS[name])
+    descriptor = build(SPECS[name])
     system = System.from_atoms(structures, BASIS.cutoff, centers="info")
-    if representation.needs_fit:
-        representation.fit([system])
-    need = center_bytes(representation, system, representation.rows_per_center)
+    if descriptor.needs_fit:
+        descriptor.fit([system])
+    need = center_bytes(descriptor, system, descriptor.rows_per_center)
     monkeypatch.setattr("atomplete.descriptors.evaluate.CHUNK_BYTES", int(need.max()))
-    assert len(split(representation, system, int(need.max()))) > 3
+    assert len(split(descriptor, system, int(need.max()))) > 3
     featurize(structures, build(SPECS[name]), tmp_path / "small.h5", progress=False)
     monkeypatch.undo()
     featurize(structures, build(SPECS[name]), tmp_path / "large.h5", progress=False)
@@ -63,9 +63,9 @@ def test_chunks_do_not_show(structures, tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_fitted_descriptor_makes_the_rows_of_the_file(structures, tmp_path, name):
-    representation = build(SPECS[name])
-    featurize(structures, representation, tmp_path / "f.h5", progress=False)
-    expected = representation(System.from_atoms(structures, BASIS.cutoff, centers="info"))
+    descriptor = build(SPECS[name])
+    featurize(structures, descriptor, tmp_path / "f.h5", progress=False)
+    expected = descriptor(System.from_atoms(structures, BASIS.cutoff, centers="info"))
     with h5py.File(tmp_path / "f.h5") as file:
         np.testing.assert_allclose(file["values"], expected.values, rtol=0, atol=1e-10)
         np.testing.assert_array_equal(file["structure"], expected.rows["structure"])
@@ -93,11 +93,11 @@ def test_attributes_say_where_the_features_come_from(structures, tmp_path):
 
 
 def test_what_was_kept_is_in_the_file(structures, tmp_path):
-    representation = build(SPECS["contracted"])
-    featurize(structures, representation, tmp_path / "f.h5", progress=False)
+    descriptor = build(SPECS["contracted"])
+    featurize(structures, descriptor, tmp_path / "f.h5", progress=False)
     with h5py.File(tmp_path / "f.h5") as file:
         kept = [Kept(**line) for line in json.loads(file.attrs["kept"])]
-    assert tuple(kept) == representation.kept
+    assert tuple(kept) == descriptor.kept
     assert [line.what for line in kept[-2:]] == ["even rows", "odd rows"]
     assert all(0 < line.lost < 1 for line in kept)
 
@@ -180,10 +180,10 @@ def test_components_of_three_species_by_a_sketch(tmp_path):
     """198 288 features, whose second moments would take 90 GB."""
     spec = ThreeCenterSpec(expansion=ExpansionSpec(species=(1, 5, 6)), components=(4, 2))
     structures = [Atoms("B2", [(0, 0, 0), (0, 0, 1.5)]), Atoms("CBH", np.eye(3))]
-    representation = build(spec)
-    featurize(structures, representation, tmp_path / "f.h5", progress=False)
-    assert [line.method for line in representation.kept] == ["sketch", "sketch"]
-    rows = representation.rows(System.from_atoms(structures, 2.0))
+    descriptor = build(spec)
+    featurize(structures, descriptor, tmp_path / "f.h5", progress=False)
+    assert [line.method for line in descriptor.kept] == ["sketch", "sketch"]
+    rows = descriptor.rows(System.from_atoms(structures, 2.0))
     with h5py.File(tmp_path / "f.h5") as file:
         values = torch.from_numpy(file["values"][()])
     for part, found, n in ((rows.even, values[:, :4], 4), (rows.odd, values[:, 4:], 2)):

@@ -156,9 +156,9 @@ def test_contractions_are_fitted_in_fit_only(structures):
         assert torch.equal(buffer, fitted[name])
     # the components of the first three structures, and not those of the unseen ones
     spec = transformer.spec_
-    representation = build(spec)
-    representation.fit([System.from_atoms(structures[:3], spec.expansion.cutoff)])
-    expected = representation(System.from_atoms(structures[3:5], spec.expansion.cutoff)).values
+    descriptor = build(spec)
+    descriptor.fit([System.from_atoms(structures[:3], spec.expansion.cutoff)])
+    expected = descriptor(System.from_atoms(structures[3:5], spec.expansion.cutoff)).values
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
     refitted = clone(transformer).set_params(species=(1, 6, 8)).fit(structures[3:5])
     assert abs(refitted.transform(structures[3:5]) - values).max() > 1e-3

@@ -214,7 +214,7 @@ def test_study_of_tags_and_correlations(atomplete, table_folder, tmp_path):
     lines = outcome.out.splitlines()
     rows = json.loads((tmp_path / "run" / "ablation.json").read_text())
     assert [line.split()[:2] for line in lines[1:-2]] == [
-        [row["representation"], row["set"]] for row in rows
+        [row["descriptor"], row["set"]] for row in rows
     ]
     assert {row["seeds"] for row in rows} == {2}
     blind = next(line for line in lines if line.split()[:2] == ["nu3", "b8"])
@@ -250,21 +250,19 @@ def features_of(path):
 @pytest.mark.parametrize("name", NAMED)
 def test_features_are_those_of_the_library(atomplete, pairs, tmp_path, name):
     (tmp_path / "o.yaml").write_text("memory: 110 MB\n")  # many chunks
-    outcome = atomplete(
-        "featurize", pairs, "--representation", name, "-o", "f", "--config", "o.yaml"
-    )
+    outcome = atomplete("featurize", pairs, "--descriptor", name, "-o", "f", "--config", "o.yaml")
     assert outcome.code == 0, outcome.err
     columns, attributes = features_of(tmp_path / "f" / "features.h5")
-    representation = build(NAMED[name])
-    expected = representation(System.from_atoms(generate("b8", 3), 2.0, centers="info"))
+    descriptor = build(NAMED[name])
+    expected = descriptor(System.from_atoms(generate("b8", 3), 2.0, centers="info"))
     np.testing.assert_allclose(columns["values"], expected.values, rtol=1e-12, atol=1e-14)
     assert columns["values"].dtype == np.float64
     for label, column in expected.rows.items():
         np.testing.assert_array_equal(columns[label], column)
     np.testing.assert_array_equal(columns["weight"], expected.weight)
     np.testing.assert_array_equal(columns["parity"], expected.parity)
-    assert json.loads(attributes["descriptor"])["type"] == representation.spec.type
-    described = getattr(representation, "labels", None)  # products of densities have none
+    assert json.loads(attributes["descriptor"])["type"] == descriptor.spec.type
+    described = getattr(descriptor, "labels", None)  # products of densities have none
     assert ("labels" in columns) == (described is not None)
     if described is not None:
         np.testing.assert_array_equal(columns["labels"], described)
@@ -272,15 +270,15 @@ def test_features_are_those_of_the_library(atomplete, pairs, tmp_path, name):
 
 def test_components_are_projections_on_fitted_axes(atomplete, pairs, tmp_path):
     basis = {"max_radial": 2, "max_angular": 2}
-    content = {"representation": {"type": "three_center", "expansion": basis}}
+    content = {"descriptor": {"type": "three_center", "expansion": basis}}
     (tmp_path / "o.yaml").write_text(yaml.safe_dump(content))
     atomplete("featurize", pairs, "--components", 12, 5, "--config", "o.yaml", "-o", "f")
     columns, _ = features_of(tmp_path / "f" / "features.h5")
     spec = ThreeCenterSpec(expansion=ExpansionSpec(**basis), components=(12, 5))
     system = System.from_atoms(generate("b8", 3), 2.0, centers="info")
-    representation = build(spec)
-    representation.fit([system])
-    expected = representation(system)
+    descriptor = build(spec)
+    descriptor.fit([system])
+    expected = descriptor(system)
     np.testing.assert_allclose(columns["values"], expected.values, rtol=0, atol=1e-9)
     assert columns["parity"].tolist() == [1] * 12 + [-1] * 5
     assert "labels" not in columns
@@ -325,7 +323,7 @@ def test_tag_cutoff(atomplete, pairs, tmp_path):
 def test_size_and_what_was_kept_are_said(atomplete, pairs, tmp_path):
     basis = {"max_radial": 3, "max_angular": 2}
     spec = {"type": "three_center", "expansion": basis, "radial_components": 2}
-    (tmp_path / "o.yaml").write_text(yaml.safe_dump({"representation": spec}))
+    (tmp_path / "o.yaml").write_text(yaml.safe_dump({"descriptor": spec}))
     command = ("featurize", pairs, "--config", "o.yaml", "--components", 12, 5, "-o", "f")
     outcome = atomplete(*command)
     assert outcome.err.splitlines()[0].startswith("294 rows × 17 features: 0.04 MB on disk")
@@ -355,7 +353,7 @@ def test_memory_in_units(atomplete, pairs, memory):
 def test_nice_keeps_to_the_memory_and_says_what_it_has_kept(atomplete, refuses, pairs, tmp_path):
     basis = {"max_radial": 2, "max_angular": 1}
     spec = {"type": "nice", "expansion": basis, "max_nu": 3, "candidates": 20}
-    (tmp_path / "o.yaml").write_text(yaml.safe_dump({"representation": spec}))
+    (tmp_path / "o.yaml").write_text(yaml.safe_dump({"descriptor": spec}))
     command = ("featurize", pairs, "--config", "o.yaml", "-o", "f")
     refuses(*command, "--memory", "150MB", says=["NICE to 6 environments", "0.15 GB allowed"])
     outcome = atomplete(*command, "--memory", "200MB")
@@ -369,7 +367,7 @@ def test_nice_keeps_to_the_memory_and_says_what_it_has_kept(atomplete, refuses, 
         assert f"{stored['kept']:4d} kept" in line
 
 
-@pytest.mark.parametrize("options", [(), ("--representation", "power_spectrum")])
+@pytest.mark.parametrize("options", [(), ("--descriptor", "power_spectrum")])
 def test_nothing_is_said_of_what_was_kept_where_all_was(atomplete, pairs, options):
     outcome = atomplete("featurize", pairs, *options, "-o", "f")
     assert outcome.out == "features of 6 structures in f/features.h5\n"
@@ -379,7 +377,7 @@ def test_isolated_atoms_have_no_rows(atomplete, tmp_path):
     write_structures("lonely.xyz", [Atoms("B"), Atoms("BB", [(0, 0, 0), (0, 0, 9)])])
     small = {"type": "three_center", "expansion": {"max_radial": 2, "max_angular": 1}}
     small |= {"radial_components": 1, "components": [4, 1]}
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump({"representation": small}))
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump({"descriptor": small}))
     for options, n_features in (((), 7344), (("--config", "small.yaml"), 5)):
         outcome = atomplete("featurize", "lonely.xyz", *options, "-o", "f", "--quiet")
         assert outcome.code == 0, outcome.err
@@ -396,7 +394,7 @@ def test_isolated_atoms_among_others(atomplete, tmp_path):
     columns, _ = features_of(tmp_path / "f" / "features.h5")
     assert columns["structure"].tolist() == [1, 1]
     assert columns["center"].tolist() == [0, 1]
-    atomplete("featurize", "some.xyz", "--representation", "power_spectrum", "-o", "p", "--quiet")
+    atomplete("featurize", "some.xyz", "--descriptor", "power_spectrum", "-o", "p", "--quiet")
     columns, _ = features_of(tmp_path / "p" / "features.h5")
     assert columns["center"].tolist() == [0, 0, 1, 2]
     assert (columns["values"][[0, 3]] == 0).all()
@@ -404,7 +402,7 @@ def test_isolated_atoms_among_others(atomplete, tmp_path):
 
 def test_species_are_those_of_the_file(atomplete, tmp_path):
     write_structures("co.xyz", [Atoms("CO", [(0, 0, 0), (0, 0, 1.1)])])
-    atomplete("featurize", "co.xyz", "--representation", "power_spectrum", "-o", "f", "--quiet")
+    atomplete("featurize", "co.xyz", "--descriptor", "power_spectrum", "-o", "f", "--quiet")
     _, attributes = features_of(tmp_path / "f" / "features.h5")
     assert json.loads(attributes["descriptor"])["expansion"]["species"] == [6, 8]
 
@@ -431,7 +429,7 @@ def test_the_command_line_wins_over_the_file(atomplete, tmp_path):
 
 def test_a_whole_spec_in_the_file(atomplete, pairs, tmp_path):
     spec = {"type": "three_center", "expansion": {"max_radial": 2, "max_angular": 1}}
-    (tmp_path / "o.yaml").write_text(yaml.safe_dump({"representation": spec, "dtype": "float32"}))
+    (tmp_path / "o.yaml").write_text(yaml.safe_dump({"descriptor": spec, "dtype": "float32"}))
     command = ("featurize", pairs, "--config", "o.yaml", "--quiet")
     assert atomplete(*command, "-o", "f").code == 0
     columns, attributes = features_of(tmp_path / "f" / "features.h5")
@@ -577,7 +575,7 @@ def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
         (["label", "pairs.xyz", "-o", "x.xyz", "--workers", "0"], ["option workers = 0"]),
         (["label", "pairs.xyz", "-o", "x.txt"], ["x.txt", ".xyz"]),
         (
-            ["featurize", "pairs.xyz", "-o", "f", "--representation", "soap"],
+            ["featurize", "pairs.xyz", "-o", "f", "--descriptor", "soap"],
             ["soap", "three_center"],
         ),
         (["featurize", "pairs.xyz", "-o", "f", "--dtype", "int8"], ["dtype", "int8"]),
@@ -603,7 +601,7 @@ def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
                 "pairs.xyz",
                 "-o",
                 "f",
-                "--representation",
+                "--descriptor",
                 "bispectrum",
                 "--components",
                 "3",
@@ -673,20 +671,20 @@ def test_yaml_that_is_not_text(refuses, tmp_path):
         ("reproduce", {"settings": 3}, ["settings = 3"]),
         ("reproduce", {"rows": []}, ["rows"]),
         ("reproduce", {"rows": "B_NL"}, ["rows"]),
-        ("featurize", {"representation": {"type": "soap"}}, ["soap"]),
-        ("featurize", {"representation": {"nu": [2]}}, ["type"]),
+        ("featurize", {"descriptor": {"type": "soap"}}, ["soap"]),
+        ("featurize", {"descriptor": {"nu": [2]}}, ["type"]),
         (
             "featurize",
-            {"representation": {"type": "three_center", "nu": 2}},
-            ["atomplete: o.yaml: representation: unknown option nu"],
+            {"descriptor": {"type": "three_center", "nu": 2}},
+            ["atomplete: o.yaml: descriptor: unknown option nu"],
         ),
-        ("featurize", {"representation": {"type": "three_center", "expansion": 3}}, ["expansion"]),
+        ("featurize", {"descriptor": {"type": "three_center", "expansion": 3}}, ["expansion"]),
         (
             "featurize",
-            {"representation": {"type": "three_center", "expansion": [3]}},
+            {"descriptor": {"type": "three_center", "expansion": [3]}},
             ["expansion"],
         ),
-        ("featurize", {"representation": 3}, ["representation"]),
+        ("featurize", {"descriptor": 3}, ["descriptor"]),
         ("label", {"settings": {"colour": 1}}, ["colour"]),
         ("label", {"method": "pbe", "settings": {"recipe": "soup"}}, ["soup"]),
         ("label", {"settings": {"max_iterations": "many"}}, ["max_iterations", "many"]),

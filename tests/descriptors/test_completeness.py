@@ -1,4 +1,4 @@
-"""What each representation is blind to, and what it sees, above a measured noise floor.
+"""What each descriptor is blind to, and what it sees, above a measured noise floor.
 
 Members of the families of degenerate environments are looked at from their centre. Blind means
 equal to rounding; seen means that the difference exceeds what rotations, reflections and
@@ -77,8 +77,8 @@ def density(nu):
     """All invariants of one order: scalars, and pseudoscalars apart."""
 
     def describe(spec, structures, group):
-        representation = built(DensityCorrelationsSpec(nu=(nu,), expansion=spec))
-        features = representation(
+        descriptor = built(DensityCorrelationsSpec(nu=(nu,), expansion=spec))
+        features = descriptor(
             System.from_atoms(structures, spec.cutoff, centers=System.centers_of(structures))
         )
         return features.even, features.odd
@@ -88,8 +88,8 @@ def density(nu):
 
 def linear_sum(spec, structures, group):
     """The plain sum of three-centre rows over (i1, i2)."""
-    representation = built(ThreeCenterSpec(expansion=spec))
-    features = representation(
+    descriptor = built(ThreeCenterSpec(expansion=spec))
+    features = descriptor(
         System.from_atoms(structures, spec.cutoff, centers=System.centers_of(structures))
     )
     odd = features.parity < 0
@@ -102,14 +102,14 @@ def deep_set(spec, structures, group, n_functions=32):
 
     For SO(3), cos(w_e·x_e + w_o·x_o + b), which is not even in the pseudoscalars.
     """
-    representation = built(ThreeCenterSpec(expansion=spec))
+    descriptor = built(ThreeCenterSpec(expansion=spec))
     generator = torch.Generator().manual_seed(0)
-    odd = representation.parity < 0
+    odd = descriptor.parity < 0
     weights = torch.randn(len(odd), n_functions, generator=generator, dtype=torch.float64)
     phase = 2 * torch.pi * torch.rand(n_functions, generator=generator, dtype=torch.float64)
     outputs, scale = [], None
     for atoms in structures:
-        features = representation(
+        features = descriptor(
             System.from_atoms(atoms, spec.cutoff, centers=System.centers_of([atoms]))
         )
         if scale is None:

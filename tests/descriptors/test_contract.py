@@ -1,4 +1,4 @@
-"""What every representation promises, in every basis: one battery for all."""
+"""What every descriptor promises, in every basis: one battery for all."""
 
 import ase
 import numpy as np
@@ -17,7 +17,7 @@ LABELS = ["structure", "center", "neighbor_1", "neighbor_2"]
 
 
 @pytest.fixture(scope="module", params=SPECS)
-def representation(request):
+def descriptor(request):
     return fitted(SPECS[request.param])
 
 
@@ -26,10 +26,10 @@ def system(request):
     return systems()[request.param]
 
 
-def n_tagged(representation):
-    if isinstance(representation.spec, ThreeCenterSpec):
+def n_tagged(descriptor):
+    if isinstance(descriptor.spec, ThreeCenterSpec):
         return 2
-    return getattr(representation.spec, "n_tagged", 0)
+    return getattr(descriptor.spec, "n_tagged", 0)
 
 
 def close(actual, expected, tolerance=1e-10):
@@ -41,22 +41,22 @@ def test_every_named_representation_is_tested():
     assert {name.rsplit("-", 1)[0] for name in SPECS} == {*NAMED, "contracted", "nice"}
 
 
-def test_invariant(representation, system):
-    assert_invariant(representation, system)
+def test_invariant(descriptor, system):
+    assert_invariant(descriptor, system)
 
 
-def test_both_parities_are_real(representation, system):
-    """Where a representation has pseudoscalars, they are not all zero."""
-    features = representation(system)
+def test_both_parities_are_real(descriptor, system):
+    """Where a descriptor has pseudoscalars, they are not all zero."""
+    features = descriptor(system)
     assert features.even.abs().max() > 1e-3
     if features.odd.shape[1]:
         assert features.odd.abs().max() > 1e-6
-    assert torch.equal(features.parity, representation.parity)
+    assert torch.equal(features.parity, descriptor.parity)
 
 
-def test_rows_know_their_atoms(representation, system):
-    features = representation(system)
-    assert list(features.rows) == LABELS[: 2 + n_tagged(representation)]
+def test_rows_know_their_atoms(descriptor, system):
+    features = descriptor(system)
+    assert list(features.rows) == LABELS[: 2 + n_tagged(descriptor)]
     assert len(features.weight) == len(features.values) == len(features.center_of_row)
     structure, center = features.rows["structure"], features.rows["center"]
     assert torch.equal(features.center_structure[features.center_of_row], structure)
@@ -65,11 +65,11 @@ def test_rows_know_their_atoms(representation, system):
     assert torch.equal(system.structure[atoms], structure)
 
 
-def test_a_batch_is_its_structures(representation):
+def test_a_batch_is_its_structures(descriptor):
     structures = [molecule(s) for s in range(3)] + [ase.Atoms("C"), crystal()]
-    together = representation(System.from_atoms(structures, CUTOFF))
+    together = descriptor(System.from_atoms(structures, CUTOFF))
     for index, atoms in enumerate(structures):
-        alone = representation(System.from_atoms(atoms, CUTOFF))
+        alone = descriptor(System.from_atoms(atoms, CUTOFF))
         of_structure = together.rows["structure"] == index
         for name in list(alone.rows)[1:]:
             assert torch.equal(together.rows[name][of_structure], alone.rows[name])
@@ -80,9 +80,9 @@ def test_a_batch_is_its_structures(representation):
             close(together.values[of_structure], alone.values, 1e-13)
 
 
-def sum_of_centers(representation, system):
+def sum_of_centers(descriptor, system):
     """A number per centre and probe, non-linear in tagged rows: comparable between cells."""
-    features = representation(system)
+    features = descriptor(system)
     n_features = features.values.shape[1]
     generator = torch.Generator().manual_seed(0)
     probe = torch.randn(n_features, 5, generator=generator, dtype=torch.float64)
@@ -92,7 +92,7 @@ def sum_of_centers(representation, system):
 
 
 @pytest.mark.parametrize("pbc", [True, (True, True, False), (False, False, True)])
-def test_supercell(representation, pbc):
+def test_supercell(descriptor, pbc):
     """An atom of a supercell is described as the atom of the cell that it repeats."""
     cell = crystal(pbc)
     repeats = [2 if periodic and axis != 1 else 1 for axis, periodic in enumerate(cell.pbc)]
@@ -102,29 +102,28 @@ def test_supercell(representation, pbc):
     supercell = make_supercell(cell, transform, wrap=False)
     supercell.pbc = cell.pbc
     small, large = (
-        sum_of_centers(representation, System.from_atoms(atoms, CUTOFF))
-        for atoms in (cell, supercell)
+        sum_of_centers(descriptor, System.from_atoms(atoms, CUTOFF)) for atoms in (cell, supercell)
     )
     assert len(supercell) == len(cell) * np.prod(repeats)
     original = [np.flatnonzero(cell.numbers == number).item() for number in supercell.numbers]
     close(large, small[original])
 
 
-def test_atoms_need_not_be_wrapped_into_the_cell(representation):
+def test_atoms_need_not_be_wrapped_into_the_cell(descriptor):
     cell = crystal()
     moved = cell.copy()
     moved.positions += np.array([[0, 0, 0], [1, 0, -2], [0, 3, 1]]) @ cell.cell.array
     inside, outside = (
-        sum_of_centers(representation, System.from_atoms(a, CUTOFF)) for a in (cell, moved)
+        sum_of_centers(descriptor, System.from_atoms(a, CUTOFF)) for a in (cell, moved)
     )
     close(outside, inside)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_dtype_is_kept(representation, dtype):
+def test_dtype_is_kept(descriptor, dtype):
     structures = [molecule(s) for s in range(2)] + [ase.Atoms("C")]
-    features = representation(System.from_atoms(structures, CUTOFF, dtype=dtype))
-    exact = representation(System.from_atoms(structures, CUTOFF))
+    features = descriptor(System.from_atoms(structures, CUTOFF, dtype=dtype))
+    exact = descriptor(System.from_atoms(structures, CUTOFF))
     assert features.values.dtype == features.weight.dtype == dtype
     close(features.values.double(), exact.values, 1e-4)
 
@@ -132,63 +131,63 @@ def test_dtype_is_kept(representation, dtype):
 @pytest.mark.parametrize(
     "structures", [[ase.Atoms("C")], [ase.Atoms("CH", [(0, 0, 0), (0, 0, 9)])], []]
 )
-def test_atoms_without_neighbours(representation, structures):
+def test_atoms_without_neighbours(descriptor, structures):
     system = System.from_atoms(structures, CUTOFF)
-    features = representation(system)
+    features = descriptor(system)
     n_centers = sum(len(atoms) for atoms in structures)
-    n_rows = 0 if n_tagged(representation) else n_centers
-    assert features.values.shape == (n_rows, len(representation.parity))
+    n_rows = 0 if n_tagged(descriptor) else n_centers
+    assert features.values.shape == (n_rows, len(descriptor.parity))
     assert not features.values.any()
     assert all(len(column) == n_rows for column in features.rows.values())
     total = features.sum_over_neighbors()
-    assert total.shape == (n_centers, len(representation.parity))
+    assert total.shape == (n_centers, len(descriptor.parity))
     assert not total.any()
     assert len(features.center_species) == n_centers
 
 
-def test_selected_centres(representation):
+def test_selected_centres(descriptor):
     atoms = molecule(2)
-    everyone = representation(System.from_atoms(atoms, CUTOFF)).sum_over_neighbors()
+    everyone = descriptor(System.from_atoms(atoms, CUTOFF)).sum_over_neighbors()
     for centers in ([3], [5, 1]):
         system = System.from_atoms(atoms, CUTOFF, centers=centers)
-        features = representation(system)
+        features = descriptor(system)
         close(features.sum_over_neighbors(), everyone[centers], 1e-12)
         assert features.center_species.tolist() == atoms.numbers[centers].tolist()
     atoms.info["center"] = 4
     system = System.from_atoms(atoms, CUTOFF, centers="info")
-    close(representation(system).sum_over_neighbors(), everyone[[4]])
+    close(descriptor(system).sum_over_neighbors(), everyone[[4]])
 
 
-def test_unknown_species_are_refused(representation):
+def test_unknown_species_are_refused(descriptor):
     structures = [molecule(0), ase.Atoms("CAu", [(0, 0, 0), (0, 0, 1.5)])]
     with pytest.raises(InputError, match=r"structure 1: atom of atomic number 79.* 1, 6, 8"):
-        representation(System.from_atoms(structures, CUTOFF))
+        descriptor(System.from_atoms(structures, CUTOFF))
 
 
-def test_neighbours_beyond_the_cutoff_do_not_matter(representation):
+def test_neighbours_beyond_the_cutoff_do_not_matter(descriptor):
     """Pairs may have been listed with a longer cutoff, if they are cut before."""
     system = System.from_atoms(molecule(3), CUTOFF)
     longer = System.from_atoms(molecule(3), CUTOFF + 1.0)
-    expected = representation(system).sum_over_neighbors()
-    close(representation(longer.within(CUTOFF)).sum_over_neighbors(), expected, 1e-13)
+    expected = descriptor(system).sum_over_neighbors()
+    close(descriptor(longer.within(CUTOFF)).sum_over_neighbors(), expected, 1e-13)
     with pytest.raises(InputError, match=r"listed up to 3 Å, not 2 Å"):
-        representation(longer)
+        descriptor(longer)
 
 
-def test_spec_is_plain_data(representation):
-    spec = representation.spec
+def test_spec_is_plain_data(descriptor):
+    spec = descriptor.spec
     adapter = TypeAdapter(AnyDescriptorSpec)
     assert adapter.validate_json(spec.model_dump_json()) == spec
     with pytest.raises(ValidationError, match="Extra inputs"):
         adapter.validate_python(spec.model_dump() | {"cutof": 3.0})
 
 
-def test_state_is_spec_and_state_dict(representation, tmp_path):
-    torch.save(representation.state_dict(), tmp_path / "weights.pt")
-    again = build(representation.spec)
+def test_state_is_spec_and_state_dict(descriptor, tmp_path):
+    torch.save(descriptor.state_dict(), tmp_path / "weights.pt")
+    again = build(descriptor.spec)
     again.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
     system = System.from_atoms(molecule(1), CUTOFF)
-    assert torch.equal(again(system).values, representation(system).values)
+    assert torch.equal(again(system).values, descriptor(system).values)
 
 
 def test_bases_cover_all_radial_and_cutoff_functions():

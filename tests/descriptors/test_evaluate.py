@@ -24,7 +24,7 @@ from atomplete.system import System
 
 
 @pytest.fixture(scope="module", params=["three_center-gto", "contracted-gto", "bispectrum-gto"])
-def representation(request):
+def descriptor(request):
     return fitted(SPECS[request.param])
 
 
@@ -34,10 +34,10 @@ def system():
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 2_000_000, 10**12])
-def test_chunks_joined_are_the_whole(representation, system, chunk_bytes):
-    whole = representation(system)
-    chunks = list(run(representation, system, chunk_bytes))
-    assert len(chunks) == len(split(representation, system, chunk_bytes))
+def test_chunks_joined_are_the_whole(descriptor, system, chunk_bytes):
+    whole = descriptor(system)
+    chunks = list(run(descriptor, system, chunk_bytes))
+    assert len(chunks) == len(split(descriptor, system, chunk_bytes))
     joined = concatenate(chunks)
     assert (joined.values - whole.values).abs().max() <= 1e-13 * whole.values.abs().max()
     for name, column in whole.rows.items():
@@ -50,8 +50,8 @@ def test_chunks_joined_are_the_whole(representation, system, chunk_bytes):
     )
 
 
-def test_chunks_are_all_the_centres_in_order(representation, system):
-    parts = split(representation, system, 300_000)
+def test_chunks_are_all_the_centres_in_order(descriptor, system):
+    parts = split(descriptor, system, 300_000)
     assert len(parts) > 2
     assert torch.equal(torch.cat([part.centers for part in parts]), system.centers)
     assert sum(len(part.i) for part in parts) == len(system.i)
@@ -157,9 +157,9 @@ def test_derivatives_are_split_by_what_they_take():
 def test_centres_without_neighbours_keep_their_place():
     structures = [ase.Atoms("C"), molecule(0), ase.Atoms("O"), ase.Atoms("H")]
     system = System.from_atoms(structures, CUTOFF)
-    representation = build(SPECS["three_center-gto"])
-    whole = representation(system)
-    joined = concatenate(list(run(representation, system, 1)))
+    descriptor = build(SPECS["three_center-gto"])
+    whole = descriptor(system)
+    joined = concatenate(list(run(descriptor, system, 1)))
     assert joined.center_structure.tolist() == [0, *[1] * 7, 2, 3]
     assert torch.equal(joined.center_of_row, whole.center_of_row)
     assert torch.equal(joined.rows["structure"], whole.rows["structure"])
@@ -183,14 +183,14 @@ def test_an_estimate_counts_rows_features_and_bytes():
 @pytest.mark.parametrize("components", [None, (20, 10)])
 def test_an_estimate_keeps_to_the_memory(memory, components):
     system = System.from_atoms([molecule(s, n=9, symbols="B") for s in range(20)], CUTOFF)
-    representation = build(ThreeCenterSpec(components=components))
-    found = estimate(representation, system, memory)
+    descriptor = build(ThreeCenterSpec(components=components))
+    found = estimate(descriptor, system, memory)
     assert 10**8 < found.memory <= memory
-    assert found.chunk_bytes == min(CHUNK_BYTES, memory - OVERHEAD - kept_bytes(representation))
+    assert found.chunk_bytes == min(CHUNK_BYTES, memory - OVERHEAD - kept_bytes(descriptor))
 
 
-def kept_bytes(representation):
-    return sum(buffer.nbytes for buffer in representation.buffers())
+def kept_bytes(descriptor):
+    return sum(buffer.nbytes for buffer in descriptor.buffers())
 
 
 def test_an_environment_that_does_not_fit_is_named():

@@ -170,8 +170,8 @@ class Problem:
             atoms.positions[1:] *= 1.3 / np.linalg.norm(atoms.positions[1:], axis=1)[:, None]
         system = System.from_atoms(structures, CUTOFF, centers="info")
         basis = ExpansionSpec(max_radial=2, max_angular=2)
-        self.representation = ThreeCenter(ThreeCenterSpec(expansion=basis))
-        self.table, self.sums = RowTable.compute(self.representation, system, torch.float64)
+        self.descriptor = ThreeCenter(ThreeCenterSpec(expansion=basis))
+        self.table, self.sums = RowTable.compute(self.descriptor, system, torch.float64)
         r = system.positions.view(-1, 4, 3)[:, 1:]
         sides = (r - r.roll(1, 1)).norm(dim=2)
         volume = 5 * torch.linalg.det(r)
@@ -188,7 +188,7 @@ def problem():
 
 def autoencoder(problem, targets=(2, 1), seed=0):
     spec = AutoEncoderSpec(encoder=ENCODERS["deep set"], decoder=(32,), targets=targets)
-    model = AutoEncoder(spec, problem.representation.parity, seed)
+    model = AutoEncoder(spec, problem.descriptor.parity, seed)
     model.normalise(problem.table.features, problem.targets, torch.arange(50))
     return model
 
@@ -234,7 +234,7 @@ def test_training_reconstructs_both_parities(problem, tmp_path):
 
 def test_the_latent_of_a_trained_autoencoder(problem):
     model = autoencoder(problem)
-    latent = Latent.of(problem.representation, model)
+    latent = Latent.of(problem.descriptor, model)
     encoded = model.latent(problem.table.features)
     torch.testing.assert_close(latent.of_rows(problem.table.features).values, encoded.values)
     decoded = model.model.decoder(encoded) * model.scale @ model.components.T + model.mean

@@ -1,4 +1,4 @@
-"""Symmetries and continuity of the energy, for every representation."""
+"""Symmetries and continuity of the energy, for every descriptor."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import torch
 from ase import Atoms
 from small_models import (
     CUTOFF,
-    REPRESENTATIONS,
+    DESCRIPTORS,
     SMALL_DEEP_SET,
     energies_at,
     energy_model,
@@ -30,9 +30,9 @@ SO3 = SMALL_DEEP_SET.model_copy(update={"group": "SO3"})
 NORMALISED = DeepSetSpec(hidden=(16, 12), head=(8,), group_norm=4)
 
 
-@pytest.fixture(params=REPRESENTATIONS)
+@pytest.fixture(params=DESCRIPTORS)
 def model(request):
-    return energy_model(REPRESENTATIONS[request.param])
+    return energy_model(DESCRIPTORS[request.param])
 
 
 def reflected(atoms):
@@ -63,9 +63,9 @@ def test_order_of_rows_does_not_matter(model):
 
 
 @pytest.mark.parametrize("form", [SMALL_DEEP_SET, SO3, NORMALISED], ids=["O3", "SO3", "norm"])
-@pytest.mark.parametrize("name", REPRESENTATIONS)
+@pytest.mark.parametrize("name", DESCRIPTORS)
 def test_rotations_permutations_and_translations_change_no_energy(name, form):
-    model = energy_model(REPRESENTATIONS[name], form)
+    model = energy_model(DESCRIPTORS[name], form)
     plain = [molecule(seed) for seed in range(3)]
     moved = []
     for seed, atoms in enumerate(plain):
@@ -79,9 +79,9 @@ def test_rotations_permutations_and_translations_change_no_energy(name, form):
 
 
 @pytest.mark.parametrize("form", [SMALL_DEEP_SET, NORMALISED], ids=["plain", "norm"])
-@pytest.mark.parametrize("name", REPRESENTATIONS)
+@pytest.mark.parametrize("name", DESCRIPTORS)
 def test_a_mirror_image_has_the_same_energy(name, form):
-    model = energy_model(REPRESENTATIONS[name], form)
+    model = energy_model(DESCRIPTORS[name], form)
     plain = [molecule(seed) for seed in range(5)]
     mirrored = model.predict([reflected(atoms) for atoms in plain]).energy
     torch.testing.assert_close(mirrored, model.predict(plain).energy, rtol=0, atol=1e-10)
@@ -95,13 +95,13 @@ def test_pseudoscalars_enter_the_energy(model):
     assert (model.energies_of(features, 1) - model.energies_of(without, 1)).abs() > 1e-6
 
 
-def chiral_pair(representation, form):
+def chiral_pair(descriptor, form):
     """Energies of the two mirror images that are alike to all correlations up to ν = 3."""
     pair = generate("chiral", 1)
     species = tuple(sorted(set(pair[0].numbers.tolist())))
     cutoff = 1.2 * max(np.linalg.norm(a.positions - a.positions[0], axis=1).max() for a in pair)
     basis = ExpansionSpec(max_radial=3, max_angular=3, cutoff=cutoff, species=species)
-    spec = representation(expansion=basis)
+    spec = descriptor(expansion=basis)
     # plain random weights see features of the size that normalisation would give
     model = DescriptorPotential(
         DescriptorPotentialSpec(descriptor=spec, readout=form, species=species)
@@ -189,7 +189,7 @@ def test_a_neighbor_leaves_without_a_jump_in_energy_or_force(model):
 
 @pytest.mark.parametrize("name", ["three_center", "contracted"])
 def test_without_the_weights_of_rows_there_would_be_a_jump(name):
-    model = energy_model(REPRESENTATIONS[name])
+    model = energy_model(DESCRIPTORS[name])
     inside, outside = (model.descriptor(environment(CUTOFF + shift)) for shift in (-1e-8, 1e-8))
 
     def unweighted(features):
@@ -214,7 +214,7 @@ def test_a_center_without_neighbors_has_a_finite_energy(model):
 @pytest.mark.parametrize("form", [SMALL_DEEP_SET, SO3, NORMALISED], ids=["O3", "SO3", "norm"])
 @pytest.mark.parametrize("nu", [(1, 2), (1, 2, 3)], ids=["even", "odd"])
 def test_the_first_layer_may_be_computed_elsewhere(form, nu):
-    spec = DensityCorrelationsSpec(nu=nu, expansion=REPRESENTATIONS["contracted"].expansion)
+    spec = DensityCorrelationsSpec(nu=nu, expansion=DESCRIPTORS["contracted"].expansion)
     model = energy_model(spec, form)
     features = model.descriptor(System.from_atoms([molecule(0), Atoms("C")], CUTOFF))
     projected = features.project(*model.readout.first_layer)
@@ -224,7 +224,7 @@ def test_the_first_layer_may_be_computed_elsewhere(form, nu):
 
 
 def test_initial_weights_depend_on_the_seed_alone():
-    spec = REPRESENTATIONS["three_center"]
+    spec = DESCRIPTORS["three_center"]
     torch.manual_seed(1)
     first = energy_model(spec, seed=3).state_dict()
     torch.manual_seed(2)
@@ -234,7 +234,7 @@ def test_initial_weights_depend_on_the_seed_alone():
 
 
 def test_a_representation_without_pseudoscalars():
-    spec = DensityCorrelationsSpec(nu=(1, 2), expansion=REPRESENTATIONS["contracted"].expansion)
+    spec = DensityCorrelationsSpec(nu=(1, 2), expansion=DESCRIPTORS["contracted"].expansion)
     model = energy_model(spec)
     assert model.readout.n_odd == 0
     energies = model.predict([molecule(0), reflected(molecule(0)), molecule(1)]).energy

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_models import CUTOFF, REPRESENTATIONS, molecule
+from small_models import CUTOFF, DESCRIPTORS, molecule
 
 from atomplete.data.dataset import Dataset, Split
 from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec
@@ -36,9 +36,9 @@ def features(structures):
     return DescriptorPotential(spec_of(FEW)).descriptor(System.from_atoms(structures, CUTOFF))
 
 
-def spec_of(representation, form=None):
+def spec_of(descriptor, form=None):
     form = form or LinearSpec()
-    return DescriptorPotentialSpec(descriptor=representation, readout=form, species=SPECIES)
+    return DescriptorPotentialSpec(descriptor=descriptor, readout=form, species=SPECIES)
 
 
 def fit_linear(model, structures, features, energies, train, validation, weight=None):
@@ -142,7 +142,7 @@ def test_pseudoscalars_enter_under_so3_only(structures):
     mirrored = [atoms.copy() for atoms in structures[:25]]
     for atoms in mirrored:
         atoms.positions[:, 0] *= -1
-    spec = REPRESENTATIONS["density_correlations"]
+    spec = DESCRIPTORS["density_correlations"]
     o3 = DescriptorPotential(spec_of(spec))
     so3 = DescriptorPotential(spec_of(spec, LinearSpec(group="SO3")))
     features = o3.descriptor(System.from_atoms(structures[:25] + mirrored, CUTOFF))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from small_models import BASIS, CUTOFF, REPRESENTATIONS, SMALL_DEEP_SET, energy_model, molecule
+from small_models import BASIS, CUTOFF, DESCRIPTORS, SMALL_DEEP_SET, energy_model, molecule
 
 from atomplete.degenerate.families.registry import generate
 from atomplete.errors import InputError
@@ -18,7 +18,7 @@ SMOOTH = BASIS.model_copy(update={"cutoff_function": PolynomialCutoff(width=0.8)
 
 
 def smooth(name):
-    return REPRESENTATIONS[name].model_copy(update={"expansion": SMOOTH})
+    return DESCRIPTORS[name].model_copy(update={"expansion": SMOOTH})
 
 
 def crystal():
@@ -79,14 +79,14 @@ def test_centres_are_those_of_the_model_whatever_the_file_holds():
     """Once one structure without ``center`` turned the energies of all others into those of
     eight centres."""
     boron = generate("b8", 1)[0]
-    model = energy_model(REPRESENTATIONS["three_center"], centers="info")
+    model = energy_model(DESCRIPTORS["three_center"], centers="info")
     carbon = Atoms(["C"] * 8, boron.positions, info={"center": 0})
     alone = model.predict(carbon).energy
     other = carbon.copy()
     del other.info["center"]
     with pytest.raises(InputError, match="structure 1: no 'center' in its info"):
         model.predict([carbon, other])
-    everywhere = energy_model(REPRESENTATIONS["three_center"], centers="all")
+    everywhere = energy_model(DESCRIPTORS["three_center"], centers="all")
     both = everywhere.predict([carbon, other]).energy
     assert both[0] == both[1]
     assert (both[0] - alone).abs() > 1e-3
@@ -95,12 +95,12 @@ def test_centres_are_those_of_the_model_whatever_the_file_holds():
 
 def test_a_calculator_has_no_stress_of_molecules():
     atoms = molecule(0)
-    atoms.calc = energy_model(REPRESENTATIONS["density_correlations"]).calculator()
+    atoms.calc = energy_model(DESCRIPTORS["density_correlations"]).calculator()
     assert np.isfinite(atoms.get_forces()).all()
     with pytest.raises(NotImplementedError, match="without a volume"):
         atoms.get_stress()
 
 
 def test_pairs_are_within_the_cutoff_of_the_model():
-    model = energy_model(REPRESENTATIONS["three_center"])
+    model = energy_model(DESCRIPTORS["three_center"])
     assert model.system(molecule(0)).cutoff == model.cutoff == CUTOFF

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from small_models import CUTOFF, REPRESENTATIONS, SMALL_DEEP_SET, energy_model, molecule
+from small_models import CUTOFF, DESCRIPTORS, SMALL_DEEP_SET, energy_model, molecule
 
 from atomplete.descriptors import ThreeCenter
 from atomplete.errors import InputError
@@ -17,7 +17,7 @@ from atomplete.system import System
 
 @pytest.fixture
 def model():
-    return energy_model(REPRESENTATIONS["density_correlations"])
+    return energy_model(DESCRIPTORS["density_correlations"])
 
 
 def test_a_center_of_unknown_species_is_named(model):
@@ -26,7 +26,7 @@ def test_a_center_of_unknown_species_is_named(model):
 
 
 def test_a_neighbor_of_unknown_species_is_named():
-    model = energy_model(REPRESENTATIONS["density_correlations"], centers="info")
+    model = energy_model(DESCRIPTORS["density_correlations"], centers="info")
     structures = [Atoms("CO", [(0, 0, 0), (0, 0, 1.1)]), Atoms("CN", [(0, 0, 0), (0, 0, 1.1)])]
     for atoms in structures:
         atoms.info["center"] = 0
@@ -64,15 +64,15 @@ def test_other_structures_do_not_enter_the_normalisation(model):
 
 
 def test_no_structures():
-    model = energy_model(REPRESENTATIONS["three_center"])
+    model = energy_model(DESCRIPTORS["three_center"])
     assert model.predict([]).energy.shape == (0,)
 
 
 def test_chosen_centers_carry_the_energy():
     atoms = molecule(0)
     atoms.info["center"] = 2
-    everywhere = energy_model(REPRESENTATIONS["contracted"], centers="all")
-    one = energy_model(REPRESENTATIONS["contracted"], centers="info")
+    everywhere = energy_model(DESCRIPTORS["contracted"], centers="all")
+    one = energy_model(DESCRIPTORS["contracted"], centers="info")
     features = everywhere.descriptor(System.from_atoms(atoms, CUTOFF, centers="all"))
     per_center = everywhere.readout(features.scaled(everywhere.feature_scale))
     reference = everywhere.reference[[1, 6, 8].index(int(atoms.numbers[2]))]
@@ -97,7 +97,7 @@ def small_system():
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", ["three_center", "contracted"])
 def test_energies_without_rows_are_those_of_the_rows(name, form):
-    model = energy_model(REPRESENTATIONS[name], FORMS[form])
+    model = energy_model(DESCRIPTORS[name], FORMS[form])
     system = small_system()
     explicit = model.energies_of(model.descriptor(system), 4)
     assert explicit.diff().abs().min() > 1e-3
@@ -106,7 +106,7 @@ def test_energies_without_rows_are_those_of_the_rows(name, form):
 
 def test_energies_of_what_has_no_shorter_way():
     for name, form in (("density_correlations", SMALL_DEEP_SET), ("three_center", LinearSpec())):
-        model = energy_model(REPRESENTATIONS[name], form)
+        model = energy_model(DESCRIPTORS[name], form)
         system = small_system()
         explicit = model.energies_of(model.descriptor(system), 4)
         torch.testing.assert_close(model.energies(system), explicit, rtol=0, atol=1e-12)
@@ -114,7 +114,7 @@ def test_energies_of_what_has_no_shorter_way():
 
 @pytest.mark.parametrize("name", ["three_center", "contracted"])
 def test_deep_sets_are_evaluated_without_rows(name, monkeypatch):
-    model = energy_model(REPRESENTATIONS[name])
+    model = energy_model(DESCRIPTORS[name])
     expected = model.energies_of(model.descriptor(small_system()), 4)
 
     def refuse(*_):
@@ -127,9 +127,9 @@ def test_deep_sets_are_evaluated_without_rows(name, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("name", REPRESENTATIONS)
+@pytest.mark.parametrize("name", DESCRIPTORS)
 def test_forces_against_finite_differences(name):
-    model = energy_model(REPRESENTATIONS[name])
+    model = energy_model(DESCRIPTORS[name])
     atoms, step = molecule(4, n=6), 1e-4
     system = System.from_atoms([atoms, molecule(5)], CUTOFF)
     positions = system.positions.requires_grad_()
@@ -146,7 +146,7 @@ def test_forces_against_finite_differences(name):
 
 def test_weights_learn_from_energies_without_rows():
     """Gradients of the weights, and of the forces by them, as with rows."""
-    model = energy_model(REPRESENTATIONS["contracted"])
+    model = energy_model(DESCRIPTORS["contracted"])
     system = small_system()
     positions = system.positions.requires_grad_()
     parameters = list(model.readout.parameters())

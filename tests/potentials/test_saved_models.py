@@ -1,15 +1,15 @@
 import pytest
 import torch
-from small_models import REPRESENTATIONS, energy_model, molecule
+from small_models import DESCRIPTORS, energy_model, molecule
 
 from atomplete.checkpoint import load, read_tensors, save, write_tensors
 from atomplete.errors import InputError
 from atomplete.nn import LinearSpec
 
 
-@pytest.mark.parametrize("name", REPRESENTATIONS)
+@pytest.mark.parametrize("name", DESCRIPTORS)
 def test_a_loaded_model_predicts_the_same_bits(name, tmp_path):
-    model = energy_model(REPRESENTATIONS[name])
+    model = energy_model(DESCRIPTORS[name])
     save(tmp_path / "model.pt", model)
     loaded = load(tmp_path / "model.pt")
     assert loaded.spec == model.spec
@@ -22,7 +22,7 @@ def test_a_loaded_model_predicts_the_same_bits(name, tmp_path):
 
 
 def test_a_linear_model_round_trips(tmp_path):
-    model = energy_model(REPRESENTATIONS["density_correlations"], LinearSpec())
+    model = energy_model(DESCRIPTORS["density_correlations"], LinearSpec())
     weights = model.readout.coefficients
     weights.copy_(torch.linspace(0, 1, weights.numel(), dtype=torch.float64).view_as(weights))
     save(tmp_path / "model.pt", model)
@@ -31,7 +31,7 @@ def test_a_linear_model_round_trips(tmp_path):
 
 
 def test_the_dtype_of_positions_is_that_of_the_computation():
-    model = energy_model(REPRESENTATIONS["contracted"])
+    model = energy_model(DESCRIPTORS["contracted"])
     structures = [molecule(seed) for seed in range(3)]
     double, single = (
         model.predict(structures).energy,
@@ -45,7 +45,7 @@ def test_the_dtype_of_positions_is_that_of_the_computation():
     "change", [{"readout": {"type": "forest"}}, {"species": []}, {"descriptor": {"type": "soap"}}]
 )
 def test_a_spec_that_is_not_understood_is_refused_in_one_sentence(change, tmp_path):
-    model = energy_model(REPRESENTATIONS["contracted"])
+    model = energy_model(DESCRIPTORS["contracted"])
     save(tmp_path / "model.pt", model)
     content = read_tensors(tmp_path / "model.pt")
     content["spec"] = type(model.spec).model_construct(**dict(model.spec) | change)

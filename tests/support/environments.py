@@ -69,8 +69,8 @@ def systems():
 
 
 def fitted(spec):
-    """The representation of a spec, fitted on other structures where it has to be."""
-    representation = build(spec)
+    """The descriptor of a spec, fitted on other structures where it has to be."""
+    descriptor = build(spec)
     if isinstance(spec, ThreeCenterSpec | NiceSpec):
-        representation.fit([System.from_atoms([molecule(s) for s in (10, 11)], CUTOFF)])
-    return representation
+        descriptor.fit([System.from_atoms([molecule(s) for s in (10, 11)], CUTOFF)])
+    return descriptor

@@ -17,7 +17,7 @@ CUTOFF = 2.0
 SPECIES = (1, 6, 8)
 BASIS = ExpansionSpec(max_radial=2, max_angular=2, species=SPECIES)
 
-REPRESENTATIONS = {
+DESCRIPTORS = {
     "three_center": ThreeCenterSpec(expansion=BASIS),
     "contracted": ThreeCenterSpec(expansion=BASIS, radial_components=4, components=(20, 8)),
     "density_correlations": DensityCorrelationsSpec(expansion=BASIS),

@@ -72,7 +72,7 @@ def test_plain_data_and_options_name_it(structures):
 def test_it_is_featurized_by_the_library_and_by_the_verb(structures, tmp_path, capsys):
     featurize(structures, Toy(ToySpec()), tmp_path / "f.h5", progress=False)
     write_structures(tmp_path / "in.xyz", structures)
-    (tmp_path / "toy.yaml").write_text("representation: {type: toy}\n")
+    (tmp_path / "toy.yaml").write_text("descriptor: {type: toy}\n")
     arguments = ["in.xyz", "-o", "out", "--config", "toy.yaml", "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The verb ``resolve``: the directions of motion that a representation sees."""
+"""The verb ``resolve``: the directions of motion that a descriptor sees."""
 
 import json
 from pathlib import Path
@@ -48,14 +48,14 @@ class ResolveOptions(BasisOptions):
 
 @verb(ResolveOptions)
 def resolve(
-    representation: Representation,
+    descriptor: Representation,
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     options: ResolveOptions,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON to write.")] = None,
 ) -> None:
-    """Count the directions that a representation resolves around each structure.
+    """Count the directions that a descriptor resolves around each structure.
 
-    Zeros that symmetry requires are told from those of a degenerate representation and of a basis
+    Zeros that symmetry requires are told from those of a degenerate descriptor and of a basis
     too small. Written into the folder of an audit as resolution.json, or resolution_NAME.json of
     several, the spectra are shown by atomplete report.
 
@@ -69,7 +69,7 @@ def resolve(
     structures = read_structures(input)
     destination = None if output is None else in_new_folder(output, input)
     with naming(input):
-        rows = resolution_rows(subject_of(representation), structures, **options.model_dump())
+        rows = resolution_rows(subject_of(descriptor), structures, **options.model_dump())
     if destination is not None:
         content = [row.model_dump(mode="json") | {"file": input.name} for row in rows]
         with atomic_write(destination) as temporary:

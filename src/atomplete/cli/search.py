@@ -1,4 +1,4 @@
-"""The verb ``search``: structures that a representation cannot tell apart, by optimisation."""
+"""The verb ``search``: structures that a descriptor cannot tell apart, by optimisation."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -45,13 +45,13 @@ class SearchOptions(BasisOptions):
 
 @verb(SearchOptions)
 def search(
-    representation: Representation,
+    descriptor: Representation,
     input: Annotated[Path, typer.Argument(help="File with the structure.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
     options: SearchOptions,
     quiet: Quiet = False,
 ) -> None:
-    """Search for structures that a representation cannot tell apart, by optimisation.
+    """Search for structures that a descriptor cannot tell apart, by optimisation.
 
     Pairs are written with pair_id, sign and family "found", each checked by exact congruence.
     Without a find nothing is written; that proves nothing.
@@ -73,7 +73,7 @@ def search(
     structures = read_structures(input)
     if options.index >= len(structures):
         raise InputError(f"{input}: no structure {options.index}, it holds {len(structures)}")
-    subject = subject_of(representation)
+    subject = subject_of(descriptor)
     cutoff = options.cutoff or subject.cutoff
     try:
         atoms, farthest, radius = prepared(

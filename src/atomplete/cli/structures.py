@@ -46,7 +46,7 @@ class FeaturizeOptions(BaseModel):
     """Options of ``featurize``; unlike those of the library, all in one level."""
 
     model_config = ConfigDict(extra="forbid")
-    representation: str | dict[str, Any] = Field(
+    descriptor: str | dict[str, Any] = Field(
         "three_center",
         description="radial_spectrum, power_spectrum, bispectrum, density_correlations, pair, "
         "pair_nu2 or three_center (default: three_center); the YAML file may give a whole spec, "
@@ -85,7 +85,7 @@ def featurize(
 ) -> None:
     """Write features with their row labels to OUTPUT/features.h5, in bounded memory.
 
-    Example: atomplete featurize labelled.xyz --representation three_center -o features
+    Example: atomplete featurize labelled.xyz --descriptor three_center -o features
     """
     import torch
 
@@ -96,8 +96,8 @@ def featurize(
     options = given.resolved(FeaturizeOptions)
     structures = read_structures(input)
     descriptor = descriptor_of(
-        options.representation,
-        source=f"{given.file}: representation",  # where it is more than a name
+        options.descriptor,
+        source=f"{given.file}: descriptor",  # where it is more than a name
         structures=structures,
         cutoff=options.cutoff,
         tag_cutoff=options.tag_cutoff,

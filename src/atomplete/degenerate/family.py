@@ -60,7 +60,7 @@ class Family:
         up to improper rotations, "SO3" where they are enantiomers, and for controls the group
         in which all of them are congruent.
     congruent
-        True only for controls, which no invariant representation may separate.
+        True only for controls, which no invariant descriptor may separate.
     degenerate_nu
         The pairs have the same density correlations of orders up to this nu (of either parity),
         and different ones at nu + 1; at the structure level, the same ones at all centres, taken

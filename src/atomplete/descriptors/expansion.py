@@ -208,7 +208,7 @@ class Expansion:
             atom = int(system.j[unknown[system.j]][0])
             raise InputError(
                 f"structure {int(system.structure[atom])}: atom of atomic number "
-                f"{int(system.species[atom])}, but the representation knows "
+                f"{int(system.species[atom])}, but the descriptor knows "
                 f"{', '.join(map(str, self.spec.species))}"
             )
         return match.to(torch.long).argmax(-1)

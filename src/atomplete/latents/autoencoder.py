@@ -102,7 +102,7 @@ class EncoderDecoder(nn.Module):
 
 
 class AutoEncoder(nn.Module):
-    """Predicts the features of each centre from rows of another representation, through xi~.
+    """Predicts the features of each centre from rows of another descriptor, through xi~.
 
     Targets are principal components, fitted to training data: of scalars about their mean, of
     pseudoscalars about zero, since the mirror image of an environment is as likely.

@@ -69,10 +69,10 @@ class Latent(Descriptor, spec=LatentSpec):
         self.register_buffer("feature_scale", torch.ones((), dtype=torch.float64))
 
     @classmethod
-    def of(cls, representation: Descriptor, trained: AutoEncoder) -> "Latent":
-        """The encoder of a trained autoencoder, with the representation that it was trained on."""
-        latent = cls(LatentSpec(rows=representation.spec, encoder=trained.spec.encoder))
-        latent.rows = representation
+    def of(cls, descriptor: Descriptor, trained: AutoEncoder) -> "Latent":
+        """The encoder of a trained autoencoder, with the descriptor that it was trained on."""
+        latent = cls(LatentSpec(rows=descriptor.spec, encoder=trained.spec.encoder))
+        latent.rows = descriptor
         latent.encoder.load_state_dict(trained.model.encoder.state_dict())
         latent.feature_scale = trained.feature_scale
         return latent

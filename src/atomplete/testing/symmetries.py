@@ -116,7 +116,7 @@ def assert_equivariant(
 
 
 def assert_invariant(
-    representation: Callable[[System], Features],
+    descriptor: Callable[[System], Features],
     system: System,
     *,
     tolerance: float = 1e-10,
@@ -129,7 +129,7 @@ def assert_invariant(
 
     Parameters
     ----------
-    representation
+    descriptor
         Maps a system to features.
     system
         Atoms and pairs.
@@ -151,17 +151,17 @@ def assert_invariant(
     >>> assert_invariant(build(ThreeCenterSpec()), system)
     """
     generator = torch.Generator().manual_seed(seed)
-    features = representation(system)
+    features = descriptor(system)
     for proper in (True, False):
         rotation = random_rotation(generator, proper=proper)
         signs = features.parity if not proper else torch.ones_like(features.parity)
-        turned = representation(rotated(system, rotation)).values
+        turned = descriptor(rotated(system, rotation)).values
         name = "rotation" if proper else "reflection"
         _assert_close(turned, features.values * signs, tolerance, name)
 
     displacement = torch.randn(len(system.cell), 3, generator=generator, dtype=torch.float64)
     moved = system.positions + displacement.to(system.positions)[system.structure]
-    translated = representation(system.with_positions(moved)).values
+    translated = descriptor(system.with_positions(moved)).values
     _assert_close(translated, features.values, tolerance, "translation")
 
     # a cyclic shift within each structure: no atom keeps its place, as it might in a random order
@@ -169,7 +169,7 @@ def assert_invariant(
     within = torch.arange(len(atom_start), device=atom_start.device) - atom_start
     sizes = torch.bincount(system.structure, minlength=len(system.cell))[system.structure]
     order = atom_start + (within + 1) % sizes
-    permutation = representation(permuted(system, order))
+    permutation = descriptor(permuted(system, order))
     place = order.argsort() - atom_start  # within the structure
     start = system.first_atom[features.rows["structure"]]
     labels = [

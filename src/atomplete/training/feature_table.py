@@ -44,7 +44,7 @@ class RowTable:
     @classmethod
     def compute(
         cls,
-        representation: Descriptor,
+        descriptor: Descriptor,
         system: System,
         dtype: torch.dtype = torch.float32,
         progress: bool = False,
@@ -58,12 +58,12 @@ class RowTable:
         rows, sums
             Tables with the rows of each centre, and with one row for each centre.
         """
-        n_rows = int(representation.rows_per_center(system).sum())
-        values = torch.empty(n_rows, len(representation.parity), dtype=dtype)
+        n_rows = int(descriptor.rows_per_center(system).sum())
+        values = torch.empty(n_rows, len(descriptor.parity), dtype=dtype)
         labels: list[Features] = []
         sums: list[Features] = []
         done = 0
-        for features in run(representation, system, progress=progress):
+        for features in run(descriptor, system, progress=progress):
             chunk = values[done : done + len(features.values)]
             chunk.copy_(features.values)
             labels.append(replace(features, values=chunk, weight=features.weight.to(dtype)))
@@ -73,7 +73,7 @@ class RowTable:
         rows = replace(
             concatenate([_without_values(part) for part in labels]),
             values=values,
-            parity=representation.parity,
+            parity=descriptor.parity,
         )
         return cls(rows, n_structures), cls(concatenate(sums), n_structures)
 

@@ -242,12 +242,12 @@ def test_nothing_is_lost_where_everything_is_kept():
 
 def sketched(content, system, **options):
     """Fitted with as little memory as makes second moments not fit."""
-    representation = ThreeCenter(content)
-    exact = representation.contraction_plan([system])
+    descriptor = ThreeCenter(content)
+    exact = descriptor.contraction_plan([system])
     assert exact.method == "exact"
-    representation.fit([system], memory=exact.peak - 1, **options)
-    assert {kept.method for kept in representation.kept[-2:]} == {"sketch"}
-    return representation
+    descriptor.fit([system], memory=exact.peak - 1, **options)
+    assert {kept.method for kept in descriptor.kept[-2:]} == {"sketch"}
+    return descriptor
 
 
 @pytest.mark.parametrize("kept", [(3, 2), (30, 15), (120, 60)])
@@ -340,10 +340,10 @@ def resident():
 torch.set_num_threads(1)
 spec = ThreeCenterSpec(expansion=ExpansionSpec(max_radial=5), components=(60, 30))
 system = System.from_atoms(generate("b8", 30), cutoff=2.0, centers="info")
-representation = build(spec)
+descriptor = build(spec)
 before = resident()
-representation.fit([system], memory={memory})
-print(resident() - before, representation.kept[0].method)
+descriptor.fit([system], memory={memory})
+print(resident() - before, descriptor.kept[0].method)
 """
 
 

@@ -45,7 +45,7 @@ SPECS = {
 
 
 @pytest.fixture(scope="module", params=SPECS)
-def representation(request):
+def descriptor(request):
     if isinstance(SPECS[request.param], ThreeCenterSpec):
         return _fit(SPECS[request.param])
     return fitted(SPECS[request.param])
@@ -62,7 +62,7 @@ def probe(values):
     return values @ torch.randn(values.shape[1], 2, generator=generator, dtype=values.dtype)
 
 
-def test_gradcheck(representation):
+def test_gradcheck(descriptor):
     atoms = ase.Atoms(
         "C2",
         [(0.1, 0.0, 0.2), (0.4, 1.2, 0.9)],
@@ -74,7 +74,7 @@ def test_gradcheck(representation):
     system = System.from_atoms(structures, CUTOFF, centers=[0])
 
     def features(positions, cell):
-        return probe(representation(replace(system, positions=positions, cell=cell)).values)
+        return probe(descriptor(replace(system, positions=positions, cell=cell)).values)
 
     inputs = [t.clone().requires_grad_() for t in (system.positions, system.cell)]
     assert torch.autograd.gradcheck(features, inputs, atol=1e-7)
@@ -85,28 +85,28 @@ def test_gradcheck(representation):
 @pytest.mark.parametrize("name", ["power_spectrum-gto", "three_center-laplacian"])
 def test_second_derivatives(name):
     spec = SPECS[name]
-    representation = _fit(spec) if isinstance(spec, ThreeCenterSpec) else fitted(spec)
+    descriptor = _fit(spec) if isinstance(spec, ThreeCenterSpec) else fitted(spec)
     system = System.from_atoms(molecule(1, n=3, symbols="C"), CUTOFF)
     positions = system.positions.clone().requires_grad_()
     assert torch.autograd.gradgradcheck(
-        lambda x: probe(representation(system.with_positions(x)).values)[:2], positions, atol=1e-6
+        lambda x: probe(descriptor(system.with_positions(x)).values)[:2], positions, atol=1e-6
     )
 
 
-def test_no_gradient_between_structures(representation):
+def test_no_gradient_between_structures(descriptor):
     system = System.from_atoms([molecule(s, n=4, symbols="C") for s in range(3)], CUTOFF)
     positions = system.positions.clone().requires_grad_()
-    features = representation(system.with_positions(positions))
+    features = descriptor(system.with_positions(positions))
     of_second = probe(features.values[features.rows["structure"] == 1]).sum()
     (gradient,) = torch.autograd.grad(of_second, positions)
     assert gradient[system.structure == 1].abs().max() > 1e-4
     assert not gradient[system.structure != 1].any()
 
 
-def test_translations_do_no_work(representation):
+def test_translations_do_no_work(descriptor):
     system = System.from_atoms(molecule(2, n=4, symbols="C"), CUTOFF)
     positions = system.positions.clone().requires_grad_()
-    value = probe(representation(system.with_positions(positions)).values).sum()
+    value = probe(descriptor(system.with_positions(positions)).values).sum()
     (gradient,) = torch.autograd.grad(value, positions)
     assert gradient.sum(0).abs().max() < 1e-12 * gradient.abs().max()
 
@@ -128,7 +128,7 @@ def test_a_neighbour_leaves_smoothly(name, function):
     spec = SPECS[name]
     basis = spec.expansion.model_copy(update={"cutoff_function": function})
     spec = spec.model_copy(update={"expansion": basis})
-    representation = _fit(spec) if isinstance(spec, ThreeCenterSpec) else fitted(spec)
+    descriptor = _fit(spec) if isinstance(spec, ThreeCenterSpec) else fitted(spec)
     tagged = not isinstance(spec, DensityCorrelationsSpec)
     base = molecule(3, n=3, symbols="C")
     direction = torch.tensor([0.6, -0.48, 0.64], dtype=torch.float64)
@@ -139,7 +139,7 @@ def test_a_neighbour_leaves_smoothly(name, function):
         last = torch.zeros(4, 1, dtype=torch.float64)
         last[3] = 1.0
         positions = system.positions * (1 - last) + last * direction * distance
-        features = representation(system.with_positions(positions))
+        features = descriptor(system.with_positions(positions))
         return nonlinear_sum(features) if tagged else probe(features.values)
 
     def jet(step):

@@ -34,7 +34,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module", params=CASES)
-def representation(request):
+def descriptor(request):
     return fitted(CASES[request.param])
 
 
@@ -120,14 +120,14 @@ def test_against_featomic(atoms):
         close(of_cell(result, system), expected["cell"], 1e-9)
 
 
-def test_against_finite_differences(representation, system):
+def test_against_finite_differences(descriptor, system):
     """Of every atom, and of positions and cells together, by central differences."""
-    result = gradients(representation, system)
+    result = gradients(descriptor, system)
     step = 1e-5
 
     def difference(positions, cell):
         ends = [
-            representation(
+            descriptor(
                 replace(
                     system,
                     positions=system.positions + sign * step * positions,
@@ -153,23 +153,23 @@ def test_against_finite_differences(representation, system):
             close(result.strain[:, a, b], expected, 1e-6)
 
 
-def test_the_cell_moves_what_is_at_fixed_fractional_coordinates(representation):
+def test_the_cell_moves_what_is_at_fixed_fractional_coordinates(descriptor):
     """By the formula of the docstring, against the graph of positions and cell."""
     system = System.from_atoms(crystal(), CUTOFF, centers=[0])
-    result = gradients(representation, system)
+    result = gradients(descriptor, system)
     generator = torch.Generator().manual_seed(0)
     probe = torch.randn(result.values.shape, generator=generator, dtype=torch.float64)
     inverse = torch.linalg.inv(system.cell[0])
     ours = inverse.T @ torch.einsum("rxyf,rf->xy", result.strain, probe)
     cell = system.cell.clone().requires_grad_()
     positions = system.positions @ inverse @ cell[0]
-    values = representation(replace(system, positions=positions, cell=cell)).values
+    values = descriptor(replace(system, positions=positions, cell=cell)).values
     close(ours, torch.autograd.grad((values * probe).sum(), cell)[0][0], 1e-12)
 
 
-def test_a_moved_frame_changes_nothing(representation, system):
+def test_a_moved_frame_changes_nothing(descriptor, system):
     """Sums over atoms vanish, and an infinitesimal rotation is no strain."""
-    result = gradients(representation, system)
+    result = gradients(descriptor, system)
     total = result.positions.new_zeros(len(result.values), *result.positions.shape[1:])
     total.index_add_(0, result.row, result.positions)
     assert total.abs().max() < 1e-12 * result.positions.abs().max()
@@ -177,16 +177,16 @@ def test_a_moved_frame_changes_nothing(representation, system):
     assert asymmetry.abs().max() < 1e-12 * result.strain.abs().max()
 
 
-def test_in_a_molecule_strain_is_a_sum_over_atoms(representation):
+def test_in_a_molecule_strain_is_a_sum_over_atoms(descriptor):
     system = System.from_atoms(molecule(2, n=5), CUTOFF)
-    result = gradients(representation, system)
+    result = gradients(descriptor, system)
     expected = torch.einsum("ax,rayf->rxyf", system.positions, dense(result, system))
     close(result.strain, expected, 1e-12)
 
 
-def test_rows_keep_their_labels(representation, system):
-    features = representation(system)
-    result = gradients(representation, system)
+def test_rows_keep_their_labels(descriptor, system):
+    features = descriptor(system)
+    result = gradients(descriptor, system)
     close(result.values, features.values, 1e-13)
     for name, column in features.rows.items():
         assert torch.equal(result.rows[name], column)
@@ -197,10 +197,10 @@ def test_rows_keep_their_labels(representation, system):
         assert (result.atom[result.row == row] + first).tolist() == sorted(atoms)
 
 
-def test_selected_rows_are_those_of_all(representation, system):
-    everything = gradients(representation, system)
+def test_selected_rows_are_those_of_all(descriptor, system):
+    everything = gradients(descriptor, system)
     chosen = [4, 1, 3]
-    result = gradients(representation, system, torch.tensor(chosen))
+    result = gradients(descriptor, system, torch.tensor(chosen))
     rows = sorted(chosen)
     close(result.values, everything.values[rows], 1e-13)
     close(dense(result, system), dense(everything, system)[rows], 1e-13)
@@ -209,11 +209,11 @@ def test_selected_rows_are_those_of_all(representation, system):
         assert torch.equal(result.rows[name], column[rows])
 
 
-def test_only_the_environment_of_a_row_is_computed(representation, system):
+def test_only_the_environment_of_a_row_is_computed(descriptor, system):
     seen = []
-    hook = representation.register_forward_pre_hook(lambda _, systems: seen.extend(systems))
+    hook = descriptor.register_forward_pre_hook(lambda _, systems: seen.extend(systems))
     try:
-        result = gradients(representation, system, torch.tensor([0]))
+        result = gradients(descriptor, system, torch.tensor([0]))
     finally:
         hook.remove()
     assert all(len(part.centers) == 1 for part in seen)
@@ -221,11 +221,11 @@ def test_only_the_environment_of_a_row_is_computed(representation, system):
     assert result.row.tolist() == [0] * (int(system.neighbor_counts[0]) + 1)
 
 
-def test_chunks_and_batches_of_directions_do_not_show(representation, system, monkeypatch):
+def test_chunks_and_batches_of_directions_do_not_show(descriptor, system, monkeypatch):
     results = []
     for chunk_bytes, together in ((1, 1), (2**30, 2**30)):
         monkeypatch.setattr(pair_derivatives, "TOGETHER_BYTES", together)
-        results.append(gradients(representation, system, chunk_bytes=chunk_bytes))
+        results.append(gradients(descriptor, system, chunk_bytes=chunk_bytes))
     small, large = results
     assert torch.equal(small.row, large.row)
     assert torch.equal(small.atom, large.atom)
@@ -235,53 +235,53 @@ def test_chunks_and_batches_of_directions_do_not_show(representation, system, mo
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_dtype_is_kept(representation, dtype):
+def test_dtype_is_kept(descriptor, dtype):
     atoms = molecule(1, n=4)
-    exact = gradients(representation, System.from_atoms(atoms, CUTOFF))
-    result = gradients(representation, System.from_atoms(atoms, CUTOFF, dtype=dtype))
+    exact = gradients(descriptor, System.from_atoms(atoms, CUTOFF))
+    result = gradients(descriptor, System.from_atoms(atoms, CUTOFF, dtype=dtype))
     assert {result.values.dtype, result.positions.dtype, result.strain.dtype} == {dtype}
     close(result.positions.double(), exact.positions, 1e-4)
     close(result.strain.double(), exact.strain, 1e-4)
 
 
-def test_neighbours_beyond_the_cutoff_are_no_samples(representation):
+def test_neighbours_beyond_the_cutoff_are_no_samples(descriptor):
     distances = molecule(3).get_distances(3, range(7))
     near = (distances < CUTOFF).nonzero()[0].tolist()
     assert len(near) < 7
     totals = []
     for cutoff in (CUTOFF, 5.0):
         system = System.from_atoms(molecule(3), cutoff, centers=[3])
-        result = gradients(representation, system)
+        result = gradients(descriptor, system)
         assert result.atom[result.row == 0].tolist() == near
         totals.append(dense(result, system).sum(0))  # pairs may be listed in another order
     close(totals[1], totals[0], 1e-12)
 
 
-def test_the_surrounding_graph_does_not_matter(representation, system):
-    expected = gradients(representation, system)
+def test_the_surrounding_graph_does_not_matter(descriptor, system):
+    expected = gradients(descriptor, system)
     positions = system.positions.clone().requires_grad_()
     with torch.no_grad():
-        result = gradients(representation, system.with_positions(positions))
+        result = gradients(descriptor, system.with_positions(positions))
     assert torch.equal(result.positions, expected.positions)
     assert not result.positions.requires_grad
     assert not result.values.requires_grad
 
 
 @pytest.mark.parametrize("structures", [[Atoms("C")], []])
-def test_nothing_to_differentiate(representation, structures):
-    result = gradients(representation, System.from_atoms(structures, CUTOFF))
-    n_features = len(representation.parity)
-    n_rows = len(structures) if isinstance(representation, DensityCorrelations) else 0
+def test_nothing_to_differentiate(descriptor, structures):
+    result = gradients(descriptor, System.from_atoms(structures, CUTOFF))
+    n_features = len(descriptor.parity)
+    n_rows = len(structures) if isinstance(descriptor, DensityCorrelations) else 0
     assert result.positions.shape == (n_rows, 3, n_features)
     assert result.strain.shape == (n_rows, 3, 3, n_features)
     assert not result.positions.any()
 
 
 @pytest.mark.parametrize("row", [-1, 10**6])
-def test_a_row_that_does_not_exist_is_refused(representation, system, row):
-    n_rows = int(representation.rows_per_center(system).sum())
+def test_a_row_that_does_not_exist_is_refused(descriptor, system, row):
+    n_rows = int(descriptor.rows_per_center(system).sum())
     with pytest.raises(InputError, match=f"no row {row}: there are {n_rows}"):
-        gradients(representation, system, torch.tensor([0, row]))
+        gradients(descriptor, system, torch.tensor([0, row]))
 
 
 @pytest.mark.parametrize("name", ["bispectrum-gto", "pair-gto", "nice-gto"])

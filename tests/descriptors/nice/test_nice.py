@@ -81,12 +81,12 @@ def haar_kernels(rho_i, nu):
     return {1: (integrals[0] + integrals[1]) / 2, -1: (integrals[0] - integrals[1]) / 2}
 
 
-def invariants(representation, system):
+def invariants(descriptor, system):
     """(ν, σ) → (center, feature)."""
-    values = representation(system).values
+    values = descriptor(system).values
     return {
-        (nu, sigma): values[:, (representation.nu == nu) & (representation.parity == sigma)]
-        for nu, sigma in product(range(1, representation.spec.max_nu + 1), (1, -1))
+        (nu, sigma): values[:, (descriptor.nu == nu) & (descriptor.parity == sigma)]
+        for nu, sigma in product(range(1, descriptor.spec.max_nu + 1), (1, -1))
     }
 
 
@@ -147,16 +147,16 @@ def test_every_block_is_equivariant(components):
         candidates=components and 40,
     )
     system = System.from_atoms(molecule(0), CUTOFF)
-    representation = Nice(spec).fit([system])
+    descriptor = Nice(spec).fit([system])
     seen = set()
-    for nu, blocks in enumerate(representation.blocks(system)):
+    for nu, blocks in enumerate(descriptor.blocks(system)):
         for key, block in blocks.items():
             assert block.shape[2] == 2 * key[0] + 1
             if not block.numel() or block.abs().max() < 1e-9:
                 continue
             seen.add((nu + 1, *key))
             assert_equivariant(
-                lambda s, nu=nu, key=key: representation.blocks(s)[nu][key],
+                lambda s, nu=nu, key=key: descriptor.blocks(s)[nu][key],
                 system,
                 o3_lambda=key[0],
                 o3_sigma=key[1],
@@ -172,12 +172,12 @@ def pair_of_b8():
     return System.from_atoms(generate("b8", 1), cutoff=2.0, centers="info")
 
 
-def relative_differences(representation, system):
+def relative_differences(descriptor, system):
     """‖ξ(+) − ξ(−)‖ / ‖ξ(+)‖ of each order and parity."""
     norm = torch.linalg.vector_norm
     return {
         key: (norm(values[0] - values[1]) / norm(values[0])).item()
-        for key, values in invariants(representation, system).items()
+        for key, values in invariants(descriptor, system).items()
         if values.shape[1]
     }
 
@@ -206,13 +206,13 @@ def test_b8_to_nu7_is_the_haar_integral():
 
 def test_b8_difference_at_nu7_is_stable():
     """The same to ten digits for rotated, reflected and permuted copies."""
-    representation, system = lossless_to_nu7(), pair_of_b8()
+    descriptor, system = lossless_to_nu7(), pair_of_b8()
     generator = torch.Generator().manual_seed(0)
     order = torch.cat([torch.arange(8).roll(3), 8 + torch.arange(8).roll(5)])
-    expected = relative_differences(representation, system)
+    expected = relative_differences(descriptor, system)
     for proper in (True, False):
         copy = permuted(rotated(system, random_rotation(generator, proper=proper)), order)
-        found = relative_differences(representation, copy)
+        found = relative_differences(descriptor, copy)
         for key in [(nu, sigma) for nu in range(4, 8) for sigma in (1, -1)]:
             assert found[key] == pytest.approx(expected[key], rel=1e-10)
 
@@ -232,10 +232,10 @@ def test_contraction_against_singular_values():
     """Each block holds as much of the products of its factors as any of that size can."""
     system = carbon()
     spec = NiceSpec(expansion=BASIS, max_nu=4, components=0.99, candidates=None)
-    representation = Nice(spec).fit([system])
-    orders = representation.blocks(system)
+    descriptor = Nice(spec).fit([system])
+    orders = descriptor.blocks(system)
     density = orders[0]
-    reports = iter(representation.kept)
+    reports = iter(descriptor.kept)
     for nu, (before, after) in enumerate(pairwise(orders), 2):
         for key, block in after.items():
             report = next(reports)
@@ -258,9 +258,9 @@ def test_contraction_against_singular_values():
 def test_the_largest_products_are_formed():
     system = carbon()
     spec = NiceSpec(expansion=BASIS, max_nu=3, components=1.0, candidates=25)
-    representation = Nice(spec).fit([system])
-    density, before, after = representation.blocks(system)
-    report = [line for line in representation.kept if line.nu == 3]
+    descriptor = Nice(spec).fit([system])
+    density, before, after = descriptor.blocks(system)
+    report = [line for line in descriptor.kept if line.nu == 3]
     for (key, block), line in zip(after.items(), report, strict=True):
         scores, products = [], []
         for a, b in couplings(list(before), list(density), *key):
@@ -295,9 +295,9 @@ def test_more_components_lose_less():
     lost = []
     for kept in (0.9, 0.99, 0.9999, 1.0):
         spec = NiceSpec(expansion=BASIS, components=kept, candidates=200)
-        representation = Nice(spec).fit([carbon()])
-        lost.append(sum(line.lost - line.not_formed for line in representation.kept))
-        assert representation(system).values.isfinite().all()
+        descriptor = Nice(spec).fit([carbon()])
+        lost.append(sum(line.lost - line.not_formed for line in descriptor.kept))
+        assert descriptor(system).values.isfinite().all()
     assert lost == sorted(lost, reverse=True)
     assert lost[-1] < 1e-9 < 0.1 < lost[0]
 
@@ -353,9 +353,9 @@ def test_a_fit_holds_no_more_than_is_said(monkeypatch, options, fit_environments
         monkeypatch.setattr(module, "CHUNK_BYTES", 10**6)
     spec = NiceSpec(expansion=BASIS, fit_environments=fit_environments, **options)
     Nice(spec).fit([carbon()])
-    representation, training = Nice(spec), [carbon(range(100))]
+    descriptor, training = Nice(spec), [carbon(range(100))]
     with LiveBytes() as seen:
-        representation.fit(training)
+        descriptor.fit(training)
     said = Nice(spec).cost_of_fit(training).memory
     assert seen.peak <= said - OVERHEAD <= 5 * seen.peak
 
@@ -368,10 +368,10 @@ def test_a_fit_to_few_environments_holds_less():
 
 def test_a_fit_that_does_not_fit_the_memory_is_refused():
     spec = NiceSpec(expansion=BASIS, components=0.99, candidates=50)
-    representation = Nice(spec)
-    enough = representation.cost_of_fit([carbon()]).memory
-    assert estimate(representation, carbon(), enough).memory == enough
-    assert representation.fit([carbon()], memory=enough) is representation
+    descriptor = Nice(spec)
+    enough = descriptor.cost_of_fit([carbon()]).memory
+    assert estimate(descriptor, carbon(), enough).memory == enough
+    assert descriptor.fit([carbon()], memory=enough) is descriptor
     says = r"NICE to 24 environments takes up to 0\.17 GB, more than the 0\.17 GB allowed; keep"
     fresh = Nice(spec)
     for refused in (
@@ -385,12 +385,12 @@ def test_a_fit_that_does_not_fit_the_memory_is_refused():
 
 def test_gradients():
     spec = NiceSpec(expansion=BASIS, components=0.99, candidates=40)
-    representation = Nice(spec).fit([carbon()])
+    descriptor = Nice(spec).fit([carbon()])
     system = carbon(range(1), centers=[0])
-    vector = torch.linspace(-1, 1, len(representation.parity), dtype=torch.float64)
+    vector = torch.linspace(-1, 1, len(descriptor.parity), dtype=torch.float64)
 
     def value(positions):
-        return (representation(system.with_positions(positions)).values @ vector).sum()
+        return (descriptor(system.with_positions(positions)).values @ vector).sum()
 
     positions = system.positions.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(value(positions), positions)
@@ -410,17 +410,17 @@ def test_it_must_be_fitted():
 
 def test_environments_without_neighbours_can_be_fitted_to():
     system = System.from_atoms([Atoms("C")] * 3, CUTOFF)
-    representation = Nice(NiceSpec(expansion=BASIS, components=0.99, candidates=40)).fit([system])
-    assert representation(carbon()).values.shape == (24, 2)
-    assert all(line.kept == 0 and line.lost == 0.0 for line in representation.kept)
+    descriptor = Nice(NiceSpec(expansion=BASIS, components=0.99, candidates=40)).fit([system])
+    assert descriptor(carbon()).values.shape == (24, 2)
+    assert all(line.kept == 0 and line.lost == 0.0 for line in descriptor.kept)
 
 
 def test_what_is_kept_is_a_table():
-    representation = Nice(NiceSpec(expansion=BASIS, max_nu=3, components=0.99)).fit([carbon()])
-    lines = [str(kept) for kept in representation.kept]
-    assert len(lines) == sum(map(len, representation.spec.blocks()))
+    descriptor = Nice(NiceSpec(expansion=BASIS, max_nu=3, components=0.99)).fit([carbon()])
+    lines = [str(kept) for kept in descriptor.kept]
+    assert len(lines) == sum(map(len, descriptor.spec.blocks()))
     assert lines[0].startswith("ν=2 λ=0 σ=+1:     12 products,    12 formed,")
-    assert "ν ≤ 3" in repr(representation)
+    assert "ν ≤ 3" in repr(descriptor)
 
 
 def test_blocks_are_those_of_the_components_of_the_literature():

@@ -16,9 +16,9 @@ SMALL = ThreeCenterSpec(expansion=ExpansionSpec(max_radial=2, max_angular=2, spe
 SYSTEMS = systems()
 
 
-def weights_for(representation, n_even=5, n_odd=3, dtype=torch.float64):
+def weights_for(descriptor, n_even=5, n_odd=3, dtype=torch.float64):
     generator = torch.Generator().manual_seed(0)
-    sizes = [(int((representation.parity == s).sum()), n) for s, n in ((1, n_even), (-1, n_odd))]
+    sizes = [(int((descriptor.parity == s).sum()), n) for s, n in ((1, n_even), (-1, n_odd))]
     return [torch.randn(*size, generator=generator, dtype=dtype) for size in sizes]
 
 
@@ -38,10 +38,10 @@ def assert_alike(fused, explicit):
 @pytest.mark.parametrize("batch", SYSTEMS)
 @pytest.mark.parametrize("name", THREE_CENTER)
 def test_against_rows_times_weights(name, batch):
-    representation, system = fitted(THREE_CENTER[name]), SYSTEMS[batch]
-    even, odd = weights_for(representation)
-    explicit = representation(system).project(even, odd)
-    assert_alike(FusedRows(representation, even, odd)(system), explicit)
+    descriptor, system = fitted(THREE_CENTER[name]), SYSTEMS[batch]
+    even, odd = weights_for(descriptor)
+    explicit = descriptor(system).project(even, odd)
+    assert_alike(FusedRows(descriptor, even, odd)(system), explicit)
 
 
 def test_these_systems_hold_what_could_go_wrong():
@@ -56,22 +56,22 @@ def test_these_systems_hold_what_could_go_wrong():
 @pytest.mark.parametrize("batch", SYSTEMS)
 @pytest.mark.parametrize(("pairs", "numbers"), [(1, 1), (10, 100)])
 def test_groups_of_pairs_change_nothing(pairs, numbers, batch, differentiable, monkeypatch):
-    representation, system = ThreeCenter(SMALL), SYSTEMS[batch]
-    even, odd = weights_for(representation)
+    descriptor, system = ThreeCenter(SMALL), SYSTEMS[batch]
+    even, odd = weights_for(descriptor)
     monkeypatch.setattr(fused, "PAIRS_IN_CACHE", pairs)
     monkeypatch.setattr(fused, "NUMBERS_IN_CACHE", numbers)
-    explicit = representation(system).project(even, odd)
+    explicit = descriptor(system).project(even, odd)
     with torch.set_grad_enabled(differentiable):
-        assert_alike(FusedRows(representation, even, odd)(system), explicit)
+        assert_alike(FusedRows(descriptor, even, odd)(system), explicit)
 
 
 def test_in_chunks():
-    representation, system = ThreeCenter(SMALL), SYSTEMS["molecules"]
-    even, odd = weights_for(representation)
-    rows = FusedRows(representation, even, odd)
+    descriptor, system = ThreeCenter(SMALL), SYSTEMS["molecules"]
+    even, odd = weights_for(descriptor)
+    rows = FusedRows(descriptor, even, odd)
     parts = split(rows, system, chunk_bytes=4000)
     assert len(parts) > 3
-    explicit = representation(system).project(even, odd)
+    explicit = descriptor(system).project(even, odd)
     assert_alike(concatenate([rows(part) for part in parts]), explicit)
 
 
@@ -80,16 +80,16 @@ def test_in_chunks():
     SMALL.model_copy(update={"components": (6, 0)}),
 ], ids=["l=0", "components"])  # fmt: skip
 def test_without_pseudoscalars(spec):
-    representation, system = fitted(spec), SYSTEMS["molecules"]
-    even, odd = weights_for(representation, n_odd=0)
-    rows = FusedRows(representation, even, odd)(system)
-    assert_alike(rows, representation(system).project(even, odd))
+    descriptor, system = fitted(spec), SYSTEMS["molecules"]
+    even, odd = weights_for(descriptor, n_odd=0)
+    rows = FusedRows(descriptor, even, odd)(system)
+    assert_alike(rows, descriptor(system).project(even, odd))
     assert rows.odd.shape[1] == 0
 
 
 def test_isolated_atoms_have_no_rows():
-    representation = ThreeCenter(SMALL)
-    rows = FusedRows(representation, *weights_for(representation))
+    descriptor = ThreeCenter(SMALL)
+    rows = FusedRows(descriptor, *weights_for(descriptor))
     alone = rows(System.from_atoms([Atoms("C"), Atoms("O")], CUTOFF))
     assert alone.values.shape == (0, 8)
     assert alone.center_structure.tolist() == [0, 1]
@@ -97,22 +97,22 @@ def test_isolated_atoms_have_no_rows():
 
 
 def test_dtype_is_that_of_the_positions():
-    representation = ThreeCenter(SMALL)
-    even, odd = weights_for(representation)
+    descriptor = ThreeCenter(SMALL)
+    even, odd = weights_for(descriptor)
     structures = [molecule(0), crystal()]
     single = System.from_atoms(structures, CUTOFF, dtype=torch.float32)
-    rows = FusedRows(representation, even, odd)(single)
+    rows = FusedRows(descriptor, even, odd)(single)
     assert rows.values.dtype == rows.weight.dtype == torch.float32
-    explicit = representation(System.from_atoms(structures, CUTOFF)).project(even, odd)
+    explicit = descriptor(System.from_atoms(structures, CUTOFF)).project(even, odd)
     error = (rows.values - explicit.values).abs().max() / explicit.values.abs().max()
     assert 0 < error < 1e-5
 
 
-def fused_values(system, representation):
+def fused_values(system, descriptor):
     """Values as a function of positions and weights."""
 
     def values(positions, even, odd):
-        return FusedRows(representation, even, odd)(system.with_positions(positions)).values
+        return FusedRows(descriptor, even, odd)(system.with_positions(positions)).values
 
     return values
 
@@ -122,26 +122,26 @@ def fused_values(system, representation):
 )
 def test_first_and_second_derivatives(atoms):
     basis = ExpansionSpec(max_radial=1, max_angular=1, species=(1, 6, 8))
-    representation = ThreeCenter(ThreeCenterSpec(expansion=basis))
+    descriptor = ThreeCenter(ThreeCenterSpec(expansion=basis))
     system = System.from_atoms([atoms], CUTOFF, centers=[0])
-    even, odd = (w.requires_grad_() for w in weights_for(representation, 2, 1))
+    even, odd = (w.requires_grad_() for w in weights_for(descriptor, 2, 1))
     inputs = (system.positions.clone().requires_grad_(), even, odd)
-    values = fused_values(system, representation)
+    values = fused_values(system, descriptor)
     assert torch.autograd.gradcheck(values, inputs, fast_mode=True)
     assert torch.autograd.gradgradcheck(values, inputs, fast_mode=True)
 
 
 def test_derivatives_are_those_of_the_rows():
-    representation, system = ThreeCenter(SMALL), SYSTEMS["crystals"]
-    even, odd = weights_for(representation)
+    descriptor, system = ThreeCenter(SMALL), SYSTEMS["crystals"]
+    even, odd = weights_for(descriptor)
     inputs = [t.clone().requires_grad_() for t in (system.positions, even, odd)]
 
     def explicit(positions, even, odd):
-        return representation(system.with_positions(positions)).project(even, odd).values
+        return descriptor(system.with_positions(positions)).project(even, odd).values
 
     found, expected = (
         torch.autograd.grad(values(*inputs).pow(2).sum(), inputs)
-        for values in (fused_values(system, representation), explicit)
+        for values in (fused_values(system, descriptor), explicit)
     )
     for ours, theirs in zip(found, expected, strict=True):
         assert theirs.abs().max() > 1e-4
@@ -149,9 +149,9 @@ def test_derivatives_are_those_of_the_rows():
 
 
 def test_no_gradient_leaks_between_structures():
-    representation, system = ThreeCenter(SMALL), SYSTEMS["molecules"]
+    descriptor, system = ThreeCenter(SMALL), SYSTEMS["molecules"]
     positions = system.positions.clone().requires_grad_()
-    rows = FusedRows(representation, *weights_for(representation))(system.with_positions(positions))
+    rows = FusedRows(descriptor, *weights_for(descriptor))(system.with_positions(positions))
     for own in (0, 2):
         total = rows.values[rows.rows["structure"] == own].pow(2).sum()
         gradient = torch.autograd.grad(total, positions, retain_graph=True)[0]

@@ -25,7 +25,7 @@ BASES = {
 }
 
 
-def representation(name="polynomial", tag_cutoff=TAG_CUTOFF):
+def descriptor(name="polynomial", tag_cutoff=TAG_CUTOFF):
     return build(ThreeCenterSpec(expansion=BASES[name], tag_cutoff=tag_cutoff))
 
 
@@ -36,7 +36,7 @@ def system_of(*structures):
 @pytest.mark.parametrize("atoms", [molecule(1), crystal()], ids=["molecule", "crystal"])
 def test_a_tag_cutoff_equal_to_the_cutoff_changes_nothing(atoms):
     system = system_of(atoms)
-    found, expected = (representation(tag_cutoff=t)(system) for t in (CUTOFF, None))
+    found, expected = (descriptor(tag_cutoff=t)(system) for t in (CUTOFF, None))
     assert torch.equal(found.values, expected.values)
     assert torch.equal(found.weight, expected.weight)
     for name, column in expected.rows.items():
@@ -46,7 +46,7 @@ def test_a_tag_cutoff_equal_to_the_cutoff_changes_nothing(atoms):
 def test_rows_are_those_of_neighbours_within_the_tag_cutoff():
     structures = [molecule(s) for s in range(3)]
     system = system_of(*structures)
-    features = representation()(system)
+    features = descriptor()(system)
     expected = []
     for s, atoms in enumerate(structures):
         near = atoms.get_all_distances() < TAG_CUTOFF
@@ -57,13 +57,13 @@ def test_rows_are_those_of_neighbours_within_the_tag_cutoff():
         [features.rows[k] for k in ("structure", "center", "neighbor_1", "neighbor_2")], 1
     )
     assert sorted(map(tuple, rows.tolist())) == sorted(expected)
-    assert len(expected) == int(representation().rows_per_center(system).sum())
-    assert 0 < len(expected) < int(representation(tag_cutoff=None).rows_per_center(system).sum())
+    assert len(expected) == int(descriptor().rows_per_center(system).sum())
+    assert 0 < len(expected) < int(descriptor(tag_cutoff=None).rows_per_center(system).sum())
 
 
 def test_weights_end_at_the_tag_cutoff():
     atoms = molecule(2)
-    features = representation("cosine")(system_of(atoms))
+    features = descriptor("cosine")(system_of(atoms))
     distance = torch.from_numpy(atoms.get_all_distances())
     _, i, a, b = features.rows.values()
     function = BASES["cosine"].cutoff_function
@@ -83,14 +83,13 @@ def test_the_density_still_holds_the_outer_neighbours():
     found = []
     for r in (1.7, 1.75):
         system = System.from_atoms(line(r), CUTOFF, centers=[0])
-        features = representation()(system)
+        features = descriptor()(system)
         assert features.rows["neighbor_1"].tolist() == features.rows["neighbor_2"].tolist() == [1]
         found.append(features.values)
     assert (found[0] - found[1]).abs().max() > 1e-4
     # and once it is further than the outer cutoff, they no longer do
     away = [
-        representation()(System.from_atoms(line(r), CUTOFF, centers=[0])).values
-        for r in (2.01, 2.2)
+        descriptor()(System.from_atoms(line(r), CUTOFF, centers=[0])).values for r in (2.01, 2.2)
     ]
     torch.testing.assert_close(*away, rtol=0, atol=1e-15)
 
@@ -101,7 +100,7 @@ def weighted_sum(name, r):
     system = System.from_atoms(line(r), CUTOFF + 0.5, centers=[0])
     unit = system.positions[2] / r
     positions = torch.stack([*system.positions[:2], unit * distance])
-    features = representation(name)(system.with_positions(positions).within(CUTOFF))
+    features = descriptor(name)(system.with_positions(positions).within(CUTOFF))
     scale = 1 + torch.arange(features.values.shape[1], dtype=torch.float64) % 5
     energy = (features.weight * torch.tanh(features.values @ scale + 0.4)).sum()
     (slope,) = torch.autograd.grad(energy, distance)

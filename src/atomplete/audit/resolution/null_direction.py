@@ -63,7 +63,7 @@ def follow_softest(
     Parameters
     ----------
     features
-        The representation; its template is the start.
+        The descriptor; its template is the start.
     limits
         Distances at which the path ends.
     step

@@ -1,9 +1,9 @@
-"""Number of directions of motion that a representation resolves around one structure.
+"""Number of directions of motion that a descriptor resolves around one structure.
 
 An invariant function of n neighbours of a fixed centre can resolve 3n − 3 directions, one of n
 atoms 3n − 6: all but rotations (and translations). Where the structure has symmetries, derivatives
 along all but totally symmetric displacements vanish for any invariant function. What vanishes
-beyond that is spurious: the representation is degenerate there, or its basis is too small, and then
+beyond that is spurious: the descriptor is degenerate there, or its basis is too small, and then
 the zeros go away as it grows.
 """
 
@@ -44,10 +44,10 @@ def local_resolution(
     Parameters
     ----------
     features
-        The representation; its template is the structure, at the environment level with the
+        The descriptor; its template is the structure, at the environment level with the
         centre at the origin, as `environment` makes it.
     larger
-        Bases, and the same representation in larger and larger bases, asked for only if there are
+        Bases, and the same descriptor in larger and larger bases, asked for only if there are
         zeros that the symmetry does not require.
 
     Returns

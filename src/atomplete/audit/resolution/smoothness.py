@@ -77,7 +77,7 @@ def smoothness(features: FeatureMap, event: Event, cutoff: float | None = None) 
     Returns
     -------
     Smoothness
-        Along this one path: a representation may be smooth here and not elsewhere.
+        Along this one path: a descriptor may be smooth here and not elsewhere.
 
     Raises
     ------

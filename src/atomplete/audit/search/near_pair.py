@@ -38,7 +38,7 @@ class Target:
         Least congruence distance, Å.
     correlation_order
         Least ν up to which their correlations agree in any basis: 0 counts pairs that only a
-        basis too small makes equal, the ν of the representation leaves them out.
+        basis too small makes equal, the ν of the descriptor leaves them out.
     group
         Under which the two must not be congruent.
 

@@ -1,4 +1,4 @@
-"""Search for structures that a representation cannot tell apart, by optimisation.
+"""Search for structures that a descriptor cannot tell apart, by optimisation.
 
 Two structures A and B, or B alone with A given, are moved until |F(A) − F(B)| vanishes, from many
 starts. Most ends are congruent copies, or minima that do not vanish; what is neither is a find.
@@ -118,13 +118,13 @@ def search(
     Parameters
     ----------
     features
-        The representation, with a template that says the species and, unless both move, the
+        The descriptor, with a template that says the species and, unless both move, the
         structure whose double is looked for.
     limits
         Distances that both structures keep.
     move_both
         Whether to look for any pair of this composition, rather than for a double of the
-        template. A structure at random has no double where the representation is blind on a set
+        template. A structure at random has no double where the descriptor is blind on a set
         of measure zero only.
     from_families
         Start from members of known families with as many atoms, then at random.

@@ -2,7 +2,7 @@
 
 The density correlations of order nu, in a complete basis, are the multiset of the tuples of nu
 neighbours, each up to rotation: of their distances to the centre and to each other, and from
-nu = 3 on of their handedness. Comparing these tells a representation that lacks an order of
+nu = 3 on of their handedness. Comparing these tells a descriptor that lacks an order of
 correlation from one whose basis is too small.
 """
 

@@ -1,4 +1,4 @@
-"""Congruent pairs, which no invariant representation may separate."""
+"""Congruent pairs, which no invariant descriptor may separate."""
 
 import numpy as np
 from numpy.random import Generator

@@ -23,8 +23,8 @@ class DensityCorrelations(Descriptor, spec=DensityCorrelationsSpec):
     Examples
     --------
     >>> import ase
-    >>> representation = DensityCorrelations(DensityCorrelationsSpec(nu=(2,)))
-    >>> representation(System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0))
+    >>> descriptor = DensityCorrelations(DensityCorrelationsSpec(nu=(2,)))
+    >>> descriptor(System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0))
     Features(2 rows × 84 features, 0 odd; rows labelled by structure, center)
     """
 

@@ -68,7 +68,7 @@ class Gradients:
 
 
 def gradients(
-    representation: Descriptor,
+    descriptor: Descriptor,
     system: System,
     rows: Int[Tensor, " row"] | None = None,
     *,
@@ -78,16 +78,16 @@ def gradients(
 
     All features of a row are differentiated in one direction at a time, three for each neighbour.
     For the gradient of a single number, such as an energy, let torch differentiate
-    ``representation(system.with_positions(x))`` instead: that takes one backward pass.
+    ``descriptor(system.with_positions(x))`` instead: that takes one backward pass.
 
     Parameters
     ----------
-    representation
-        The representation; its contractions must have been fitted.
+    descriptor
+        The descriptor; its contractions must have been fitted.
     system
-        Any number of structures, with the pairs within the cutoff of the representation.
+        Any number of structures, with the pairs within the cutoff of the descriptor.
     rows
-        Which rows of ``representation(system)``, all by default.
+        Which rows of ``descriptor(system)``, all by default.
     chunk_bytes
         Bound on the memory of one chunk of centres, beside which the result and one copy are held.
 
@@ -107,8 +107,8 @@ def gradients(
     >>> bool(torch.allclose(first.positions[0], -first.positions[1]))
     True
     """
-    system = system.within(representation.cutoff)
-    center_of_row = torch.repeat_interleave(representation.rows_per_center(system))
+    system = system.within(descriptor.cutoff)
+    center_of_row = torch.repeat_interleave(descriptor.rows_per_center(system))
     wanted = torch.ones_like(center_of_row, dtype=torch.bool)
     if rows is not None:
         outside = (rows < 0) | (rows >= len(wanted))
@@ -118,14 +118,14 @@ def gradients(
     centers = center_of_row[wanted].unique()
     environments = _of_centers(system, centers)
     wanted = wanted[torch.isin(center_of_row, centers)]
-    rows_of = representation.rows_per_center
-    need = center_bytes(representation, environments, rows_of, representation.measured)
+    rows_of = descriptor.rows_per_center
+    need = center_bytes(descriptor, environments, rows_of, descriptor.measured)
     # beside the graph of the rows, a derivative of them in each coordinate of centre and neighbours
     need = need * (GRAPH + 3 * (environments.neighbor_counts + 1))
     parts = cut(environments, need, chunk_bytes)
     sizes = [int(rows_of(part).sum()) for part in parts]
     chunks = zip(parts, wanted.split(sizes), strict=True)
-    return _joined([_of_part(representation, part, kept) for part, kept in chunks])
+    return _joined([_of_part(descriptor, part, kept) for part, kept in chunks])
 
 
 def _of_centers(system: System, centers: Int[Tensor, " center"]) -> System:
@@ -141,11 +141,11 @@ def _of_centers(system: System, centers: Int[Tensor, " center"]) -> System:
 
 
 def _of_part(
-    representation: Descriptor, system: System, wanted: Bool[Tensor, " all_rows"]
+    descriptor: Descriptor, system: System, wanted: Bool[Tensor, " all_rows"]
 ) -> Gradients:
     """Gradients of the wanted rows of a chunk of centres."""
     with torch.no_grad():
-        features = representation(system)
+        features = descriptor(system)
     center = features.center_of_row[wanted]
     n_atoms, atoms, of_center, of_pair = _atoms_of_centers(system)
     # the list of a row's centre, shifted to where the samples of the row begin
@@ -159,7 +159,7 @@ def _of_part(
     r_ij = system.r_ij.detach()
     counts = system.neighbor_counts
     first_pair = counts.cumsum(0) - counts
-    for k, derivative in enumerate(pair_derivatives(representation, system, wanted)):
+    for k, derivative in enumerate(pair_derivatives(descriptor, system, wanted)):
         moved = (counts[center] > k).nonzero()[:, 0]
         pair = first_pair[center[moved]] + k
         change = derivative[:, moved].transpose(0, 1)

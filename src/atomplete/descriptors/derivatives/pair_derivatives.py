@@ -22,7 +22,7 @@ TOGETHER_BYTES = 4 * 2**20
 
 
 def pair_derivatives(
-    representation: Descriptor, system: System, wanted: Bool[Tensor, " all_rows"]
+    descriptor: Descriptor, system: System, wanted: Bool[Tensor, " all_rows"]
 ) -> Iterator[Float[Tensor, "xyz row feature"]]:
     """dF/dr with respect to the first neighbour of every centre, to the second, and so on.
 
@@ -30,12 +30,12 @@ def pair_derivatives(
 
     Parameters
     ----------
-    representation
-        The representation; it meets the neighbours through its ``expansion`` only.
+    descriptor
+        The descriptor; it meets the neighbours through its ``expansion`` only.
     system
         A chunk of centres.
     wanted
-        Which rows of ``representation(system)``.
+        Which rows of ``descriptor(system)``.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def pair_derivatives(
     if not len(system.i):
         return
     r_ij = system.r_ij.detach().requires_grad_()
-    of_coefficients: Any = copy(representation)
+    of_coefficients: Any = copy(descriptor)
     recorder = _Recorder(of_coefficients.expansion, r_ij, len(system.centers))
     of_coefficients.expansion = recorder
     with torch.enable_grad():
@@ -113,7 +113,7 @@ class _Leaf:
 
 
 class _Recorder(Expansion):
-    """Stands in for the expansion of a representation: what it gives are leaves of the graph."""
+    """Stands in for the expansion of a descriptor: what it gives are leaves of the graph."""
 
     def __init__(self, expansion: Expansion, r_ij: Tensor, n_centers: int) -> None:
         self.spec = expansion.spec

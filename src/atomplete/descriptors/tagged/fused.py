@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
 
 class FusedRows:
-    """``representation(system).project(even, odd)``, without the rows and for fewer operations.
+    """``descriptor(system).project(even, odd)``, without the rows and for fewer operations.
 
     The weights are contracted before the first neighbour comes in (unless there are very few
     neighbours), once for each neighbour and m1 and not for each row. With l1 ≤ l2::
@@ -55,7 +55,7 @@ class FusedRows:
 
     Parameters
     ----------
-    representation
+    descriptor
         Whose rows are meant; one with components must have been fitted.
     even, odd
         (feature, output): weights of its scalars and of its pseudoscalars.
@@ -65,39 +65,39 @@ class FusedRows:
     >>> import ase
     >>> from atomplete.descriptors import ThreeCenterSpec
     >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
-    >>> representation = ThreeCenter(ThreeCenterSpec())
+    >>> descriptor = ThreeCenter(ThreeCenterSpec())
     >>> even, odd = torch.ones(4968, 8).double(), torch.ones(2376, 8).double()
-    >>> fused = FusedRows(representation, even, odd)(system)
-    >>> torch.allclose(fused.values, representation(system).project(even, odd).values)
+    >>> fused = FusedRows(descriptor, even, odd)(system)
+    >>> torch.allclose(fused.values, descriptor(system).project(even, odd).values)
     True
     """
 
     def __init__(
         self,
-        representation: ThreeCenter,
+        descriptor: ThreeCenter,
         even: Float[Tensor, "even even_output"],
         odd: Float[Tensor, "odd odd_output"],
     ) -> None:
-        self.representation = representation
-        if representation.even is not None and representation.odd is not None:
-            even = representation.even.to(even) @ even
-            odd = representation.odd.to(odd) @ odd
+        self.descriptor = descriptor
+        if descriptor.even is not None and descriptor.odd is not None:
+            even = descriptor.even.to(even) @ even
+            odd = descriptor.odd.to(odd) @ odd
         #: (output,) +1 for scalars, −1 for pseudoscalars.
         self.parity = torch.tensor([1] * even.shape[1] + [-1] * odd.shape[1])
-        is_odd = representation.labels[:, 1::2].sum(1) % 2 == 1
+        is_odd = descriptor.labels[:, 1::2].sum(1) % 2 == 1
         self._parities = [
-            (even.shape[1], _steps(representation.labels[~is_odd], even, 1)),
-            (odd.shape[1], _steps(representation.labels[is_odd], odd, -1)),
+            (even.shape[1], _steps(descriptor.labels[~is_odd], even, 1)),
+            (odd.shape[1], _steps(descriptor.labels[is_odd], odd, -1)),
         ]
 
     def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
         """Number of rows of each centre."""
-        return self.representation.rows_per_center(system)
+        return self.descriptor.rows_per_center(system)
 
     def __call__(self, system: System) -> Features:
         """(row, output), in the dtype of the positions."""
-        self.representation.refuse_other_cutoff(system)
-        near, g_ij, rho_i = self.representation.tagged(system)
+        self.descriptor.refuse_other_cutoff(system)
+        near, g_ij, rho_i = self.descriptor.tagged(system)
         parities = [(n, [step.to(g_ij) for step in steps]) for n, steps in self._parities]
         counts = near.neighbor_counts
         groups = (
@@ -115,8 +115,8 @@ class FusedRows:
             near,
             values,
             self.parity,
-            cutoff=self.representation.tag_cutoff,
-            cutoff_function=self.representation.spec.expansion.cutoff_function,
+            cutoff=self.descriptor.tag_cutoff,
+            cutoff_function=self.descriptor.spec.expansion.cutoff_function,
         )
 
 

@@ -41,9 +41,9 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
     Examples
     --------
     >>> import ase
-    >>> representation = ThreeCenter(ThreeCenterSpec())
+    >>> descriptor = ThreeCenter(ThreeCenterSpec())
     >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
-    >>> representation(system).values.shape
+    >>> descriptor(system).values.shape
     torch.Size([2, 7344])
     >>> small = ThreeCenter(ThreeCenterSpec(radial_components=4, components=(20, 10)))
     >>> small.fit([system])(system).values.shape
