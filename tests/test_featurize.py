@@ -24,7 +24,7 @@ from atomplete.descriptors import (
 from atomplete.descriptors.memory import center_bytes
 from atomplete.errors import InputError
 from atomplete.featurize import featurize
-from atomplete.runs.files import content_hash
+from atomplete.runs.fingerprint import content_hash
 from atomplete.system import System
 
 BASIS = ExpansionSpec(max_radial=2, max_angular=2)

@@ -15,7 +15,8 @@ import torch
 from atomplete.descriptors import Descriptor, Estimate, Features, estimate, run
 from atomplete.descriptors.memory import MEMORY
 from atomplete.errors import InputError
-from atomplete.runs.files import atomic_write, content_hash
+from atomplete.runs.files import atomic_write
+from atomplete.runs.fingerprint import content_hash
 from atomplete.runs.provenance import versions
 from atomplete.system import Centers, System
 

@@ -130,6 +130,22 @@ def test_keywords_that_the_calculator_refuses_end_the_campaign(file, tmp_path):
         ("self.results['forces'] = self.results['forces'].T", r"forces have shape \(3, 2\)"),
         ("self.results['forces'] = np.zeros((3, 3))", r"forces have shape \(3, 3\), not \(2, 3\)"),
         ("self.results['energy'] = np.nan", "energy are not finite"),
+        ("self.results['forces'] = np.full((2, 3), np.inf)", "forces are not finite"),
+        ("self.results['energy'] = np.ones(1)", r"energy have shape \(1,\), not \(\)"),
+        ("self.results['energy'] = np.ones(2)", r"energy have shape \(2,\), not \(\)"),
+        ("self.results['energy'] = 1 + 0j", r"energy are no real numbers, but \(1\+0j\)"),
+        ("self.results['energy'] = '1.0'", "energy are no real numbers, but '1.0'"),
+        ("self.results['forces'] = np.zeros((2, 3), complex)", "forces are no real numbers"),
+        ("self.results['forces'] = np.zeros(6)", r"forces have shape \(6,\), not \(2, 3\)"),
+        ("self.results['energy'] = None", "energy are no real numbers, but None"),
+        ("atoms.wrap(pbc=True)", "changed the structure"),
+        ("atoms.set_cell(2 * atoms.cell, scale_atoms=True)", "changed the structure"),
+        ("atoms.set_pbc(True)", "changed the structure"),
+        ("atoms.set_initial_charges([1, -1])", "changed the structure"),
+        ("self.atoms.positions += 0.1", "computed another structure"),  # as after a relaxation
+        ("self.atoms = self.atoms[::-1]", "computed another structure"),
+        ("self.atoms.set_cell(2 * atoms.cell)", "computed another structure"),
+        ("del atoms[0]", "changed the structure"),
     ],
 )
 def test_results_that_cannot_be_used_fail_their_structure_alone(tmp_path, body, reason):
@@ -148,7 +164,8 @@ class Broken(Calculator):
             {body}
 """
     (tmp_path / "broken.py").write_text(text)
-    structures = [Atoms("CN", positions=[[0, 0, 0], [0, 0, 1.2]]), Atoms("CO", [[0, 0, 0]] * 2)]
+    broken = Atoms("CN", positions=[[0, 0, -0.1], [0, 0, 1.2]], cell=[3, 3, 3])
+    structures = [broken, Atoms("CO", [[0, 0, 0]] * 2)]
     before = structures[0].copy()
     method = get_method(f"{tmp_path}/broken.py:Broken")
     bad, good = label_structures(structures, method, tmp_path / "j", progress=False)

@@ -84,15 +84,20 @@ def pyscf_alone(atoms):
     """The recipe ``fast`` by nothing but PySCF: free energy in Ha, gradient in Ha/Bohr."""
     from pyscf import dft, gto
 
+    charge = atoms.info.get("charge", 0)
+    unpaired = round(abs(atoms.get_initial_magnetic_moments().sum()))
     molecule = gto.M(
         atom=list(zip(atoms.symbols, atoms.positions, strict=True)),
         basis="cc-pvdz",
-        spin=int(atoms.numbers.sum()) % 2,
+        charge=charge,
+        spin=unpaired or int(atoms.numbers.sum() - charge) % 2,
         verbose=0,
     )
     density = None
+    theory = dft.uks.UKS if unpaired else dft.rks.RKS
     for level, threshold in ((0, 1e-5), (3, 1e-8)):
-        scf = dft.rks.RKS(molecule, xc="PBE").density_fit().smearing(sigma=0.01, method="fermi")
+        scf = theory(molecule, xc="PBE").density_fit()
+        scf = scf.smearing(sigma=0.01, method="fermi", fix_spin=bool(unpaired))
         scf._chkfile.close()
         scf.chkfile = None
         scf.grids.level, scf.conv_tol = level, threshold
@@ -107,7 +112,24 @@ def stretched():
     return atoms
 
 
-@pytest.mark.parametrize("make", [lambda: molecule("H2O"), lambda: molecule("OH"), stretched])
+def hydroxyl(charge=0, moments=None):
+    atoms = molecule("OH")
+    atoms.set_initial_magnetic_moments(moments)
+    atoms.info["charge"] = charge
+    return atoms
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: molecule("H2O"),
+        stretched,
+        hydroxyl,
+        lambda: hydroxyl(-1),
+        lambda: hydroxyl(moments=[1, 0]),
+        lambda: hydroxyl(moments=[2, 1]),
+    ],
+)
 @pytest.mark.parametrize("kept", [True, False])
 def test_cycles_on_the_coarse_grid_end_where_pyscf_does(monkeypatch, make, kept):
     if not kept:  # orbitals that would not fit into memory are evaluated each time

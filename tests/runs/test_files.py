@@ -5,7 +5,8 @@ import pytest
 from ase import Atoms
 
 from atomplete.errors import InputError
-from atomplete.runs.files import atomic_write, check_replaceable, content_hash
+from atomplete.runs.files import atomic_write, check_replaceable
+from atomplete.runs.fingerprint import content_hash
 
 
 def test_atomic_write_replaces_at_the_end_only(tmp_path):

@@ -3,7 +3,8 @@
 from atomplete.data.pairs import Pairs, PairSplit, pair_structures, split_pairs
 from atomplete.data.validation import validate
 from atomplete.data.xyz import energies, read_structures, write_structures
-from atomplete.runs.files import atomic_write, content_hash
+from atomplete.runs.files import atomic_write
+from atomplete.runs.fingerprint import content_hash
 
 __all__ = [
     "PairSplit",

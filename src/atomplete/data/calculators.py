@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import json
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,13 @@ from typing import Any, Self
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import get_calculator_class
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomplete.errors import InputError
-from atomplete.runs.files import content_hash
+from atomplete.runs.fingerprint import content_hash, essentials
+
+#: Rounding of the positions and cell that a calculator keeps, as in files that it writes, Å.
+ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class CalculatorSource:
         Its keyword arguments, plain values of JSON, so that they can stand in a journal.
     source
         The text of the file, if it is one.
+    files
+        SHA-256 of files that the keywords name, such as models.
 
     Examples
     --------
@@ -45,6 +51,7 @@ class CalculatorSource:
     path: str
     keywords: dict[str, Any]
     source: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def named(cls, path: str, keywords: dict[str, Any]) -> Self:
@@ -83,7 +90,7 @@ class CalculatorSource:
                 source = file.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(f"ase:{path}: {file} cannot be read ({error})") from None
-        found = cls(path, keywords, source)
+        found = cls(path, keywords, source, tuple(_hashes(keywords)))
         try:
             assert callable(found._make)
         except Exception as error:  # the file or module runs, so anything may go wrong
@@ -93,7 +100,7 @@ class CalculatorSource:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as plain values: what a file defines cannot be imported elsewhere."""
-        return type(self), (self.path, self.keywords, self.source)
+        return type(self), (self.path, self.keywords, self.source, self.files)
 
     @property
     def name(self) -> str:
@@ -103,10 +110,11 @@ class CalculatorSource:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The keywords, and the hash of the file if it is one."""
-        if self.source is None:
-            return dict(self.keywords)
-        return {**self.keywords, "sha256": hashlib.sha256(self.source.encode()).hexdigest()}
+        """The keywords, and the hash of the file if it is one, and of those that they name."""
+        hashes = dict(self.files)
+        if self.source is not None:
+            hashes[self.name] = hashlib.sha256(self.source.encode()).hexdigest()
+        return {**self.keywords, **{f"sha256 of {name}": value for name, value in hashes.items()}}
 
     @cached_property
     def _make(self) -> Callable[..., Any]:
@@ -125,7 +133,8 @@ class CalculatorSource:
         Parameters
         ----------
         atoms
-            The structure; charges and spins are what the calculator reads from it.
+            The structure; the calculator gets its
+            :func:`~atomplete.runs.fingerprint.essentials`.
         wanted
             Properties beside the energy, such as ``"forces"`` and ``"stress"``.
 
@@ -142,8 +151,8 @@ class CalculatorSource:
         SCFError
             Of ASE, if the calculator does not converge; others are the calculator's own.
         ValueError
-            For numbers of another shape or that are not finite, and if the calculator changed
-            the structure, of which it gets a copy.
+            For numbers of another shape or that are not real and finite, and if the calculator
+            computed something else than the structure, as after a relaxation.
 
         Examples
         --------
@@ -157,25 +166,52 @@ class CalculatorSource:
             raise InputError(
                 f"{self.name} cannot be made with {self.keywords} ({reason})"
             ) from None
+        if hasattr(calculator, "reset"):
+            calculator.reset()  # one that is kept would take another charge for the same structure
         with tempfile.TemporaryDirectory(prefix="atomplete-") as folder:
             if str(getattr(calculator, "directory", "")) == ".":
                 calculator.directory = folder  # processes side by side must not share files
             offered = calculator.implemented_properties
             energy = "free_energy" if "free_energy" in offered else "energy"
             names = {"energy": energy} | {name: name for name in wanted if name in offered}
-            copy, found = atoms.copy(), {}
+            copy, found = essentials(atoms), {}
             for name, own_name in names.items():
                 found[name] = _checked(name, calculator.get_property(own_name, copy), len(atoms))
                 if content_hash([copy]) != content_hash([atoms]):
                     raise ValueError("the calculator changed the structure that it was given")
+                own = getattr(calculator, "atoms", None)
+                if isinstance(own, Atoms) and not _alike(own, atoms):
+                    raise ValueError("the calculator computed another structure than it was given")
         return found
 
 
+def _alike(own: Atoms, given: Atoms) -> bool:
+    return (
+        np.array_equal(own.numbers, given.numbers)
+        and np.array_equal(own.pbc, given.pbc)
+        and np.allclose(own.positions, given.positions, rtol=0, atol=ROUNDING)
+        and np.allclose(own.cell, given.cell, rtol=0, atol=ROUNDING)
+    )
+
+
 def _checked(name: str, value: Any, n_atoms: int) -> np.ndarray:
-    array = np.array(value, dtype=float)
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"the calculator's {name} are no real numbers, but {value!r:.60}")
+    if name == "stress" and array.shape == (3, 3):
+        array = full_3x3_to_voigt_6_stress(array)
     shape = {"energy": (), "forces": (n_atoms, 3), "stress": (6,)}.get(name, array.shape)
     if array.shape != shape:
         raise ValueError(f"the calculator's {name} have shape {array.shape}, not {shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"the calculator's {name} are not finite")
-    return array
+    return array.astype(float)
+
+
+def _hashes(value: Any) -> Iterator[tuple[str, str]]:
+    """Name and SHA-256 of each file that plain values name."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _hashes(part)
+    elif isinstance(value, str) and Path(value).suffix and Path(value).is_file():
+        yield value, hashlib.sha256(Path(value).read_bytes()).hexdigest()

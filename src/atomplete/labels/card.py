@@ -10,7 +10,8 @@ import yaml
 from ase import Atoms
 
 from atomplete.labels.label import Label, LabelMethod
-from atomplete.runs.files import atomic_write, content_hash
+from atomplete.runs.files import atomic_write
+from atomplete.runs.fingerprint import content_hash
 from atomplete.runs.provenance import versions, versions_behind
 
 UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}

@@ -1,16 +1,11 @@
-"""Writing files without ever leaving half a file, and the fingerprint of structures."""
+"""Writing files without ever leaving half a file."""
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-from ase import Atoms
 
 from atomplete.errors import InputError
 
@@ -95,50 +90,3 @@ def write_json(path: Path, content: Any) -> None:
     """Write plain data, under a temporary name first."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def content_hash(
-    structures: Sequence[Atoms], labels: Iterable[npt.ArrayLike | None] | None = None
-) -> str:
-    """SHA-256 of species, positions, cells and periodicity, and of labels, to the last bit.
-
-    ``info`` and other arrays do not enter: the hash answers whether two sets are the same
-    structures, with the same labels, in the same order.
-
-    Parameters
-    ----------
-    structures
-        The structures, in order.
-    labels
-        Numbers that belong to the structures, such as energies and forces, in order.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Examples
-    --------
-    >>> h2 = Atoms("H2", positions=[[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
-    >>> content_hash([h2])[:12]
-    'e06758fe1e54'
-    >>> labelled = h2.copy()
-    >>> labelled.info["energy"] = -31.7
-    >>> content_hash([labelled]) == content_hash([h2])
-    True
-    >>> content_hash([h2], [-31.7]) == content_hash([h2], [-31.8])
-    False
-    """
-    digest = hashlib.sha256()
-    for atoms in structures:
-        digest.update(len(atoms).to_bytes(8, "little"))
-        digest.update(atoms.numbers.astype("<i8").tobytes())
-        # adding 0.0 turns -0.0 into 0.0: the same place, the same hash
-        digest.update((atoms.positions + 0.0).astype("<f8").tobytes())
-        digest.update((np.asarray(atoms.cell) + 0.0).astype("<f8").tobytes())
-        digest.update(atoms.pbc.astype("u1").tobytes())
-    if labels is not None:
-        digest = hashlib.sha256(digest.hexdigest().encode())
-        for value in labels:
-            digest.update(b"none" if value is None else np.asarray(value, "<f8").tobytes())
-    return digest.hexdigest()

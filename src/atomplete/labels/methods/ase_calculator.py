@@ -13,7 +13,9 @@ class AseCalculator(CalculatorSource):
     """Any calculator of ASE, made anew for each structure.
 
     The energy is the calculator's ``free_energy`` where it has one, which is what forces are
-    the derivative of, else its ``energy``. Parameters are those of
+    the derivative of, else its ``energy``. Of a structure it gets what is hashed, the
+    :func:`~atomplete.runs.fingerprint.essentials`, so that nothing else can change a label.
+    Parameters are those of
     :class:`~atomplete.data.calculators.CalculatorSource`.
 
     Examples

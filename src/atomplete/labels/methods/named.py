@@ -9,7 +9,7 @@ from atomplete.labels.methods.pbe import PBE
 from atomplete.labels.methods.xtb import XTB
 
 
-def get_method(name: str, **options: Any) -> LabelMethod:
+def get_method(name: str, /, **options: Any) -> LabelMethod:
     """Make a label method from its name and options.
 
     Parameters

@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from atomplete.errors import InputError, MissingExtraError
+from atomplete.labels.electrons import Electrons
 from atomplete.labels.label import Label, Settings
 from atomplete.labels.methods.two_grids import converge, integrator
 from atomplete.units import HARTREE, HARTREE_PER_BOHR
@@ -48,10 +49,13 @@ _RECIPES: dict[str, Settings] = {
 
 @dataclass(frozen=True)
 class PBE:
-    """Restricted Kohn–Sham, PBE, cc-pVDZ, Fermi smearing of 0.01 Ha.
+    """Kohn–Sham, PBE, cc-pVDZ, Fermi smearing of 0.01 Ha.
 
     The energy is the free energy (``e_free``), whose derivative PySCF's analytic gradient is,
-    but for the response of the integration grid. Structures are neutral and not periodic.
+    but for the response of the integration grid. Structures are not periodic. Charge and unpaired
+    electrons are those that a structure states (:class:`~atomplete.labels.electrons.Electrons`).
+    With unpaired electrons the calculation is unrestricted and keeps their number; where none are
+    stated it is restricted, with smeared orbitals that hold one electron of either spin alike.
     A structure that does not converge is tried again with damping, then with damping from the
     density of an SCF with a level shift; the smearing stays as it is.
 
@@ -87,9 +91,11 @@ class PBE:
 
     def __post_init__(self) -> None:
         """Refuse recipes that do not exist, and settle the default of ``forces``."""
-        if self.recipe not in _RECIPES:
+        if str(self.recipe) not in _RECIPES:
             choices = ", ".join(_RECIPES)
             raise InputError(f"there is no pbe recipe {self.recipe!r}; choose from {choices}")
+        if not isinstance(self.forces, bool | None):
+            raise InputError(f"pbe option forces must be true or false, not {self.forces!r}")
         if self.forces is None:
             object.__setattr__(self, "forces", self.recipe == "fast")
 
@@ -118,7 +124,8 @@ class PBE:
         Raises
         ------
         InputError
-            For elements without a cc-pVDZ basis in PySCF, and for periodic structures.
+            For elements without a cc-pVDZ basis in PySCF, periodic structures, and electrons that
+            a structure cannot have.
         MissingExtraError
             If PySCF is not installed.
 
@@ -133,6 +140,7 @@ class PBE:
         for symbol in sorted(set(atoms.symbols)):
             if not _has_basis(symbol):
                 raise InputError(f"{name}: pbe has no cc-pVDZ basis for {symbol}")
+        Electrons.of(atoms, name)
 
     def compute(self, atoms: Atoms) -> Label:
         """Free energy and, if asked for, forces.
@@ -179,18 +187,21 @@ class PBE:
     def _scf(self, atoms: Atoms, rung: str) -> Any:
         """Run the recipe on one rung; the last mean-field object, converged or not."""
         recipe = _RECIPES[self.recipe]
+        electrons = Electrons.of(atoms, str(atoms.symbols))
+        odd = (int(atoms.numbers.sum()) - electrons.charge) % 2
         molecule = _pyscf().gto.M(
             atom=list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True)),
             unit="Angstrom",
             basis="cc-pvdz",
-            spin=int(atoms.numbers.sum()) % 2,
+            charge=electrons.charge,
+            spin=electrons.unpaired or odd,
             verbose=0,
             max_memory=MAX_MEMORY,
         )
         fitting = _fitting(molecule) if recipe["density_fitting"] else None
 
         def mean_field(grid_level: object, convergence: object) -> Any:
-            scf = _mean_field(molecule, grid_level, convergence)
+            scf = _mean_field(molecule, bool(electrons.unpaired), grid_level, convergence)
             if rung != "plain":
                 scf.damp = scf.diis_damp = DAMPING
                 scf.diis_start_cycle = 8
@@ -226,8 +237,9 @@ def _has_basis(symbol: str) -> bool:
     return True
 
 
-def _mean_field(molecule: Any, grid_level: object, convergence: object) -> Any:
-    scf = _pyscf().dft.rks.RKS(molecule, xc="PBE")
+def _mean_field(molecule: Any, unrestricted: bool, grid_level: object, convergence: object) -> Any:
+    dft = _pyscf().dft
+    scf = (dft.uks.UKS if unrestricted else dft.rks.RKS)(molecule, xc="PBE")
     scf.chkfile = None
     if hasattr(scf, "_chkfile"):
         scf._chkfile.close()  # which removes the checkpoint file that PySCF has made already
@@ -236,7 +248,7 @@ def _mean_field(molecule: Any, grid_level: object, convergence: object) -> Any:
     scf.conv_tol = convergence
     scf.diis_space = 12
     scf.max_cycle = 100
-    return scf.smearing(sigma=SMEARING, method="fermi")
+    return scf.smearing(sigma=SMEARING, method="fermi", fix_spin=unrestricted)
 
 
 def _fitting(molecule: Any) -> Any:

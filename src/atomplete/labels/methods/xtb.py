@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomplete.errors import InputError, MissingExtraError
+from atomplete.labels.electrons import Electrons
 from atomplete.labels.label import Label, Settings
 from atomplete.labels.methods.threads import one_openmp_thread
 from atomplete.units import BOHR, HARTREE, HARTREE_PER_BOHR
@@ -26,7 +27,9 @@ class XTB:
     """GFN2-xTB with Fermi smearing (Bannwarth, Ehlert, Grimme, JCTC 15, 1652 (2019)).
 
     The energy is the free energy E − kT·S of the smeared electrons, whose derivative the
-    forces are. Structures are neutral.
+    forces are. Charge and unpaired electrons are those that a structure states
+    (:class:`~atomplete.labels.electrons.Electrons`); else it is neutral, with one unpaired electron
+    at the most. GFN2-xTB has no spin polarisation: unpaired electrons change occupations only.
 
     Parameters
     ----------
@@ -61,8 +64,10 @@ class XTB:
     def __post_init__(self) -> None:
         """Refuse options that are no positive numbers."""
         for option, value in asdict(self).items():
-            if not isinstance(value, int | float) or not 0 < value < np.inf:
-                raise InputError(f"xtb option {option} must be a positive number, not {value!r}")
+            kinds = int if option == "max_iterations" else (int, float)
+            if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < 2**31:
+                kind = "integer" if option == "max_iterations" else "number"
+                raise InputError(f"xtb option {option} must be a positive {kind}, not {value!r}")
 
     @property
     def settings(self) -> Settings:
@@ -70,9 +75,10 @@ class XTB:
         return {"hamiltonian": "GFN2-xTB", **asdict(self)}
 
     def check(self, atoms: Atoms, name: str) -> None:
-        """Refuse elements beyond radon, and cells that repeat along one or two directions.
+        """Refuse elements beyond radon, impossible electrons, and cells of one or two directions.
 
-        tblite would treat the latter as periodic along all three.
+        tblite would treat the latter as periodic along all three. The energy of a charged cell
+        would be one of the background that makes it neutral.
 
         Examples
         --------
@@ -88,6 +94,8 @@ class XTB:
                 f"{name}: xtb treats cells that are periodic along all directions or along none, "
                 f"not pbc {atoms.pbc.tolist()}"
             )
+        if Electrons.of(atoms, name).charge and atoms.pbc.any():
+            raise InputError(f"{name}: xtb treats charged molecules, no charged cells")
         _tblite()
 
     def compute(self, atoms: Atoms) -> Label:
@@ -139,9 +147,12 @@ class XTB:
         cell = {}
         if atoms.pbc.all():
             cell = {"lattice": np.array(atoms.cell) / BOHR, "periodic": atoms.pbc}
+        electrons = Electrons.of(atoms, str(atoms.symbols))
         calculator = _tblite().interface.Calculator(
-            "GFN2-xTB", atoms.numbers, atoms.positions / BOHR, color=False, logger=_silent, **cell
-        )
+            "GFN2-xTB", atoms.numbers, atoms.positions / BOHR,
+            charge=float(electrons.charge), uhf=electrons.unpaired,
+            color=False, logger=_silent, **cell,
+        )  # fmt: skip
         calculator.set("verbosity", 0)
         calculator.set("temperature", self.electronic_kt_hartree)
         calculator.set("accuracy", self.accuracy)
