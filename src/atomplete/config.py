@@ -21,13 +21,16 @@ Options = TypeVar("Options", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with each key once, and numbers of YAML 1.2: ``24:00:00`` is text, ``1e-3`` a number."""
+    """YAML with each key once, and plain values of YAML 1.2.
+
+    ``24:00:00``, ``2026-01-31`` and ``No``, which is an element, are text, ``1e-3`` is a number.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a key that is given twice, of which the last would win."""
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+            if str(key.value) in seen and key.tag != "tag:yaml.org,2002:merge":
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{key.value!r} is given twice", key.start_mark
                 )
@@ -35,17 +38,39 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_NUMBERS = {
+_PLAIN = {
+    "tag:yaml.org,2002:bool": r"true|True|TRUE|false|False|FALSE",
     "tag:yaml.org,2002:int": r"[-+]?(?:0|[1-9]\d*|0x[0-9a-fA-F]+)",
     "tag:yaml.org,2002:float": r"[-+]?(?:(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|"
     r"\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)",
 }
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in known if tag not in _NUMBERS]
+    first: [(tag, pattern) for tag, pattern in known if tag not in {*_PLAIN, _TIMESTAMP}]
     for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-for _tag, _pattern in _NUMBERS.items():
-    _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), list("-+.0123456789"))
+for _tag, _pattern in _PLAIN.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), list("-+.0123456789tTfF"))
+
+
+def from_yaml(text: str) -> Any:
+    """Plain data that a text in YAML stands for.
+
+    Raises
+    ------
+    InputError
+        If it is no YAML, or gives a key twice.
+
+    Examples
+    --------
+    >>> from_yaml("{walltime: 24:00:00, penalty: 1e-3}")
+    {'walltime': '24:00:00', 'penalty': 0.001}
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        # beside its own, what PyYAML raises for tags that do not fit and for bottomless nesting
+        raise InputError(f"not YAML ({' '.join(str(error).split())})") from error
 
 
 def resolve(options: type[Options], file: Path | None, given: dict[str, Any]) -> Options:
@@ -98,11 +123,13 @@ def read_mapping(file: Path, kind: str) -> dict[str, Any]:
     atomplete.errors.InputError: absent.yaml: cannot be read (...No such file or directory...)
     """
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader) or {}
+        content = from_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from error
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+    if content is None:
+        return {}
     if not isinstance(content, dict):
         raise InputError(f"{file}: not {kind}")
     return content

@@ -142,7 +142,7 @@ def test_the_job_script():
 def test_slurm_options_that_are_refused(monkeypatch, tmp_path):
     pytest.importorskip("dask_jobqueue")
     with (
-        pytest.raises(InputError, match=r"SLURM options: .*'memori'"),
+        pytest.raises(InputError, match="SLURM options: unknown option memori"),
         slurm_cluster({"cores": 1, "memori": "4GB"}),
     ):
         pass

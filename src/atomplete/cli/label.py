@@ -51,18 +51,6 @@ class LabelOptions(BaseModel):
     licence: str = Field("not stated", description="Licence, for the card")
 
 
-class SlurmOptions(BaseModel):
-    """Number of jobs; all else goes to dask-jobqueue, which takes a text for a list of letters."""
-
-    model_config = ConfigDict(extra="allow")
-    jobs: int = Field(default=1, ge=1)
-    job_script_prologue: list[str] = []
-    job_extra_directives: list[str] = []
-    job_directives_skip: list[str] = []
-    worker_extra_args: list[str] = []
-    walltime: str | None = None
-
-
 @verb(LabelOptions)
 def label(
     input: Annotated[Path, typer.Argument(help="File of structures.")],
@@ -134,7 +122,7 @@ def _label_workers(options: LabelOptions) -> Iterator[Any]:
 
 def _slurm_cluster(file: Path, submit: bool = True) -> Any:
     from atomplete.labels import slurm_cluster
+    from atomplete.labels.workers.slurm import SlurmOptions
 
-    options = resolve(SlurmOptions, file, {}).model_dump(exclude_unset=True)
-    jobs = options.pop("jobs", 1)
-    return slurm_cluster(options, jobs if submit else 0)
+    options = resolve(SlurmOptions, file, {})
+    return slurm_cluster(options.model_dump(exclude_unset=True), options.jobs if submit else 0)

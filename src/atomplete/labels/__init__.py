@@ -9,8 +9,9 @@ from atomplete.labels.methods.named import get_method
 from atomplete.labels.methods.pbe import PBE
 from atomplete.labels.methods.xtb import XTB
 from atomplete.labels.selection import Selection
-from atomplete.labels.workers.cluster import DaskWorkers, dask_client, slurm_cluster
+from atomplete.labels.workers.cluster import DaskWorkers, dask_client
 from atomplete.labels.workers.local import LocalWorkers
+from atomplete.labels.workers.slurm import slurm_cluster
 
 __all__ = [
     "PBE",

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from atomplete.audit.subjects.of_calculator import CalculatorSubject, PotentialSubject
 from atomplete.audit.subjects.of_descriptor import (
@@ -21,7 +20,7 @@ from atomplete.audit.subjects.of_mace import mace_subject
 from atomplete.audit.subjects.of_metatomic import MetatomicSubject
 from atomplete.audit.subjects.subject import Subject
 from atomplete.checkpoint import load
-from atomplete.config import checked, read_mapping
+from atomplete.config import checked, from_yaml, read_mapping
 from atomplete.descriptors import NAMED, Descriptor
 from atomplete.errors import InputError
 from atomplete.registry import Registered, build, registered, spec_of
@@ -139,9 +138,9 @@ def _content(place: str) -> dict[str, Any] | None:
 def _parsed(name: str, text: str) -> dict[str, Any]:
     """Options in a name: ``n_max=6,l_max=4``; values are YAML."""
     try:
-        options = yaml.safe_load("{" + re.sub(r"=\s*", ": ", text) + "}")
-    except yaml.YAMLError as error:
-        raise InputError(f"{name}: options are written key=value,key=value") from error
+        options = from_yaml("{" + re.sub(r"=\s*", ": ", text) + "}")
+    except InputError as error:
+        raise InputError(f"{name}: options are written key=value,key=value: {error}") from error
     if not isinstance(options, dict) or None in options.values():
         raise InputError(f"{name}: options are written key=value,key=value")
     return options

@@ -1,9 +1,7 @@
-"""Label campaigns on a Dask cluster, also one of SLURM jobs."""
+"""Label campaigns on a Dask cluster."""
 
-import shutil
-import subprocess
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +11,7 @@ from ase import Atoms
 
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.labels.label import Label, LabelMethod
-from atomplete.labels.workers.process import LabelProcess
+from atomplete.labels.workers.process import LabelProcess, check_limits
 
 #: Seconds to wait for the scheduler to answer.
 PATIENCE = 10
@@ -46,6 +44,10 @@ class DaskWorkers:
     client: Any
     nice: int = 0
     time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        check_limits(self.nice, self.time_limit)
 
     def compute(
         self, method: LabelMethod, structures: Iterable[tuple[int, Atoms]]
@@ -154,60 +156,6 @@ def dask_client(address: str) -> Iterator[Any]:
         raise InputError(f"no Dask scheduler answers at {address} ({reason})") from None
     with client:
         yield client
-
-
-@contextmanager
-def slurm_cluster(options: Mapping[str, Any], jobs: int = 0) -> Iterator[Any]:
-    """A Dask cluster whose workers are SLURM jobs.
-
-    Parameters
-    ----------
-    options
-        Those of ``dask_jobqueue.SLURMCluster``, such as ``cores``, ``memory``, ``queue``,
-        ``walltime`` and ``job_script_prologue``.
-    jobs
-        How many jobs to submit.
-
-    Yields
-    ------
-    dask_jobqueue.SLURMCluster
-        The cluster, whose jobs end with the block; ``job_script()`` is what it would submit.
-
-    Raises
-    ------
-    InputError
-        For options that dask-jobqueue or SLURM refuses, or if there is no SLURM.
-    MissingExtraError
-        If dask-jobqueue is not installed.
-
-    Examples
-    --------
-    >>> with slurm_cluster({"cores": 4, "memory": "8GB", "queue": "long"}) as cluster:
-    ...     [line for line in cluster.job_script().splitlines() if line.startswith("#SBATCH -p")]
-    ['#SBATCH -p long']
-    """
-    try:
-        from dask_jobqueue.slurm import SLURMCluster
-    except ImportError:
-        raise MissingExtraError("dask-jobqueue", "dask") from None
-    if jobs and shutil.which("sbatch") is None:
-        raise InputError("there is no sbatch here, SLURM's command that submits jobs")
-    scheduler = {"dashboard_address": ":0", **options.get("scheduler_options", {})}
-    try:
-        cluster = SLURMCluster(**{**options, "scheduler_options": scheduler})
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"SLURM options: {' '.join(str(error).split())}") from None
-    with cluster:
-        if jobs:
-            _try_out(cluster.job_script())  # a job that is refused later would be waited for
-        cluster.scale(jobs=jobs)
-        yield cluster
-
-
-def _try_out(script: str) -> None:
-    done = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True)
-    if done.returncode:
-        raise InputError(f"SLURM refuses the job: {' '.join(done.stderr.split())}")
 
 
 def _distributed() -> Any:

@@ -10,7 +10,10 @@ from ase import Atoms
 
 from atomplete.errors import InputError
 from atomplete.labels.label import Label, LabelMethod
-from atomplete.labels.workers.process import EndedError, LabelProcess
+from atomplete.labels.workers.process import EndedError, LabelProcess, check_limits
+
+#: More processes than any machine has cores.
+MOST = 4096
 
 
 class Workers(Protocol):
@@ -60,8 +63,9 @@ class LocalWorkers:
         """Refuse values that make no sense."""
         if self.number < 1:
             raise InputError(f"the number of workers must be 1 or more, not {self.number}")
-        if self.time_limit is not None and not self.time_limit > 0:
-            raise InputError(f"the time limit must be positive, not {self.time_limit}")
+        if self.number > MOST:
+            raise InputError(f"the number of workers must be {MOST} at the most, not {self.number}")
+        check_limits(self.nice, self.time_limit)
 
     def compute(
         self, method: LabelMethod, structures: Iterable[tuple[int, Atoms]]

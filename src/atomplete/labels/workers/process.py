@@ -20,6 +20,29 @@ from atomplete.errors import InputError
 from atomplete.labels.label import Label, LabelMethod
 from atomplete.labels.methods.threads import ONE_THREAD
 
+#: The longest time limit, seconds: what the system waits for is a 32-bit number of milliseconds.
+LONGEST = (2**31 - 1) // 1000
+
+
+def check_limits(nice: int, time_limit: float | None) -> None:
+    """Refuse a niceness and a time limit that no process can have.
+
+    Raises
+    ------
+    InputError
+        For a niceness outside of 0 to 19, or a time limit outside of 0 to ``LONGEST`` seconds.
+
+    Examples
+    --------
+    >>> check_limits(0, 1e10)
+    Traceback (most recent call last):
+    atomplete.errors.InputError: the time limit must lie between 0 and 2147483 s, not 10000000000.0
+    """
+    if nice not in range(20):
+        raise InputError(f"the niceness must lie between 0 and 19, not {nice}")
+    if time_limit is not None and not 0 < time_limit <= LONGEST:
+        raise InputError(f"the time limit must lie between 0 and {LONGEST} s, not {time_limit}")
+
 
 class EndedError(Exception):
     """A process was asked to end while it labelled."""
