@@ -39,7 +39,7 @@ def frames(tmp_path):
         ("2\n\nH 0 0 0\nH 1 0 0\nH 2 0 0\n", "it announces 2 atoms but has 3"),
         ("0\n\n", "there are no atoms"),
         ("1\n\nOg 0 0 0\n", "fake has no parameters for Og"),
-        ('1\na"b=1\nH 0 0 0\n', "it does not fit extended XYZ (ab=1 = True would be read as"),
+        ('1\na"b=1\nH 0 0 0\n', "its header opens a quote or bracket that it does not close"),
         ("2\n17\nH 0 0 0\nH 1 0 0\nH 2 0 0\n\n", "it announces 2 atoms but has 3"),
     ],
 )

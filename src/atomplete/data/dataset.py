@@ -14,8 +14,8 @@ from torch import Tensor
 from atomplete.data.properties import LabelKeys, Property, labels
 from atomplete.errors import InputError
 from atomplete.potentials.prediction import Property as PredictedProperty
-from atomplete.runs.files import content_hash
-from atomplete.system import Centers, System
+from atomplete.runs.fingerprint import content_hash
+from atomplete.system import Centers, System, center_of
 
 
 class Split(NamedTuple):
@@ -169,10 +169,10 @@ class Dataset:
         self, species: Sequence[int], centers: Centers = "all"
     ) -> Float[Tensor, "structure species"]:
         """Number of centres of each species in each structure, float64."""
-        counted = [
-            atoms.numbers if centers == "all" else atoms.numbers[[int(atoms.info["center"])]]
-            for atoms in self.structures
-        ]
+        counted = [atoms.numbers for atoms in self.structures]
+        if centers == "info":
+            named = [center_of(atoms, f"structure {k}") for k, atoms in enumerate(self.structures)]
+            counted = [numbers[[center]] for numbers, center in zip(counted, named, strict=True)]
         counts = [[np.count_nonzero(numbers == z) for z in species] for numbers in counted]
         return torch.tensor(counts, dtype=torch.float64).reshape(len(self), len(species))
 

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
+from ase.constraints import FixAtoms, FixCartesian
 from ase.io.extxyz import (
     key_val_dict_to_str,
     key_val_str_to_dict,
@@ -30,6 +31,7 @@ from ase.io.extxyz import (
 )
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from atomplete.data.formats.header import check_header
 from atomplete.errors import InputError
 
 #: What opens a compressed file, by its suffix.
@@ -71,7 +73,7 @@ def parse_file(path: Path) -> list[Atoms | InputError]:
     """
     try:
         with OPENERS.get(path.suffix.lower(), open)(path, "rb") as file:
-            lines = file.read().decode("utf-8", errors="replace").split("\n")
+            lines = file.read().decode("utf-8-sig", errors="replace").split("\n")
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile):
         raise InputError(f"{path} is not a compressed file, or was cut short") from None
     ends_in_newline = lines[-1] == ""
@@ -112,6 +114,7 @@ def _frame(lines: list[str], start: int, may_be_cut: bool) -> Atoms:
             f"the last line ends within a number ({atom_lines[-1][-40:]!r}); if it is whole, "
             "end it with a newline"
         )
+    check_header("".join(lines[1:2]), atom_lines)
     header = _EMPTY.sub(lambda match: match[1] or '="_JSON \\"\\""', "".join(lines[1:2]))
     text = "\n".join([lines[0], header, *lines[2:]]) + "\n"
     try:
@@ -141,9 +144,9 @@ def _decimals(number: str) -> int:
 def frame_text(atoms: Atoms) -> str:
     """One structure as extended XYZ, every number with all its digits.
 
-    Results of an attached calculator are written as ASE does (``energy``, ``forces``, ...);
-    constraints are not. Text in ``info`` that ASE would read as a number, a truth value or
-    otherwise is written as JSON, which ASE reads.
+    Results of an attached calculator are written as ASE does (``energy``, ``forces``, ...), and
+    so are atoms that may not move. Text in ``info`` that ASE would read as a number, a truth value
+    or otherwise is written as JSON, which ASE reads.
 
     Parameters
     ----------
@@ -158,7 +161,7 @@ def frame_text(atoms: Atoms) -> str:
     Raises
     ------
     ValueError
-        For ``info`` or arrays that would not be read back as they are.
+        For ``info``, arrays, results or constraints that would not be read back as they are.
 
     Examples
     --------
@@ -173,6 +176,10 @@ def frame_text(atoms: Atoms) -> str:
         stress = plain.info.get("stress")
         if stress is not None and np.shape(stress) == (6,):
             plain.info["stress"] = voigt_6_to_full_3x3_stress(stress)
+    mask = _move_mask(atoms)
+    if not mask.all():
+        whole_atoms = (mask.all(1) == mask.any(1)).all()
+        plain.set_array("move_mask", mask[:, 0] if whole_atoms else mask)
     plain.info = {key: _readable(key, value) for key, value in plain.info.items()}
     names = ["symbols", "positions"] + [
         k for k in plain.arrays if k not in ("numbers", "positions")
@@ -187,7 +194,9 @@ def frame_text(atoms: Atoms) -> str:
     for rows in zip(*columns, strict=True):
         lines.append(" ".join(_field(value) for row in rows for value in row))
     _check_reading(lines, atoms)
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    text.encode()  # half a character has no place in a file
+    return text
 
 
 def _field(value: object) -> str:
@@ -211,12 +220,27 @@ def _is_read_as_text(key: str, value: str) -> bool:
 def _check_reading(lines: list[str], atoms: Atoms) -> None:
     """Refuse a frame that is not read as the structure that it was written from."""
     back = _frame(lines, 0, False)
+    if not np.array_equal(_move_mask(back), _move_mask(atoms)):
+        raise ValueError("constraints would be read as others")
     read = {**back.info, **back.arrays, "cell": back.cell.array, "pbc": back.pbc}
     written = {**atoms.info, **atoms.arrays, "cell": atoms.cell.array, "pbc": atoms.pbc}
     results = {} if back.calc is None else back.calc.results
     for name, value in written.items():
         if name not in results and not _same(read.get(name), value):
             raise ValueError(f"{name} = {value!r} would be read as {read.get(name)!r}")
+
+
+def _move_mask(atoms: Atoms) -> np.ndarray:
+    """Coordinates that may move, (atom, xyz), which is all of a constraint that can be written."""
+    mask = np.ones((len(atoms), 3), dtype=bool)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            mask[constraint.index] = False
+        elif isinstance(constraint, FixCartesian):
+            mask[constraint.index] &= ~constraint.mask
+        else:
+            raise ValueError(f"a constraint {type(constraint).__name__} has no place in it")
+    return mask
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from scipy.spatial import cKDTree
 
 from atomplete.errors import InputError
@@ -21,8 +22,8 @@ def validate(atoms: Atoms, name: str) -> None:
     Raises
     ------
     InputError
-        For no atoms, positions or cell entries that are not finite, periodic directions that
-        span no volume, and two atoms (or an atom and an image) closer than 1e-3 Å.
+        For no atoms, atoms of no element, positions or cell entries that are not finite, periodic
+        directions that span no volume, and two atoms (or an atom and an image) closer than 1e-3 Å.
 
     Examples
     --------
@@ -33,6 +34,10 @@ def validate(atoms: Atoms, name: str) -> None:
     """
     if len(atoms) == 0:
         raise InputError(f"{name}: there are no atoms")
+    no_element = np.flatnonzero((atoms.numbers < 1) | (atoms.numbers >= len(chemical_symbols)))
+    if len(no_element):
+        atom = no_element[0]
+        raise InputError(f"{name}: atom {atom} has the atomic number {atoms.numbers[atom]}")
     not_finite = np.argwhere(~np.isfinite(atoms.positions))
     if len(not_finite):
         atom, axis = not_finite[0]

@@ -1,16 +1,14 @@
 """Structures in and out of files, with one clear sentence for what cannot be read."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import ase.io
 import numpy as np
 from ase import Atoms
 
 from atomplete.data.extxyz import OPENERS, frame_text, parse_file
+from atomplete.data.formats.through_ase import format_of, read_format
 from atomplete.data.validation import validate
 from atomplete.errors import InputError
 from atomplete.runs.files import atomic_write, check_replaceable
@@ -107,31 +105,10 @@ def _parse(path: Path) -> list[Atoms | InputError]:
     name = path.with_suffix("") if path.suffix.lower() in OPENERS else path
     if name.suffix.lower() in XYZ_SUFFIXES:
         return parse_file(path)
-    try:
-        found = ase.io.read(path, index=":")
-    except Exception as error:  # each of ASE's many readers raises errors of its own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: not understood as a file of structures ({reason})") from None
-    for index, atoms in enumerate(found):
-        for site in atoms.info.get("occupancy", {}).values():  # of a CIF file
-            if len(site) > 1 or min(site.values()) < 1.0 - 1e-6:
-                raise InputError(f"{path}, structure {index}: a site is occupied partially: {site}")
-    return [_plain(atoms) for atoms in found]
-
-
-def _plain(atoms: Atoms) -> Atoms:
-    """Leave out columns of blank text, as of missing residue names, and objects in ``info``."""
-    for name, column in list(atoms.arrays.items()):
-        if column.dtype.kind == "U" and not any(text.strip() for text in column):
-            del atoms.arrays[name]
-    for key, value in atoms.info.items():
-        if not isinstance(value, str | np.ndarray):
-            atoms.info[key] = json.loads(json.dumps(value, default=_as_json))
-    return atoms
-
-
-def _as_json(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else getattr(value, "symbol", str(value))
+    kind = format_of(path)
+    if kind in ("xyz", "extxyz"):
+        return parse_file(path)
+    return [*read_format(path, kind)]
 
 
 def write_structures(path: str | os.PathLike[str], structures: Sequence[Atoms]) -> None:
@@ -172,7 +149,7 @@ def frame(atoms: Atoms, name: str) -> str:
     """One structure as it is written; ``InputError`` by its name if it cannot be read back."""
     try:
         return frame_text(atoms)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{name}: it does not fit extended XYZ ({error})") from None
 
 

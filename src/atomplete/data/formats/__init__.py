@@ -1,0 +1,1 @@
+"""Formats of files: headers of extended XYZ, and all that ASE reads."""
