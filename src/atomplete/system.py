@@ -318,8 +318,8 @@ def _centers_of(
     if centers == "all":
         return np.arange(sizes.sum())
     if centers == "info":
-        chosen = np.array([[_named_center(atoms, index)] for index, atoms in enumerate(batch)])
-        chosen = chosen.reshape(-1, 1)
+        named = [center_of(atoms, f"structure {index}") for index, atoms in enumerate(batch)]
+        chosen = np.array(named, dtype=int).reshape(-1, 1)
     else:
         chosen = np.tile(np.array(centers, dtype=int), (len(batch), 1))
     missing = np.argwhere((chosen < 0) | (chosen >= sizes[:, None]))
@@ -332,10 +332,36 @@ def _centers_of(
     return (chosen + (sizes.cumsum() - sizes)[:, None]).ravel()
 
 
-def _named_center(atoms: ase.Atoms, index: int) -> int:
-    if "center" not in atoms.info:
-        raise InputError(f"structure {index}: no 'center' in its info")
-    center = atoms.info["center"]
+def center_of(atoms: ase.Atoms, name: str = "structure", default: int | None = None) -> int:
+    """The atom that ``info["center"]`` names.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    name
+        What the message calls it.
+    default
+        The atom where none is named; if there is no default, one must be.
+
+    Raises
+    ------
+    InputError
+        If it names no atom of the structure; then the key has another meaning there.
+
+    Examples
+    --------
+    >>> center_of(ase.Atoms("BN", info={"center": 1})), center_of(ase.Atoms("BN"), default=0)
+    (1, 0)
+    >>> center_of(ase.Atoms("BN", info={"center": "B1"}))
+    Traceback (most recent call last):
+    atomplete.errors.InputError: structure: 'center' in its info is 'B1', no atom's number
+    """
+    center = atoms.info.get("center", default)
+    if center is None:
+        raise InputError(f"{name}: no 'center' in its info")
     if not isinstance(center, int | np.integer) or isinstance(center, bool):
-        raise InputError(f"structure {index}: 'center' in its info is {center!r}, no atom's number")
+        raise InputError(f"{name}: 'center' in its info is {center!r}, no atom's number")
+    if not 0 <= center < len(atoms):
+        raise InputError(f"{name}: center {center} of {len(atoms)} atoms")
     return int(center)

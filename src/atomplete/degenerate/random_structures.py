@@ -6,6 +6,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from atomplete.degenerate.congruence.congruence import Level
+from atomplete.system import center_of
 
 # Atoms are kept this far apart, Å, if that many attempts suffice, else three quarters of it.
 _APART, _ATTEMPTS = 1.0, 50
@@ -38,7 +39,7 @@ def random_like(atoms: Atoms, level: Level, rng: Generator) -> Atoms:
     >>> other.positions[0], bool(other.get_distances(0, [1, 2]).max() <= 1.3)
     (array([0., 0., 0.]), True)
     """
-    center = atoms.info.get("center", 0) if level == "environment" else None
+    center = center_of(atoms, default=0) if level == "environment" else None
     origin = atoms.positions.mean(axis=0) if center is None else atoms.positions[center]
     radius = max(1.3, np.linalg.norm(atoms.positions - origin, axis=1).max())
     if center is None:  # compact, so that the atoms of a long chain are neighbours here

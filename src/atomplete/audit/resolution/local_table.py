@@ -17,6 +17,7 @@ from atomplete.audit.subjects.subject import Subject
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.degenerate.congruence.environment import environment, extent
 from atomplete.errors import InputError
+from atomplete.system import center_of
 
 #: The default cutoff over the distance of the farthest atom.
 MARGIN = 1.25
@@ -86,10 +87,11 @@ def prepared(
         )
     if len(atoms) < 2 and not atoms.pbc.any():
         raise InputError(f"{atoms.get_chemical_formula() or 'no atoms'}: too few atoms")
-    index = atoms.info.get("center", 0) if center is None else center
-    if level == "environment" and index not in range(len(atoms)):
-        raise InputError(f"center {index} is no atom of {len(atoms)}")
     if level == "environment":
+        if center is None:
+            center = center_of(atoms, atoms.get_chemical_formula(), 0)
+        if center not in range(len(atoms)):
+            raise InputError(f"center {center} is no atom of {len(atoms)}")
         everything = float(np.ptp(atoms.positions, axis=0).sum()) + 1.0
         atoms = environment(atoms, cutoff or everything, center)
     else:

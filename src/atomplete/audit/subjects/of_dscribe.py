@@ -12,6 +12,7 @@ from ase import Atoms
 from atomplete.audit.subjects.subject import Basis, CannotDescribe, Rows, Scope, Subject
 from atomplete.audit.subjects.vacuum import with_vacuum
 from atomplete.errors import InputError, MissingExtraError
+from atomplete.system import center_of
 
 #: Descriptors of centres, with what they are made with unless the user says otherwise.
 LOCAL: dict[str, dict[str, Any]] = {
@@ -109,7 +110,7 @@ class DscribeSubject(Subject):
         where = {}
         if self.kind in LOCAL:
             whole = range(len(atoms))
-            chosen = whole if scope.level == "structure" else [int(atoms.info["center"])]
+            chosen = whole if scope.level == "structure" else [center_of(atoms)]
             where = {"centers": [int(center) for center in chosen]}
         padded = with_vacuum(atoms, scope.cutoff)
         if padded.pbc.any():

@@ -11,6 +11,7 @@ from ase import Atoms
 from atomplete.audit.subjects.subject import Basis, CannotDescribe, Rows, Scope, Subject
 from atomplete.audit.subjects.vacuum import with_vacuum
 from atomplete.errors import InputError, MissingExtraError
+from atomplete.system import center_of
 
 #: Calculators of centres, and the basis of those that have one.
 CALCULATORS = ("SoapPowerSpectrum", "SoapRadialSpectrum", "SphericalExpansion", "SortedDistances")
@@ -113,7 +114,7 @@ def _compute(calculator: Any, structures: Sequence[Atoms], scope: Scope) -> list
     from metatensor import Labels
 
     if scope.level == "environment":
-        chosen = [(k, int(atoms.info["center"])) for k, atoms in enumerate(structures)]
+        chosen = [(k, center_of(atoms)) for k, atoms in enumerate(structures)]
     else:
         chosen = [(k, atom) for k, atoms in enumerate(structures) for atom in range(len(atoms))]
     samples = Labels(["system", "atom"], np.array(chosen, dtype=np.int32))

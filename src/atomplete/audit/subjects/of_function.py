@@ -14,6 +14,7 @@ from atomplete.audit.subjects.subject import Rows, Scope, Subject, in_one_line
 from atomplete.degenerate.congruence.congruence import Group, Level
 from atomplete.degenerate.random_structures import random_environment
 from atomplete.errors import InputError
+from atomplete.system import center_of
 
 # What may come out of a user's own code.
 _OF_USERS = (Exception, SystemExit)
@@ -84,7 +85,7 @@ class FunctionSubject(Subject):
         return ("structure",) if len(rows) == 1 else ("environment", "structure")
 
     def _rows(self, atoms: Atoms, scope: Scope) -> Rows:
-        center = int(atoms.info.get("center", 0))
+        center = center_of(atoms, default=0)
         offered = {"center": center, "cutoff": scope.cutoff, "species": list(scope.species)}
         given = {key: offered[key] for key in self._wanted}
         try:

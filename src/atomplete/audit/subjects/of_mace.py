@@ -12,6 +12,7 @@ from atomplete.audit.subjects.subject import CannotDescribe, OneByOne, Rows, Sco
 from atomplete.config import checked
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.errors import InputError, MissingExtraError
+from atomplete.system import center_of
 
 
 class MaceChoices(BaseModel):
@@ -179,7 +180,7 @@ def _rows(module: Any, atoms: Atoms, choices: MaceChoices, level: Level) -> Rows
         return np.array([[found["energy"].item()]])
     else:
         rows = rows[:, None]
-    return rows[[int(atoms.info["center"])]] if level == "environment" else rows
+    return rows[[center_of(atoms)]] if level == "environment" else rows
 
 
 def _invariants(module: Any) -> list[int]:

@@ -11,6 +11,7 @@ from atomplete.audit.subjects.subject import OneByOne, Rows, Scope
 from atomplete.config import checked
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.errors import InputError, MissingExtraError
+from atomplete.system import center_of
 
 #: Names of outputs: as models have them now, and as older ones do.
 _NAMES = {"energy": ("energy",), "feature": ("feature", "features")}
@@ -81,7 +82,7 @@ class MetatomicSubject(OneByOne):
         if whole:
             return values
         values = values[np.argsort(np.asarray(block.samples.column("atom")))]
-        return values[[int(atoms.info["center"])]] if scope.level == "environment" else values
+        return values[[center_of(atoms)]] if scope.level == "environment" else values
 
 
 def _read(name: str) -> Any:

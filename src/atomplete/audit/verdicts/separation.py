@@ -14,6 +14,7 @@ from atomplete.audit.verdicts.pairs import Pair
 from atomplete.degenerate.congruence.alignment import Floats, least_squares_alignments
 from atomplete.degenerate.congruence.congruence import Group, Level
 from atomplete.degenerate.random_structures import random_like
+from atomplete.system import center_of
 
 #: Displacements in Å that count as rounding: closer members are congruent.
 CONGRUENT = 1e-8
@@ -213,7 +214,7 @@ def _displaced(pair: Pair, rng: Generator) -> list[Atoms]:
     """Plus and minus, their atoms moved alike, by each of the lengths; a lone centre cannot be."""
     directions = rng.normal(size=pair.plus.positions.shape)
     if pair.level == "environment":
-        directions[int(pair.plus.info.get("center", 0))] = 0.0  # relative to the centre
+        directions[center_of(pair.plus, default=0)] = 0.0  # relative to the centre
     if not directions.any():
         return []
     directions /= np.linalg.norm(directions, axis=1).max()
@@ -238,7 +239,7 @@ def _moved(pair: Pair, copy: Atoms) -> float:
 def _origin(atoms: Atoms, level: Level) -> Floats:
     """Origin that displacements are relative to."""
     if level == "environment":
-        return np.asarray(atoms.positions[int(atoms.info.get("center", 0))])
+        return np.asarray(atoms.positions[center_of(atoms, default=0)])
     return np.asarray(atoms.positions.mean(axis=0))
 
 

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -105,6 +106,12 @@ def _problem(plus: Atoms, minus: Atoms) -> str | None:
         return "a single atom has nothing around it"
     if (plus.pbc != minus.pbc).any():
         return f"its members have different periodicity ({plus.pbc.tolist()}, {minus.pbc.tolist()})"
+    cutoffs = [atoms.info.get("cutoff") for atoms in (plus, minus)]
+    for cutoff in cutoffs:
+        if cutoff is not None and not _is_length(cutoff):
+            return f"the cutoff in its info is {cutoff!r}, no length in Å"
+    if cutoffs[0] != cutoffs[1]:
+        return f"its members have different cutoffs ({cutoffs[0]}, {cutoffs[1]})"
     centers = [atoms.info.get("center") for atoms in (plus, minus)]
     if (centers[0] is None) != (centers[1] is None):
         return "one of its members has a center, the other has none"
@@ -118,3 +125,8 @@ def _problem(plus: Atoms, minus: Atoms) -> str | None:
     if species[0] != species[1]:
         return f"its centers are of different species ({species[0]}, {species[1]})"
     return None
+
+
+def _is_length(value: Any) -> bool:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return number and 0 < value < np.inf

@@ -24,6 +24,7 @@ from atomplete.degenerate.congruence.alignment import (
     least_squares_alignments,
 )
 from atomplete.errors import InputError
+from atomplete.system import center_of
 
 Level = Literal["environment", "structure"]
 Group = Literal["O3", "SO3"]
@@ -159,7 +160,7 @@ def _point_set(
         raise InputError(f"{name} has atom {atom} at {positions[atom].tolist()}, not finite")
     if level == "structure":
         return None, numbers, positions - (positions.mean(axis=0) if len(atoms) else 0.0)
-    index = atoms.info.get("center", 0) if center is None else center
+    index = center_of(atoms, name, 0) if center is None else center
     if not 0 <= index < len(atoms):
         raise InputError(f"{name} has no atom {index} to be the centre: it has {len(atoms)} atoms")
     others = np.arange(len(atoms)) != index

@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from atomplete.degenerate.congruence.alignment import Floats, Integers
 from atomplete.degenerate.congruence.congruence import Group, Level
+from atomplete.system import center_of
 
 #: Of one environment: distances and volumes (tuple, entry), Å; species (tuple, place).
 Tuples = tuple[Floats, Integers]
@@ -81,7 +82,7 @@ def correlation_order(
 
 
 def _centers(atoms: Atoms, level: Level) -> list[int]:
-    return [int(atoms.info.get("center", 0))] if level == "environment" else list(range(len(atoms)))
+    return [center_of(atoms, default=0)] if level == "environment" else list(range(len(atoms)))
 
 
 def _other_species(plus: Atoms, minus: Atoms, level: Level) -> tuple[Integers, Integers]:

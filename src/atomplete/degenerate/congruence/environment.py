@@ -5,7 +5,7 @@ from ase import Atoms
 
 from atomplete.degenerate.congruence.alignment import Floats
 from atomplete.degenerate.congruence.congruence import Level
-from atomplete.system import System
+from atomplete.system import System, center_of
 
 
 def environment(atoms: Atoms, cutoff: float, center: int | None = None) -> Atoms:
@@ -35,7 +35,7 @@ def environment(atoms: Atoms, cutoff: float, center: int | None = None) -> Atoms
     >>> environment(Atoms("B", cell=[0, 0, 1.5], pbc=(0, 0, 1)), cutoff=2.0).positions[:, 2]
     array([ 0. , -1.5,  1.5])
     """
-    index = atoms.info.get("center", 0) if center is None else center
+    index = center_of(atoms, default=0) if center is None else center
     system = System.from_atoms(atoms, cutoff, centers=[int(index)])
     numbers = np.concatenate([[atoms.numbers[index]], atoms.numbers[system.j.numpy()]])
     positions = np.concatenate([np.zeros((1, 3)), system.r_ij.numpy()])
@@ -53,7 +53,7 @@ def extent(atoms: Atoms, level: Level) -> float:
     """
     center = slice(None)
     if level == "environment":
-        index = int(atoms.info.get("center", 0))
+        index = center_of(atoms, default=0)
         center = slice(index, index + 1)
     vectors = atoms.positions[center, None] - atoms.positions
     return float(np.linalg.norm(vectors, axis=-1).max())

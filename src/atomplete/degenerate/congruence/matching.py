@@ -9,6 +9,7 @@ from ase import Atoms
 
 from atomplete.degenerate.congruence.alignment import Floats, Integers
 from atomplete.errors import InputError
+from atomplete.system import center_of
 
 #: Bijections that are tried at most: those of eight neighbours of one species.
 MOST = factorial(8)
@@ -69,7 +70,7 @@ def matching_distance(a: Atoms, b: Atoms) -> float:
 
 def _neighbors(atoms: Atoms) -> tuple[Integers, Floats]:
     """Species of the neighbours, in order, and their positions relative to the centre."""
-    center = atoms.info.get("center", 0)
+    center = center_of(atoms, default=0)
     others = np.flatnonzero(np.arange(len(atoms)) != center)
     others = others[np.argsort(atoms.numbers[others], kind="stable")]
     return atoms.numbers[others].astype(np.int64), atoms.positions[others] - atoms.positions[center]

@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from atomplete.degenerate.congruence.alignment import Floats
+from atomplete.system import center_of
 
 #: Width w of the hopping in Å; the rest in units of the hopping at zero distance.
 WIDTH = 1.5
@@ -107,8 +108,8 @@ def of_environment(atoms: Atoms, function: Callable[[Floats], float] = energy) -
     >>> bool(abs(of_environment(plus) - of_environment(minus)) > 1e-3)
     True
     """
-    others = np.delete(atoms.positions, int(atoms.info["center"]), axis=0)
-    return function(others - atoms.positions[int(atoms.info["center"])])
+    others = np.delete(atoms.positions, center_of(atoms), axis=0)
+    return function(others - atoms.positions[center_of(atoms)])
 
 
 def _with_center(positions: Floats) -> Floats:
