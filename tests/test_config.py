@@ -53,6 +53,8 @@ def test_command_line_over_file_over_the_model(file):
         *(("24:00:00", "24:00:00"), ("010", "010"), ("1_000", "1_000"), ("1.2.3", "1.2.3")),
         *(("1e-3", 1e-3), ("-2.5", -2.5), (".5E+1", 5.0), ("1.", 1.0), (".inf", np.inf)),
         *(("0", 0), ("-3", -3), ("0x1f", 31), ("true", True), ("~", None), ("[1, a]", [1, "a"])),
+        *(("190:20:30.15", "190:20:30.15"), ("1:30", "1:30"), ("2026-01-31", "2026-01-31")),
+        *(("No", "No"), ("on", "on"), ("y", "y"), ("FALSE", False), ("0o17", "0o17")),
     ],
 )
 def test_numbers_are_those_of_yaml_1_2(tmp_path, text, value):
@@ -60,6 +62,37 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path, text, value):
     found = read_mapping(tmp_path / "o.yaml", "options")["n"]
     assert found == value
     assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\nb: 2\na: 3", "'a' is given twice"),
+        ("a: {b: 1, c: 2, b: 3}", "'b' is given twice"),
+        ("a: [{b: 1, b: 1}]", "'b' is given twice"),
+        ("1: a\n'1': b", "'1' is given twice"),
+        ("{[1, 2]: 3}", "unhashable key"),
+        ("a: !!int abc", "invalid literal"),
+        ("a: !!timestamp soon", "not YAML"),
+        ("[" * 5000, "recursion"),
+        ("a: 1\n---\nb: 2", "expected a single document"),
+        ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
+    ],
+)
+def test_what_is_no_yaml_is_said_in_one_sentence(tmp_path, text, words):
+    (tmp_path / "o.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_mapping(tmp_path / "o.yaml", "options")
+    assert str(caught.value).startswith(f"{tmp_path / 'o.yaml'}: not YAML (")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[]", "0", "false", "''", "a text", "- a: 1"])
+def test_what_is_no_mapping_is_refused(tmp_path, text):
+    (tmp_path / "o.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"o\.yaml: not options$"):
+        read_mapping(tmp_path / "o.yaml", "options")
 
 
 def test_an_empty_file_gives_nothing(tmp_path):

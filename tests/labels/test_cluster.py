@@ -1,5 +1,6 @@
 import gc
 import os
+import re
 import sys
 
 import pytest
@@ -134,6 +135,72 @@ def test_the_job_script():
     for line in ("#SBATCH -p long", "#SBATCH -t 02:00:00", "#SBATCH --cpus-per-task=2"):
         assert line in script
     assert "module load x" in script
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("cores", 0, "cores = 0 should be greater than or equal to 1"),
+        ("cores", -4, "cores = -4 should be greater"),
+        ("cores", 2.5, "cores = 2.5 should be a valid integer"),
+        ("jobs", 0, "jobs = 0 should be greater"),
+        ("processes", 0, "processes = 0 should be greater"),
+        ("memory", 32, "memory = 32 should be a valid string"),
+        ("memory", "32", "memory = '32'"),
+        ("memory", "much", "memory = 'much'"),
+        ("walltime", 86400, "walltime = 86400 should be a valid string"),
+        ("walltime", "a day", "walltime = 'a day'"),
+        ("queue", ["long"], "queue = ['long'] should be a valid string"),
+        ("job_script_prologue", "module load x", "job_script_prologue = 'module load x'"),
+        ("job_extra_directives", "--exclusive", "job_extra_directives = '--exclusive'"),
+        ("job_directives_skip", "--mem", "job_directives_skip = '--mem'"),
+        ("worker_extra_args", "--nthreads 1", "worker_extra_args = '--nthreads 1'"),
+        ("scheduler_options", "host", "scheduler_options = 'host'"),
+        ("death_timeout", float("inf"), "death_timeout = inf"),
+        ("name", "mine", "unknown option name"),
+        ("n_workers", 5, "unknown option n_workers"),  # which would submit jobs of its own
+    ],
+)
+def test_slurm_options_have_types(option, value, words):
+    pytest.importorskip("dask_jobqueue")
+    with (
+        pytest.raises(InputError, match=f"^SLURM options: .*{re.escape(words)}"),
+        slurm_cluster({**SLURM, option: value}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("walltime", ["24:00:00", "90", "90:00", "1-12", "1-12:30:00"])
+def test_times_that_slurm_knows(walltime):
+    pytest.importorskip("dask_jobqueue")
+    with slurm_cluster({**SLURM, "walltime": walltime}) as cluster:
+        assert f"#SBATCH -t {walltime}\n" in cluster.job_script()
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf"), 2.2e6, 1e300])
+def test_time_limits_that_the_system_does_not_know(limit):
+    for make in (
+        lambda: LocalWorkers(time_limit=limit),
+        lambda: DaskWorkers(None, time_limit=limit),
+    ):
+        with pytest.raises(InputError, match="time limit must lie between 0 and 2147483 s, not"):
+            make()
+    assert LocalWorkers(time_limit=2e6).time_limit == 2e6
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"number": 0}, "workers must be 1 or more, not 0"),
+        ({"number": -2}, "workers must be 1 or more, not -2"),
+        ({"number": 10**6}, "workers must be 4096 at the most, not 1000000"),
+        ({"nice": -1}, "niceness must lie between 0 and 19, not -1"),
+        ({"nice": 20}, "niceness must lie between 0 and 19, not 20"),
+    ],
+)
+def test_workers_that_make_no_sense(options, words):
+    with pytest.raises(InputError, match=words):
+        LocalWorkers(**options)
 
 
 # dask-jobqueue lets go of a cluster that it could not make
