@@ -10,6 +10,7 @@ import torch
 
 from atomplete.errors import InputError
 from atomplete.registry import Registered, kind_named, registered
+from atomplete.runs.disk import open_tolerant
 from atomplete.runs.files import atomic_write
 from atomplete.runs.provenance import versions
 
@@ -86,8 +87,8 @@ def load(path: Path | str, base: type[T] = Registered) -> T:  # type: ignore[ass
 
 def write_tensors(path: Path | str, content: dict[str, Any]) -> None:
     """Write plain data and tensors, under a temporary name first."""
-    with atomic_write(path) as temporary:
-        torch.save(content, temporary)
+    with atomic_write(path) as temporary, open_tolerant(temporary) as file:
+        torch.save(content, file)
 
 
 def read_tensors(path: Path | str) -> dict[str, Any]:

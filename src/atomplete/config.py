@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # to start up, the command line needs neither
 
 Options = TypeVar("Options", bound=BaseModel)
 
+#: Content of a file of options, in words.
+OPTIONS_FILE = "a list of options (name: value)"
+
 
 class _Loader(yaml.SafeLoader):
     """YAML with each key once, and plain values of YAML 1.2.
@@ -101,7 +104,7 @@ def resolve(options: type[Options], file: Path | None, given: dict[str, Any]) ->
     Traceback (most recent call last):
     atomplete.errors.InputError: option seed = 'three' should be a valid integer, ...
     """
-    content = {} if file is None else read_mapping(file, "a list of options (name: value)")
+    content = {} if file is None else read_mapping(file, OPTIONS_FILE)
     given = _given(given)
     content |= given
     with _one_sentence("" if file is None else str(file), content, given):

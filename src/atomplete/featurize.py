@@ -15,6 +15,7 @@ import torch
 from atomplete.descriptors import Descriptor, Estimate, Features, estimate, run
 from atomplete.descriptors.memory import MEMORY
 from atomplete.errors import InputError
+from atomplete.runs.disk import open_tolerant
 from atomplete.runs.files import atomic_write
 from atomplete.runs.fingerprint import content_hash
 from atomplete.runs.provenance import versions
@@ -59,7 +60,7 @@ def featurize(
     Raises
     ------
     InputError
-        If the file would not fit on the disk, the rows of a centre or components not into the
+        If the file does not fit on the disk, the rows of a centre or components not into the
         memory, or a structure cannot be described.
 
     Examples
@@ -83,7 +84,11 @@ def featurize(
         print(size, file=sys.stderr)
     if not descriptor.is_fitted:
         descriptor.fit([system], memory=memory, progress=progress)
-    with atomic_write(output) as temporary, h5py.File(temporary, "w") as file:
+    with (
+        atomic_write(output) as temporary,
+        open_tolerant(temporary) as disk,
+        h5py.File(disk, "w") as file,
+    ):
         file.attrs["descriptor"] = descriptor.spec.model_dump_json()
         file.attrs["versions"] = json.dumps(versions())
         file.attrs["structures_sha256"] = content_hash(structures)
@@ -95,6 +100,8 @@ def featurize(
         done = 0
         for features in run(descriptor, system, size.chunk_bytes, progress=progress):
             done += _write(file, features, done, size.n_rows)
+            if disk.error is not None:
+                break
 
 
 def _write(file: h5py.File, features: Features, start: int, total: int) -> int:

@@ -362,7 +362,7 @@ def test_verb_search(atomplete, tmp_path):
     code, _, err = atomplete("search", "radial_spectrum", "b5.xyz", "-o", "x.cif")
     assert code == 2
     code, _, err = atomplete("search", "radial_spectrum", "b5.xyz", "-o", "b5.xyz")
-    assert (code, "it is the input" in err) == (2, True)
+    assert (code, "it is an input" in err) == (2, True)
 
 
 def test_verb_subsets(atomplete, tmp_path):

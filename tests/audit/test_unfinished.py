@@ -59,6 +59,7 @@ def test_a_rerun_goes_on_after_the_last_family(interrupted, atomplete):
     finished(atomplete, "out")
     assert calls(interrupted) == {7}
     assert sorted(path.name for path in (interrupted / "out").iterdir()) == [
+        ".atomplete",
         "audit.json",
         "run.json",
     ]

@@ -75,7 +75,7 @@ def test_a_broken_line_inside_is_refused(tmp_path, line):
 
 def test_one_writer_at_a_time(tmp_path):
     path = tmp_path / "j"
-    with Journal(path), pytest.raises(InputError, match="another process is writing"):
+    with Journal(path), pytest.raises(InputError, match="it is in use by process"):
         Journal(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -84,7 +84,7 @@ def test_one_writer_at_a_time(tmp_path):
 
 def test_paths_that_cannot_be_opened(tmp_path):
     for path in (tmp_path, tmp_path / "absent" / "j"):
-        with pytest.raises(InputError, match="the journal cannot be opened"):
+        with pytest.raises(InputError, match=r"cannot be (opened|written)"):
             Journal(path)
 
 

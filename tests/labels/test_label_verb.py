@@ -132,6 +132,6 @@ def test_the_input_is_not_written_over(copper, tmp_path, atomplete):
     for output in (copper, tmp_path / "link.xyz"):
         code, _, err = atomplete("label", copper, "-o", output, "--method", "ase:emt")
         assert code == 2
-        assert "it is the input" in err
+        assert "it is an input" in err
     assert copper.read_text() == before
     assert not list(tmp_path.glob("*.jsonl"))

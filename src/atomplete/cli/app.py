@@ -24,6 +24,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+#: Suffixes of extended XYZ.
+XYZ = (".xyz", ".extxyz")
+
+#: Top of a file of pairs that nobody has labelled yet.
+PAIRS = r"\A.*\n(?!.*(?:energy|forces|label_method))(?=.*\bpair_id=).*\bfamily="
+
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
@@ -85,10 +91,7 @@ def open_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def in_new_folder(path: Path, *inputs: Path | None) -> Path:
-    """The same path, once its folder exists; it must not be one of the inputs."""
-    from atomplete.runs.files import check_replaceable
-
-    check_replaceable(path, *inputs)
+def in_new_folder(path: Path) -> Path:
+    """The same path, once its folder exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

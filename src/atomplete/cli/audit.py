@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from atomplete.cli.app import Quiet
 from atomplete.cli.options import verb
 from atomplete.errors import InputError
+from atomplete.runs.outputs import FolderOutput
 
 
 class AuditOptions(BaseModel):
@@ -40,7 +41,7 @@ class AuditOptions(BaseModel):
     gallery: bool = Field(False, description="Audit the usual descriptors, side by side")
 
 
-@verb(AuditOptions)
+@verb(AuditOptions, FolderOutput("audit", ("audit.json", "run.json")))
 def audit(
     options: AuditOptions,
     output: Annotated[
@@ -73,8 +74,6 @@ def audit(
 
     if not options.subjects and not options.gallery:
         raise InputError("no subject to audit: name one, such as three_center, or give --gallery")
-    if output is not None and output.exists() and not output.is_dir():
-        raise InputError(f"{output}: a file, not a folder")
     for name in options.options:
         if name not in options.subjects:
             raise InputError(f"options of {name}, which is no subject of this audit")

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import Quiet
+from atomplete.cli.app import XYZ, Quiet
 from atomplete.cli.options import verb
 from atomplete.config import resolve
 from atomplete.errors import InputError
+from atomplete.runs.outputs import FileOutput
 from atomplete.runs.provenance import cores
 
 
@@ -51,7 +52,15 @@ class LabelOptions(BaseModel):
     licence: str = Field("not stated", description="Licence, for the card")
 
 
-@verb(LabelOptions)
+@verb(
+    LabelOptions,
+    FileOutput(
+        "label",
+        r"\A.*\n.*\blabel_method=",
+        XYZ,
+        {".card.yaml": r"\Afile: ", ".journal.jsonl": r'\A\{"'},
+    ),
+)
 def label(
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],

@@ -3,7 +3,8 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -15,8 +16,10 @@ from pydantic.fields import FieldInfo
 from typer.models import ParameterInfo
 
 from atomplete.cli.app import app
-from atomplete.config import resolve
+from atomplete.config import OPTIONS_FILE, read_mapping, resolve
 from atomplete.errors import InputError
+from atomplete.runs.files import protected
+from atomplete.runs.outputs import FileOutput, FolderOutput, files_named
 
 Options = TypeVar("Options", bound=BaseModel)
 Verb = Callable[..., None]
@@ -47,7 +50,9 @@ class Given:
         return resolve(options, self.file, self.values)
 
 
-def verb(options: type[BaseModel]) -> Callable[[Verb], Verb]:
+def verb(
+    options: type[BaseModel] | None = None, writes: FileOutput | FolderOutput | None = None
+) -> Callable[[Verb], Verb]:
     """Make a verb of a function whose parameter ``options`` stands for all fields of a model.
 
     A field that has a description is an option of the command line with this help, to which its
@@ -55,10 +60,15 @@ def verb(options: type[BaseModel]) -> Callable[[Verb], Verb]:
     given as text with commas, and whatever a validator reads first, as text. An ``Option`` or
     ``Argument`` of typer in the annotation of a field is taken as it is.
 
+    The verb writes to its parameter ``output``, but never over a file that another parameter or
+    an option names, and never over one that it did not write.
+
     Parameters
     ----------
     options
-        The model of all options.
+        The model of all options; None for a verb without.
+    writes
+        What ``output`` stands for; None for a verb without.
 
     Returns
     -------
@@ -76,26 +86,32 @@ def verb(options: type[BaseModel]) -> Callable[[Verb], Verb]:
     >>> with_options(paint, PaintOptions)(wall=Path("wall"), colour="blue", config=None)
     wall in blue
     """
-    return lambda function: app.command()(with_options(function, options))
+    return lambda function: app.command()(with_options(function, options, writes))
 
 
-def with_options(function: Verb, options: type[BaseModel]) -> Verb:
+def with_options(
+    function: Verb,
+    options: type[BaseModel] | None,
+    writes: FileOutput | FolderOutput | None = None,
+) -> Verb:
     """Replace the parameter ``options`` or ``given`` by one for each option of the command line."""
     fields = {
         name: field
-        for name, field in options.model_fields.items()
+        for name, field in (options.model_fields if options else {}).items()
         if field.description or _of_typer(field)
     }
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def run(config: Path | None, **arguments: Any) -> None:
+    def run(config: Path | None = None, **arguments: Any) -> None:
         found = {name: _split(field, arguments.pop(name)) for name, field in fields.items()}
         given = Given({name: v for name, v in found.items() if v not in (None, [])}, config)
         if "given" in signature.parameters:
-            function(given=given, **arguments)
-        else:
-            function(options=given.resolved(options), **arguments)
+            arguments["given"] = given
+        elif options is not None:
+            arguments["options"] = given.resolved(options)
+        with _guarded(writes, arguments, given):
+            function(**arguments)
 
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
@@ -106,6 +122,21 @@ def with_options(function: Verb, options: type[BaseModel]) -> Verb:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
+
+
+@contextmanager
+def _guarded(
+    writes: FileOutput | FolderOutput | None, arguments: dict[str, Any], given: Given
+) -> Iterator[None]:
+    """Let a verb write over none of the files that it is given, and over nothing foreign."""
+    read = [value for name, value in arguments.items() if name != "output"]
+    if given.file is not None and given.file.is_file():  # a pipe can be read once only
+        read += [given.file, read_mapping(given.file, OPTIONS_FILE)]
+    output = arguments.get("output")
+    with protected(files_named([*read, given.values])), ExitStack() as stack:
+        if writes is not None and output is not None:
+            stack.enter_context(writes.guarding(output))
+        yield
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:

@@ -6,13 +6,17 @@ from typing import Annotated
 
 import typer
 
-from atomplete.cli.app import Quiet, app
+from atomplete.cli.app import Quiet
 from atomplete.cli.options import Given, verb
 from atomplete.errors import InputError
 from atomplete.paper.options import ReproduceOptions
+from atomplete.runs.outputs import FolderOutput
 
 
-@verb(ReproduceOptions)
+@verb(
+    ReproduceOptions,
+    FolderOutput("reproduce", ("table.json", "run.json", "parity.png", "difference.png")),
+)
 def reproduce(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
     options: ReproduceOptions,
@@ -49,8 +53,13 @@ class Study(StrEnum):
     ABLATION = "ablation"
     LEARNING_CURVE = "learning-curve"
 
+    @property
+    def file(self) -> str:
+        """Name of the file with the answer."""
+        return f"{self.replace('-', '_')}.json"
 
-@verb(ReproduceOptions)
+
+@verb(ReproduceOptions, FolderOutput("reproduce", tuple(question.file for question in Study)))
 def study(
     name: Annotated[Study, typer.Argument(help="Question to answer.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
@@ -85,7 +94,7 @@ def study(
             Study.LEARNING_CURVE: _learning_curve,
         }
         of_table[name](given.resolved(ReproduceOptions), output, not quiet)
-    print(f"\n{name.replace('-', '_')}.json in {output}")
+    print(f"\n{name.file} in {output}")
 
 
 def _latent_size(options: ReproduceOptions, output: Path, progress: bool) -> None:
@@ -138,7 +147,7 @@ def _learning_curve(options: ReproduceOptions, output: Path, progress: bool) -> 
         print(f"{point.row:10} {point.n_train_pairs:14d}   {mean:25} {difference}")
 
 
-@app.command()
+@verb()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of reproduce, audit or train.")],
     quiet: Quiet = False,

@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
-from atomplete.cli.app import Quiet, app, in_new_folder, naming
+from atomplete.cli.app import XYZ, Quiet, in_new_folder, naming
 from atomplete.cli.options import verb
-from atomplete.errors import InputError
+from atomplete.runs.outputs import FileOutput, FolderOutput
 from atomplete.training.options import TrainOptions
 
 
-@verb(TrainOptions)
+@verb(
+    TrainOptions,
+    FolderOutput(
+        "train",
+        ("model.pt", "training.pt", "metrics.json", "parity.json", "log.jsonl", "run.json"),
+    ),
+)
 def train(
     input: Annotated[Path, typer.Argument(help="File of structures with labels.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
@@ -31,8 +37,6 @@ def train(
     from atomplete.report.fit_page import write_fit_page
     from atomplete.training.train import train as train_on_file
 
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: a file, not a folder")
     with naming(input):
         train_on_file(input, output, options, progress=not quiet)
     errors = json.loads((output / "metrics.json").read_text())
@@ -41,7 +45,11 @@ def train(
     print(f"report in {write_fit_page(output)}")
 
 
-@app.command()
+@verb(
+    writes=FileOutput(
+        "evaluate", r"\A.*\n.*\bpredicted_energy=", XYZ, {".metrics.json": '"energy_mae"'}
+    )
+)
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model.pt that training wrote.")],
     input: Annotated[Path, typer.Argument(help="File of structures.")],
@@ -63,7 +71,7 @@ def evaluate(
     structures = read_structures(input)
     with naming(input):
         predicted, errors = evaluate_on(fitted, structures)
-    write_structures(in_new_folder(output, input, model), predicted)
+    write_structures(in_new_folder(output), predicted)
     write_json(Path(f"{output}.metrics.json"), errors)
     print(f"predictions for {len(structures)} structures in {output}")
     print(errors_table({"": errors}))

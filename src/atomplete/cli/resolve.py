@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from atomplete.cli.app import in_new_folder, naming
 from atomplete.cli.options import verb
+from atomplete.runs.outputs import FileOutput
 
 Representation = Annotated[
     str,
@@ -46,7 +47,7 @@ class ResolveOptions(BasisOptions):
     shortest: float = Field(0.8, gt=0, description="Distance of two atoms in Å that ends the path")
 
 
-@verb(ResolveOptions)
+@verb(ResolveOptions, FileOutput("resolve", r'\A\[\s*\{\s*"subject":'))
 def resolve(
     descriptor: Representation,
     input: Annotated[Path, typer.Argument(help="File of structures.")],
@@ -67,7 +68,7 @@ def resolve(
     from atomplete.runs.files import atomic_write
 
     structures = read_structures(input)
-    destination = None if output is None else in_new_folder(output, input)
+    destination = None if output is None else in_new_folder(output)
     with naming(input):
         rows = resolution_rows(subject_of(descriptor), structures, **options.model_dump())
     if destination is not None:

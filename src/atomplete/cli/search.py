@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 import typer
 from pydantic import Field
 
-from atomplete.cli.app import Quiet, in_new_folder
+from atomplete.cli.app import PAIRS, XYZ, Quiet, in_new_folder
 from atomplete.cli.options import verb
 from atomplete.cli.resolve import BasisOptions, Representation
 from atomplete.errors import InputError
+from atomplete.runs.outputs import FileOutput
 
 
 class SearchOptions(BasisOptions):
@@ -43,7 +44,7 @@ class SearchOptions(BasisOptions):
     seed: int = Field(0, ge=0, description="Seed of the starts")
 
 
-@verb(SearchOptions)
+@verb(SearchOptions, FileOutput("search", PAIRS, XYZ))
 def search(
     descriptor: Representation,
     input: Annotated[Path, typer.Argument(help="File with the structure.")],
@@ -66,10 +67,8 @@ def search(
     from atomplete.audit.search.search import search as search_pairs
     from atomplete.audit.search.starts import Limits
     from atomplete.data import read_structures, write_structures
-    from atomplete.data.xyz import check_output
     from atomplete.degenerate.labelled import labelled
 
-    check_output(output, source=input)
     structures = read_structures(input)
     if options.index >= len(structures):
         raise InputError(f"{input}: no structure {options.index}, it holds {len(structures)}")

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from atomplete.cli.app import Quiet, in_new_folder, naming
+from atomplete.cli.app import PAIRS, XYZ, Quiet, in_new_folder, naming
 from atomplete.cli.options import Given, bytes_of, verb
 from atomplete.config import descriptor_of
-from atomplete.errors import InputError
+from atomplete.runs.outputs import FileOutput, FolderOutput
 
 
 class GenerateOptions(BaseModel):
@@ -22,7 +22,7 @@ class GenerateOptions(BaseModel):
     )
 
 
-@verb(GenerateOptions)
+@verb(GenerateOptions, FileOutput("generate", PAIRS, XYZ))
 def generate(
     family: Annotated[
         str, typer.Argument(help="b8, distances, prl_nu2, prl_nu3, chiral, antipodal, polyhedra, …")
@@ -76,7 +76,7 @@ class FeaturizeOptions(BaseModel):
     )
 
 
-@verb(FeaturizeOptions)
+@verb(FeaturizeOptions, FolderOutput("featurize", ("features.h5", "descriptor.pt")))
 def featurize(
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
@@ -103,8 +103,6 @@ def featurize(
         tag_cutoff=options.tag_cutoff,
         components=options.components,
     )
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: a file, not a folder")
     with naming(input):
         write_features(
             structures,

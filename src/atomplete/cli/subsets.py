@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import in_new_folder
+from atomplete.cli.app import PAIRS, XYZ, in_new_folder
 from atomplete.cli.options import verb
 from atomplete.errors import InputError
+from atomplete.runs.outputs import FileOutput
 
 
 class SubsetsOptions(BaseModel):
@@ -27,7 +28,7 @@ class SubsetsOptions(BaseModel):
     )
 
 
-@verb(SubsetsOptions)
+@verb(SubsetsOptions, FileOutput("subsets", PAIRS, XYZ))
 def subsets(
     vertices: Annotated[
         str,
@@ -49,7 +50,6 @@ def subsets(
     from ase.data import atomic_numbers
 
     from atomplete.data import write_structures
-    from atomplete.data.xyz import check_output
     from atomplete.degenerate.labelled import labelled
     from atomplete.degenerate.subsets import degenerate_subsets
     from atomplete.degenerate.vertices import vertices as vertices_of
@@ -57,7 +57,6 @@ def subsets(
     for symbol in options.symbols:
         if symbol not in atomic_numbers:
             raise InputError(f"symbols: {symbol!r} is no element")
-    check_output(output)
     pairs = degenerate_subsets(
         vertices_of(vertices),
         size,

@@ -12,11 +12,12 @@ from atomplete.data import content_hash, write_structures
 from atomplete.data.xyz import check_output
 from atomplete.errors import InputError
 from atomplete.labels.card import LabelSummary, write_card
-from atomplete.labels.journal import Journal, check_journal, reporting_disk
+from atomplete.labels.journal import Journal, check_journal
 from atomplete.labels.label import Label, LabelMethod
 from atomplete.labels.labelled import with_label
 from atomplete.labels.selection import Selection
 from atomplete.labels.workers.local import LocalWorkers, Workers
+from atomplete.runs.disk import reporting_disk
 from atomplete.runs.progress import progress_of
 
 

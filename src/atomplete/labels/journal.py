@@ -1,13 +1,10 @@
 """The record of finished labels that a killed run leaves behind, and a rerun resumes from."""
 
 import errno
-import fcntl
 import json
 import os
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +16,8 @@ from atomplete.data.xyz import XYZ_SUFFIXES
 from atomplete.errors import InputError
 from atomplete.labels.label import Label, LabelMethod, Settings
 from atomplete.labels.labelled import label_of
+from atomplete.runs.disk import reporting_disk
+from atomplete.runs.lock import Lock
 
 #: Seconds between flushes to the disk. A killed process loses nothing, for the system has each
 #: line at once; a power failure loses at most the labels of this time.
@@ -26,6 +25,16 @@ SYNC_INTERVAL = 1.0
 
 #: Energies (eV) and forces (eV/Å) of two machines that differ by more contradict each other.
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 1e-5, 1e-3
+
+# of a line that is no label, or no JSON at all
+_NO_LABEL = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 class Journal:
@@ -62,29 +71,38 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open, lock and read the file."""
         self.path = Path(path)
+        if self.path.exists() and not self.path.is_file():
+            raise InputError(f"{path}: the journal cannot be opened (it is no regular file)")
+        self._lock = Lock(self.path.with_name(f".{self.path.name}.lock"), self.path)
+        try:
+            self._labels = self._opened()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._synced = time.monotonic()
+
+    def _opened(self) -> dict[str, Label]:
+        """Open the file for more labels; returns those in it."""
         try:
             self._file = self.path.open("ab+", buffering=0)
         except OSError as error:
-            raise InputError(f"{path}: the journal cannot be opened ({error.strerror})") from None
+            raise InputError(
+                f"{self.path}: the journal cannot be opened ({error.strerror})"
+            ) from None
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise InputError(f"{path}: another process is writing this journal") from None
-        except OSError:
-            pass  # some network file systems have no locks
-        self._synced = time.monotonic()
-        try:
-            self._labels, whole = _read(self.path)
+            labels, whole = _read(self.path)
             if whole < self.path.stat().st_size:
+                if not _is_torn(self.path.read_bytes()[whole:]):
+                    raise InputError(f"{self.path}, last line: this is no label")
                 warnings.warn(
                     f"{self.path}: the last line is not complete; it is dropped and computed again",
-                    stacklevel=2,
+                    stacklevel=3,
                 )
                 self._file.truncate(whole)
         except InputError:
             self._file.close()
             raise
+        return labels
 
     def find(self, atoms: Atoms, method: LabelMethod) -> Label | None:
         """Look up the label of a structure.
@@ -186,8 +204,11 @@ class Journal:
 
     def close(self) -> None:
         """Flush to the disk and let others write."""
-        with self._file, reporting_disk(self.path):
-            os.fsync(self._file.fileno())
+        try:
+            with self._file, reporting_disk(self.path):
+                os.fsync(self._file.fileno())
+        finally:
+            self._lock.release()
 
     def __enter__(self) -> "Journal":
         """Use the journal in a ``with`` block, which closes it."""
@@ -226,37 +247,6 @@ directory)
     _labels_of(Path(path))
 
 
-@contextmanager
-def reporting_disk(path: Path) -> Iterator[None]:
-    """Say in one sentence that a file cannot be written, as on a full disk.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Raises
-    ------
-    InputError
-        In place of an ``OSError`` inside the block.
-
-    Examples
-    --------
-    >>> with reporting_disk(Path("a.xyz")):
-    ...     raise OSError(errno.ENOSPC, "No space left on device")
-    Traceback (most recent call last):
-    atomplete.errors.InputError: a.xyz: it cannot be written (No space left on device); what is \
-finished is kept, and the same command goes on from there
-    """
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{path}: it cannot be written ({error.strerror or error}); what is finished is kept, "
-            "and the same command goes on from there"
-        ) from None
-
-
 def _labels_of(path: Path) -> dict[str, Label]:
     """Labels by key of a journal or of labelled structures."""
     if not path.name.removesuffix(".gz").lower().endswith(XYZ_SUFFIXES):
@@ -279,10 +269,25 @@ def _read(path: Path) -> tuple[dict[str, Label], int]:
     for number, line in enumerate(content[:whole].splitlines(), start=1):
         try:
             key, label = _decode(line)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except _NO_LABEL:
             raise InputError(f"{path}, line {number}: this is no label") from None
         labels[key] = label
     return labels, whole
+
+
+def _is_torn(line: bytes) -> bool:
+    """Tell the beginning of a label from the text of somebody else."""
+    if not line.startswith(b'{"'[: len(line)]):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    try:
+        _decode(line)
+    except _NO_LABEL:
+        return False
+    return True
 
 
 def _contradiction(ours: Label, theirs: Label) -> str | None:

@@ -16,10 +16,12 @@ from atomplete.paper.results import RowResult
 from atomplete.paper.seed_run import SeedRun
 from atomplete.paper.table import ROWS, Row, TableRow
 from atomplete.runs.files import write_json
+from atomplete.runs.folder import in_run_folder
 from atomplete.runs.provenance import COMPUTING, versions, versions_of
 from atomplete.runs.store import Store, identity_of
 
 
+@in_run_folder("reproduce")
 def reproduce(options: ReproduceOptions, folder: Path, *, progress: bool = True) -> list[TableRow]:
     """Fill the table in ``folder``; what an earlier run finished there is not done again.
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from atomplete.errors import InputError
 from atomplete.report.charts import COLORS, number
 from atomplete.runs.files import atomic_write
+from atomplete.runs.folder import run_folder
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def write_report(folder: Path, kinds: Sequence[PageKind], *, progress: bool = Fa
     Raises
     ------
     InputError
-        If no kind suits the folder, or a file in it is damaged; names the file.
+        If no kind suits the folder, a file in it is damaged, or there is a ``report.html`` of
+        somebody else; names the file.
 
     Examples
     --------
@@ -67,10 +69,12 @@ def write_report(folder: Path, kinds: Sequence[PageKind], *, progress: bool = Fa
     if not found:
         marks = [kind.mark for kind in kinds]
         raise InputError(f"{folder}: no {' or '.join(marks)} in it")
-    content = found[0].content(folder, progress)
     path = folder / "report.html"
-    with atomic_write(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    # a page may be asked for while the run goes on
+    with run_folder(folder, "report", path.name, alone=False):
+        content = found[0].content(folder, progress)
+        with atomic_write(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
     return path
 
 

@@ -19,6 +19,7 @@ from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.potentials.base import Potential
 from atomplete.registry import build, registered
 from atomplete.runs.files import write_json
+from atomplete.runs.folder import in_run_folder
 from atomplete.runs.provenance import versions
 from atomplete.system import System
 from atomplete.training.fit import fit
@@ -39,6 +40,7 @@ SIZES: dict[int, tuple[tuple[int, ...], int]] = {
 }
 
 
+@in_run_folder("train")
 def train(
     source: Path | Sequence[Atoms],
     folder: Path,

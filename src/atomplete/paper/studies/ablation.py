@@ -31,6 +31,7 @@ from atomplete.paper.options import MINIMUM_PAIRS, Seeds
 from atomplete.paper.studies.pair_sets import Study, b8_study, family_study
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.runs.files import write_json
+from atomplete.runs.folder import in_run_folder
 from atomplete.runs.progress import progress_of
 from atomplete.runs.provenance import cores
 from atomplete.system import System
@@ -100,6 +101,7 @@ class AblationRow(BaseModel):
     seeds: int
 
 
+@in_run_folder("reproduce")
 def ablation(options: AblationOptions, folder: Path, *, progress: bool = True) -> list[AblationRow]:
     """Rank representations on B8, and on each and all of the families; write ``ablation.json``.
 

@@ -12,6 +12,7 @@ from atomplete.paper.options import ReproduceOptions
 from atomplete.paper.results import RowResult
 from atomplete.paper.seed_run import SeedRun
 from atomplete.runs.files import write_json
+from atomplete.runs.folder import in_run_folder
 from atomplete.runs.store import Store
 
 #: From less than the 3n − 6 = 18 degrees of freedom of eight atoms to many times as many.
@@ -30,6 +31,7 @@ class LatentSize(RowResult):
     latent: int = Field(ge=2, description="numbers in xi~, a quarter of them pseudoscalars")
 
 
+@in_run_folder("reproduce")
 def latent_sizes(
     options: ReproduceOptions,
     folder: Path,

@@ -18,6 +18,7 @@ from atomplete.paper.data import labelled_file
 from atomplete.paper.experiment import reproduce, rows_of
 from atomplete.paper.options import MINIMUM_PAIRS, ReproduceOptions
 from atomplete.runs.files import write_json
+from atomplete.runs.folder import in_run_folder
 from atomplete.runs.progress import progress_of
 
 Pair = tuple[Atoms, Atoms]
@@ -84,6 +85,7 @@ class Extrapolation(BaseModel):
         )
 
 
+@in_run_folder("reproduce")
 def learning_curve(
     options: ReproduceOptions,
     folder: Path,

@@ -24,6 +24,7 @@ from atomplete.paper.options import ReproduceOptions
 from atomplete.paper.seed_run import SeedRun
 from atomplete.paper.studies.slopes import Slopes, anisotropy, rank
 from atomplete.runs.files import write_json
+from atomplete.runs.folder import in_run_folder
 from atomplete.runs.progress import progress_of
 from atomplete.runs.store import Store
 from atomplete.system import System
@@ -56,6 +57,7 @@ class LatentObjective(BaseModel):
     validation_difference_error: float
 
 
+@in_run_folder("reproduce")
 def objectives(
     options: ReproduceOptions, folder: Path, *, progress: bool = True
 ) -> list[LatentObjective]:
