@@ -11,8 +11,13 @@ from ase.neighborlist import primitive_neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atomplete.audit import subject_of
+from atomplete.audit.resolution.local_table import resolution_rows
+from atomplete.degenerate.congruence.congruence import congruence_distance
+from atomplete.degenerate.congruence.environment import environment, extent
+from atomplete.degenerate.random_structures import random_like
 from atomplete.errors import InputError
-from atomplete.system import System
+from atomplete.system import System, center_of
 
 CELL = [(1.8, 0.0, 0.0), (0.4, 1.9, 0.0), (0.3, -0.2, 2.1)]
 
@@ -294,3 +299,19 @@ def test_a_slab_needs_no_third_cell_vector():
 def test_a_cutoff_is_a_length(cutoff):
     with pytest.raises(InputError, match="cutoff"):
         System.from_atoms(cell(), cutoff)
+
+
+@pytest.mark.parametrize("center", ["C1", "T", [0.0, 0.2, 0.3], True, np.True_, 1.7, 1.0, -1, 3])
+def test_a_center_with_another_meaning_is_refused_wherever_it_is_read(center):
+    atoms = ase.Atoms("OH2", [(0, 0, 0), (0, 0, 1), (0, 1, 0)], info={"center": center})
+    for read in (
+        lambda: System.from_atoms(atoms, 2.0, centers="info"),
+        lambda: center_of(atoms),
+        lambda: environment(atoms, 2.0),
+        lambda: extent(atoms, "environment"),
+        lambda: congruence_distance(atoms, atoms, level="environment"),
+        lambda: random_like(atoms, "environment", np.random.default_rng(0)),
+        lambda: resolution_rows(subject_of("power_spectrum"), [atoms], level="environment"),
+    ):
+        with pytest.raises(InputError, match=r"no atom's number|center -?\d of 3 atoms"):
+            read()

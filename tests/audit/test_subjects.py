@@ -16,6 +16,7 @@ from atomplete.audit.resolution.local_table import resolution_rows
 from atomplete.audit.search.search import Budget, search
 from atomplete.audit.search.starts import Limits
 from atomplete.audit.subjects.of_function import loaded
+from atomplete.audit.subjects.subject import CannotDescribe
 from atomplete.audit.verdicts.pairs import family_pairs
 from atomplete.checkpoint import save
 from atomplete.data import write_structures
@@ -258,6 +259,43 @@ def test_what_a_calculator_cannot_treat_is_undecided(tmp_path):
     (row,) = audit([subject_of("ase:emt")], pairs=tmp_path / "xenon.xyz", progress=False).rows
     assert row.verdict == "undecided"
     assert "Xe" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("atoms.positions += 0.1", "changed the structure"),
+        ("self.atoms.positions += 0.1", "computed another structure"),
+        ("self.results['energy'] = np.ones(2)", r"energy have shape \(2,\)"),
+        ("self.results['energy'] = 1j", "no real numbers, but 1j"),
+        ("self.results['energy'] = np.nan", "not finite"),
+    ],
+)
+def test_results_of_a_calculator_are_checked(tmp_path, body, says):
+    (tmp_path / "own.py").write_text(f"""
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+class Broken(Calculator):
+    implemented_properties = ["energy"]
+
+    def calculate(self, atoms, properties, changes=all_changes):
+        super().calculate(atoms, properties, changes)
+        self.results = {{"energy": 1.0}}
+        {body}
+""")
+    subject = subject_of(f"ase:{tmp_path / 'own.py'}:Broken")
+    dimer = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]])
+    before = dimer.copy()
+    with pytest.raises(CannotDescribe, match=f"Broken on H2: ValueError: .*{says}"):
+        subject.describe([dimer], Scope("structure", 3.0, (1,)))
+    assert dimer == before
+
+
+@pytest.mark.parametrize("options", ["cutoff=3,cutoff=4", "x=[1", "nu={a: 1, a: 2}"])
+def test_options_in_a_name_are_read_as_all_yaml_is(options):
+    with pytest.raises(InputError, match=r"options are written key=value,key=value: not YAML"):
+        subject_of(f"three_center?{options}")
 
 
 def test_a_fitted_model_is_audited_at_the_level_of_its_centers(tmp_path):

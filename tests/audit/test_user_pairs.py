@@ -211,3 +211,28 @@ def test_names_of_subjects_are_printed_as_they_are():
     for name in names:
         assert f"{name}: invariant under O(3)" in output.getvalue()
         assert output.getvalue().count(name) == 2
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        *(({"center": c}, "is no atom of 3") for c in ("C1", [0.0, 0.2, 0.3], True, 1.7, -1, 3)),
+        *(
+            ({"cutoff": c}, "no length in Å")
+            for c in ("wide", [3.0, 4.0], True, -1.0, 0.0, float("nan"), float("inf"))
+        ),
+        (({"cutoff": 3.0}, {"cutoff": 4.0}), "different cutoffs (3.0, 4.0)"),
+        (({"cutoff": 3.0}, {}), "different cutoffs (3.0, None)"),
+        (({"charge": 1}, {}), "different electrons ({'charge': 1}, {})"),
+        (({"spin": 1}, {"spin": 3}), "different electrons"),
+    ],
+)
+def test_keys_with_another_meaning_are_refused_in_one_sentence(tmp_path, info, words):
+    both = info if isinstance(info, tuple) else (info, info)
+    bent, straight = (Atoms("OH2", [(0, 0, 0), (1, 0, 0), end]) for end in [(0, 1, 0), (-1, 0, 0)])
+    structures = [labelled(bent, 0, "+", **both[0]), labelled(straight, 0, "-", **both[1])]
+    write_structures(tmp_path / "own.xyz", structures)
+    with pytest.raises(InputError) as caught:
+        user_pairs(tmp_path / "own.xyz")
+    assert str(caught.value).startswith(f"{tmp_path / 'own.xyz'}: no pair can be audited (pair 0: ")
+    assert words in str(caught.value)

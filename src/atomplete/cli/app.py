@@ -57,6 +57,8 @@ def naming(path: Path) -> Iterator[None]:
     except InputError as error:
         if str(error).startswith("structure "):
             raise InputError(f"{path}, {error}") from error
+        if str(error).startswith("no structure "):
+            raise InputError(f"{path}: {error}") from error
         raise
 
 

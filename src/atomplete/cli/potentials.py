@@ -10,7 +10,7 @@ import typer
 from atomplete.cli.app import XYZ, Quiet, in_new_folder, naming
 from atomplete.cli.options import verb
 from atomplete.runs.outputs import FileOutput, FolderOutput
-from atomplete.training.options import TrainOptions
+from atomplete.training.options import KeyOptions, TrainOptions
 
 
 @verb(
@@ -46,35 +46,38 @@ def train(
 
 
 @verb(
-    writes=FileOutput(
-        "evaluate", r"\A.*\n.*\bpredicted_energy=", XYZ, {".metrics.json": '"energy_mae"'}
-    )
+    KeyOptions,
+    FileOutput("evaluate", r"\A.*\n.*\bpredicted_energy=", XYZ, {".metrics.json": '"energy_mae"'}),
 )
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model.pt that training wrote.")],
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
+    options: KeyOptions,
 ) -> None:
     """Predict energies, forces and stresses; with labels in the file, also their errors.
 
-    Writes the structures with predictions to OUTPUT, and errors to OUTPUT.metrics.json.
+    Labels stand under the keys that training reads: energy, forces, and stress or virial, with
+    stress = -virial / volume; or under those that are given. Writes the structures with
+    predictions to OUTPUT, and errors to OUTPUT.metrics.json.
 
     Example: atomplete evaluate runs/fit/model.pt test.xyz -o predicted.xyz
     """
     from atomplete.checkpoint import load
     from atomplete.data import read_structures, write_structures
     from atomplete.data.evaluation import evaluate as evaluate_on
+    from atomplete.data.properties import unread
     from atomplete.potentials.base import Potential
     from atomplete.runs.files import write_json
 
     fitted = load(model, Potential)
     structures = read_structures(input)
     with naming(input):
-        predicted, errors = evaluate_on(fitted, structures)
+        predicted, errors = evaluate_on(fitted, structures, options.keys())
     write_structures(in_new_folder(output), predicted)
     write_json(Path(f"{output}.metrics.json"), errors)
     print(f"predictions for {len(structures)} structures in {output}")
-    print(errors_table({"": errors}))
+    print("\n".join([errors_table({"": errors}), *unread(structures, options.keys())]))
 
 
 _QUANTITIES = {

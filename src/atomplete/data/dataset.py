@@ -1,6 +1,8 @@
 """Structures with their labels, from which models are fitted: built once, batched by index."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -51,6 +53,8 @@ class Dataset:
         (atom, xyz) of all structures one after the other, eV/Å.
     stresses
         (structure, voigt), eV/Å³, in the order xx, yy, zz, yz, xz, xy.
+    names
+        What errors call the structures, such as ``"train.xyz, structure 3"``.
 
     Examples
     --------
@@ -66,6 +70,7 @@ class Dataset:
     energies: Float[Tensor, " structure"]
     forces: Float[Tensor, "atom xyz"]
     stresses: Float[Tensor, "structure voigt"]
+    names: Sequence[str] = ()
     _systems: dict[tuple[float, Centers], System] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
@@ -83,6 +88,7 @@ class Dataset:
         keys: LabelKeys | None = None,
         *,
         energies: Float[Tensor, " structure"] | None = None,
+        names: Sequence[str] = (),
     ) -> "Dataset":
         """Collect the labels that structures carry.
 
@@ -94,14 +100,17 @@ class Dataset:
             Where labels stand.
         energies
             (structure,), eV; wins over what the structures carry.
+        names
+            What errors call the structures; by default their number.
 
         Raises
         ------
         InputError
             For a label of a wrong shape, or one that is not finite; names the structure.
         """
+        names = names or [f"structure {index}" for index in range(len(structures))]
         found: dict[Property, list[np.ndarray | None]] = {
-            name: labels(structures, name, keys) for name in ("energy", "forces", "stress")
+            name: labels(structures, name, keys, names) for name in ("energy", "forces", "stress")
         }
         if energies is None:
             energies = torch.from_numpy(_filled(found["energy"], [()] * len(structures)))
@@ -111,6 +120,7 @@ class Dataset:
             energies.double(),
             torch.from_numpy(_filled(found["forces"], shapes).reshape(-1, 3)),
             torch.from_numpy(_filled(found["stress"], [(6,)] * len(structures)).reshape(-1, 6)),
+            names,
         )
 
     @cached_property
@@ -149,6 +159,7 @@ class Dataset:
             self.energies[structures],
             self.forces[self.atoms_of(structures)],
             self.stresses[structures],
+            [self.names[index] for index in structures.tolist()] if self.names else (),
         )
 
     def atoms_of(self, structures: Int[Tensor, " chosen"]) -> Int[Tensor, " atom"]:
@@ -162,7 +173,8 @@ class Dataset:
         """All structures as one record, float64; it is built once for each cutoff."""
         key = cutoff, centers
         if key not in self._systems:
-            self._systems[key] = System.from_atoms(self.structures, cutoff, centers=centers)
+            with self._naming():
+                self._systems[key] = System.from_atoms(self.structures, cutoff, centers=centers)
         return self._systems[key]
 
     def composition(
@@ -171,7 +183,10 @@ class Dataset:
         """Number of centres of each species in each structure, float64."""
         counted = [atoms.numbers for atoms in self.structures]
         if centers == "info":
-            named = [center_of(atoms, f"structure {k}") for k, atoms in enumerate(self.structures)]
+            with self._naming():
+                named = [
+                    center_of(atoms, f"structure {k}") for k, atoms in enumerate(self.structures)
+                ]
             counted = [numbers[[center]] for numbers, center in zip(counted, named, strict=True)]
         counts = [[np.count_nonzero(numbers == z) for z in species] for numbers in counted]
         return torch.tensor(counts, dtype=torch.float64).reshape(len(self), len(species))
@@ -192,7 +207,20 @@ class Dataset:
         """
         missing = structures[~self.labelled[property][structures]]
         if len(missing):
-            raise InputError(f"structure {int(missing[0])}: no {property} to train on")
+            name = self.names[int(missing[0])] if self.names else f"structure {int(missing[0])}"
+            raise InputError(f"{name}: no {property} to train on")
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Name structures in errors that give their number here."""
+        try:
+            yield
+        except InputError as error:
+            found = re.match(r"structure (\d+)(?=:)", str(error))
+            if found is None or not self.names:
+                raise
+            name = self.names[int(found[1])]
+            raise InputError(name + str(error)[found.end() :]) from error
 
 
 def _filled(found: Sequence[np.ndarray | None], shapes: Sequence[tuple[int, ...]]) -> np.ndarray:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atomplete.data.dataset import Dataset
+from atomplete.data.properties import LabelKeys
 from atomplete.potentials.base import Potential
 from atomplete.potentials.prediction import Prediction
 
@@ -19,7 +20,9 @@ PLOTTED = 5000
 Errors = dict[str, float | None]
 
 
-def evaluate(potential: Potential, structures: Sequence[Atoms]) -> tuple[list[Atoms], Errors]:
+def evaluate(
+    potential: Potential, structures: Sequence[Atoms], keys: LabelKeys | None = None
+) -> tuple[list[Atoms], Errors]:
     """Copies of structures with predictions, and the errors of these where there are labels.
 
     Parameters
@@ -28,6 +31,8 @@ def evaluate(potential: Potential, structures: Sequence[Atoms]) -> tuple[list[At
         Any potential.
     structures
         Structures, with labels or without.
+    keys
+        Where labels stand.
 
     Returns
     -------
@@ -41,7 +46,7 @@ def evaluate(potential: Potential, structures: Sequence[Atoms]) -> tuple[list[At
     InputError
         For structures that the potential does not understand.
     """
-    dataset = Dataset.from_structures(structures)
+    dataset = Dataset.from_structures(structures, keys)
     predicted = potential.predict(structures, ("energy", "forces", "stress"))
     assert predicted.forces is not None
     assert predicted.stress is not None

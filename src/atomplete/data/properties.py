@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from pydantic import BaseModel, ConfigDict, Field
 
 from atomplete.errors import InputError
+from atomplete.runs.fingerprint import STATE_ARRAYS, essentials
 
 Property = Literal["energy", "forces", "stress"]
 
@@ -80,57 +81,79 @@ def label(
     >>> label(cell, "energy") is None
     True
     """
-    keys = keys or LabelKeys()
-    if property == "stress" and not atoms.pbc.all():
+    key = _key_read(atoms, property, keys or LabelKeys())
+    if key is None:
         return None
-    for key in getattr(keys, property):
-        if key in (found := _entries(atoms)):
-            return _shaped(found[key], property, len(atoms), f"{name}: its {key}")
-    if property == "stress":
-        for key in keys.virial:
-            if key in (found := _entries(atoms)):
-                virial = _shaped(found[key], "stress", len(atoms), f"{name}: its {key}")
-                return -virial / atoms.get_volume() + 0.0
-    return None
+    found = _shaped(_entries(atoms)[key], property, len(atoms), f"{name}: its {key}")
+    is_virial = property == "stress" and key in (keys or LabelKeys()).virial
+    return -found / atoms.get_volume() + 0.0 if is_virial else found
 
 
 def labels(
-    structures: Sequence[Atoms], property: Property, keys: LabelKeys | None = None
+    structures: Sequence[Atoms],
+    property: Property,
+    keys: LabelKeys | None = None,
+    names: Sequence[str] | None = None,
 ) -> list[np.ndarray | None]:
-    """Labelled property of each structure; errors name its number.
+    """Labelled property of each structure; errors name it, by default by its number.
 
     Examples
     --------
     >>> labels([Atoms("H", info={"energy": -13.6}), Atoms("H")], "energy")
     [array(-13.6), None]
     """
+    names = names or [f"structure {index}" for index in range(len(structures))]
     return [
-        label(atoms, property, keys, f"structure {index}") for index, atoms in enumerate(structures)
+        label(atoms, property, keys, name) for atoms, name in zip(structures, names, strict=True)
     ]
 
 
 def keys_found(structures: Sequence[Atoms], keys: LabelKeys, property: Property) -> list[str]:
-    """Keys under which at least one structure has the property, in the order that is tried."""
+    """Keys under which the property of any structure is read, in the order that is tried."""
+    read = [_key_read(atoms, property, keys) for atoms in structures]
     names = getattr(keys, property) + (keys.virial if property == "stress" else ())
-    return [name for name in names if any(name in _entries(atoms) for atoms in structures)]
+    return [name for name in names if name in read]
 
 
-def look_alikes(structures: Sequence[Atoms], keys: LabelKeys) -> dict[str, int]:
-    """Keys that look like labels and are not read, with the number of structures that have them.
+def unread(structures: Sequence[Atoms], keys: LabelKeys) -> list[str]:
+    """Lines on what structures carry and is not read: labels, and states that energies depend on.
 
     Examples
     --------
-    >>> look_alikes([Atoms("H", info={"DFT_energy": -13.6, "config_type": "x"})], LabelKeys())
-    {'DFT_energy': 1}
+    >>> unread([Atoms("H", info={"DFT_energy": -13.6, "config_type": "x"})], LabelKeys())
+    ['NOT READ, though it looks like a label: DFT_energy (1 structures)']
     """
-    read = keys.all()
-    counts = Counter(
-        name
-        for atoms in structures
-        for name, value in _entries(atoms).items()
-        if name not in read and _LOOKS_LIKE_A_LABEL.search(name) and _is_numeric(value)
-    )
-    return dict(counts)
+    counts = Counter(found for atoms in structures for found in _unread(atoms, keys))
+    return [f"{why}: {key} ({count} structures)" for (why, key), count in counts.items()]
+
+
+def _unread(atoms: Atoms, keys: LabelKeys) -> Iterator[tuple[str, str]]:
+    """Reason and key of what one structure carries and is not read."""
+    read: dict[Property, str | None] = {
+        name: _key_read(atoms, name, keys) for name in ("energy", "forces", "stress")
+    }
+    for key, value in _entries(atoms).items():
+        if key in read.values() or not _is_numeric(value):
+            continue
+        if key in (*keys.stress, *keys.virial) and not atoms.pbc.all():
+            yield "NOT READ, as a direction is not periodic", key
+        elif key in keys.all():
+            yield "NOT READ, as another key is", key
+        elif _LOOKS_LIKE_A_LABEL.search(key):
+            yield "NOT READ, though it looks like a label", key
+    state = essentials(atoms)
+    for key in (*state.info, *(name for name in STATE_ARRAYS if name in state.arrays)):
+        if key != "tags":
+            yield "NOT SEEN by potentials, though energies depend on it", key
+
+
+def _key_read(atoms: Atoms, property: Property, keys: LabelKeys) -> str | None:
+    """The first of the keys of a property that a structure has."""
+    if property == "stress" and not atoms.pbc.all():
+        return None
+    names = getattr(keys, property) + (keys.virial if property == "stress" else ())
+    found = _entries(atoms)
+    return next((name for name in names if name in found), None)
 
 
 def _entries(atoms: Atoms) -> Mapping[str, Any]:
@@ -140,14 +163,16 @@ def _entries(atoms: Atoms) -> Mapping[str, Any]:
 
 
 def _is_numeric(value: Any) -> bool:
-    return np.asarray(value).dtype.kind in "if"
+    try:
+        return np.asarray(value).dtype.kind in "iuf"
+    except ValueError:  # lists of several lengths
+        return False
 
 
 def _shaped(value: Any, property: Property, n_atoms: int, name: str) -> np.ndarray:
-    try:
-        array = np.array(value, dtype=float)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is {value!r}, not a number") from None
+    if not _is_numeric(value):
+        raise InputError(f"{name} is {' '.join(str(value).split()):.60}, not a number")
+    array = np.array(value, dtype=float)
     shape = {"energy": (), "forces": (n_atoms, 3), "stress": (6,)}[property]
     if property == "stress" and array.size == 9:
         array = full_3x3_to_voigt_6_stress(array.reshape(3, 3))

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from atomplete.data.dataset import Dataset
-from atomplete.data.properties import LabelKeys, keys_found, look_alikes
+from atomplete.data.properties import LabelKeys, keys_found, unread
 from atomplete.data.references import References
 
 #: Relative difference of two volumes from which on a pair of cells tells the sign of the stress.
@@ -142,8 +142,12 @@ def describe_data(
         if not count:
             lines.append(f"  no {name}")
             continue
-        spread = labels[labels.isfinite()].std(correction=1 if labels.numel() > 1 else 0)
-        under = ", ".join(keys_found(dataset.structures, keys, key))  # type: ignore[arg-type]
+        finite = labels[labels.isfinite()]
+        spread = finite.std(correction=min(1, finite.numel() - 1))
+        under = ", ".join(
+            f"{name} (stress = -{name} / volume)" if name in keys.virial else name
+            for name in keys_found(dataset.structures, keys, key)  # type: ignore[arg-type]
+        )
         missing = "" if count == len(dataset) else f" (of {len(dataset)})"
         lines.append(
             f"  {name} of {count} structures{missing}, key {under}; "
@@ -152,8 +156,7 @@ def describe_data(
     if has["stresses"].any():
         lines.append(f"  {stress_sign(dataset)}")
     lines.append(f"  reference energies: {references}")
-    for key, count in look_alikes(dataset.structures, keys).items():
-        lines.append(f"  NOT READ, though it looks like a label: {key} ({count} structures)")
+    lines += [f"  {line}" for line in unread(dataset.structures, keys)]
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from ase import Atoms
 
 from atomplete.data.extxyz import OPENERS, frame_text, parse_file
 from atomplete.data.formats.through_ase import format_of, read_format
+from atomplete.data.properties import labels
 from atomplete.data.validation import validate
 from atomplete.errors import InputError
 from atomplete.runs.files import atomic_write, check_replaceable
@@ -188,7 +189,7 @@ def energies(structures: Sequence[Atoms], path: str | os.PathLike[str]) -> np.nd
     Parameters
     ----------
     structures
-        The structures; the label is the stored energy of the calculator that ASE attaches.
+        The structures; labels are found as :func:`~atomplete.data.properties.label` does.
     path
         The file they come from, for the message.
 
@@ -210,15 +211,9 @@ def energies(structures: Sequence[Atoms], path: str | os.PathLike[str]) -> np.nd
     >>> energies([h2], "h2.xyz")
     array([-31.7])
     """
-    values = np.empty(len(structures))
-    for index, atoms in enumerate(structures):
-        energy = None if atoms.calc is None else atoms.calc.results.get("energy")
-        if energy is None:
-            raise InputError(f"{path}, structure {index}: it has no energy")
-        try:
-            values[index] = energy
-        except (TypeError, ValueError):
-            values[index] = np.nan
-        if not np.isfinite(values[index]):
-            raise InputError(f"{path}, structure {index}: its energy is {energy}, not a number")
-    return values
+    names = [f"{path}, structure {index}" for index in range(len(structures))]
+    found = labels(structures, "energy", names=names)
+    for name, value in zip(names, found, strict=True):
+        if value is None:
+            raise InputError(f"{name}: it has no energy")
+    return np.array(found, dtype=float)

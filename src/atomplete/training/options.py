@@ -16,7 +16,40 @@ if TYPE_CHECKING:  # the command line reads this module to start up
     from atomplete.training.loss import Loss
 
 
-class TrainOptions(BaseModel):
+class KeyOptions(BaseModel):
+    """Keys under which labels stand: options of ``atomplete train`` and ``atomplete evaluate``.
+
+    Examples
+    --------
+    >>> KeyOptions(energy_key="REF_energy").keys().energy
+    ('REF_energy',)
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    energy_key: str | None = Field(
+        default=None, description="Key of the energies (default: energy)"
+    )
+    forces_key: str | None = Field(default=None, description="Key of the forces (default: forces)")
+    stress_key: str | None = Field(
+        default=None, description="Key of the stresses (default: stress)"
+    )
+    virial_key: str | None = Field(
+        default=None, description="Key of the virials (default: virial or virials)"
+    )
+
+    def keys(self) -> "LabelKeys":
+        """Keys that labels are looked for under."""
+        from atomplete.data.properties import LabelKeys
+
+        given = {
+            name: (key,)
+            for name in LabelKeys.model_fields
+            if (key := getattr(self, f"{name}_key")) is not None
+        }
+        return LabelKeys(**given)
+
+
+class TrainOptions(KeyOptions):
     """Options of ``atomplete train``.
 
     Examples
@@ -25,7 +58,6 @@ class TrainOptions(BaseModel):
     'adam'
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     validation: Path | None = Field(default=None, description="File of structures to validate with")
     validation_fraction: float = Field(
         default=0.1,
@@ -50,16 +82,6 @@ class TrainOptions(BaseModel):
         ge=0,
         description="Weight of the stresses (default: 0.1 if the file has any, else 0)",
     )
-    energy_key: str | None = Field(
-        default=None, description="Key of the energies (default: energy)"
-    )
-    forces_key: str | None = Field(default=None, description="Key of the forces (default: forces)")
-    stress_key: str | None = Field(
-        default=None, description="Key of the stresses (default: stress)"
-    )
-    virial_key: str | None = Field(
-        default=None, description="Key of the virials (default: virial or virials)"
-    )
     references: dict[str, float] = {}  # energies of atoms by symbol, eV
     seed: int = Field(
         default=0, ge=0, description="Seed of the validation structures and of training"
@@ -67,17 +89,6 @@ class TrainOptions(BaseModel):
     epochs: int = Field(default=100, ge=1, description="Epochs of a network")
     deep_set: dict[str, Any] = Field({"hidden": (64, 64), "head": (64,)})
     solver: dict[str, Any] | None = None
-
-    def keys(self) -> "LabelKeys":
-        """Keys that labels are looked for under."""
-        from atomplete.data.properties import LabelKeys
-
-        given = {
-            name: (key,)
-            for name in LabelKeys.model_fields
-            if (key := getattr(self, f"{name}_key")) is not None
-        }
-        return LabelKeys(**given)
 
     def loss(self, dataset: "Dataset") -> "Loss":
         """Loss with the weights that are given, or that fit the labels there are."""

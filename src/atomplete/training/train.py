@@ -137,20 +137,30 @@ def _read(
     keys, name = options.keys(), str(source)
     if isinstance(source, Path):
         structures = read_structures(source)
+        names = [f"{source}, structure {index}" for index in range(len(structures))]
     else:
         structures, name = list(source), f"{len(source)} structures"
+        names = [f"structure {index}" for index in range(len(structures))]
     n_train = len(structures)
     if options.validation is not None:
-        structures = structures + read_structures(options.validation)
+        added = read_structures(options.validation)
+        structures = structures + added
+        names += [f"{options.validation}, structure {index}" for index in range(len(added))]
     alone = [is_isolated_atom(atoms) for atoms in structures]
-    isolated = [atoms for atoms, is_alone in zip(structures, alone, strict=True) if is_alone]
-    kept = [atoms for atoms, is_alone in zip(structures, alone, strict=True) if not is_alone]
+    isolated = [index for index, is_alone in enumerate(alone) if is_alone]
+    kept = [index for index, is_alone in enumerate(alone) if not is_alone]
     n_train -= sum(alone[:n_train])
-    references = Dataset.from_structures(isolated, keys)
+
+    def part(chosen: list[int]) -> Dataset:
+        return Dataset.from_structures(
+            [structures[index] for index in chosen], keys, names=[names[index] for index in chosen]
+        )
+
+    references = part(isolated)
     references = references.select(references.labelled["energies"].nonzero()[:, 0])
     if len(kept) < 2:
         raise InputError(f"{name}: {len(kept)} structures are too few to fit and to validate with")
-    dataset = Dataset.from_structures(kept, keys)
+    dataset = part(kept)
     if options.validation is not None:
         every = torch.arange(len(kept))[:, None]
         return name, dataset, Split(every[:n_train], every[n_train:]), references

@@ -15,6 +15,7 @@ from atomplete.data.pairs import pair_structures
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.errors import InputError
+from atomplete.runs.fingerprint import STATE_ARRAYS, essentials
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,9 @@ def _problem(plus: Atoms, minus: Atoms) -> str | None:
         return "a single atom has nothing around it"
     if (plus.pbc != minus.pbc).any():
         return f"its members have different periodicity ({plus.pbc.tolist()}, {minus.pbc.tolist()})"
+    states = [_state(atoms) for atoms in (plus, minus)]
+    if states[0] != states[1]:
+        return f"its members have different electrons ({states[0]}, {states[1]})"
     cutoffs = [atoms.info.get("cutoff") for atoms in (plus, minus)]
     for cutoff in cutoffs:
         if cutoff is not None and not _is_length(cutoff):
@@ -125,6 +129,14 @@ def _problem(plus: Atoms, minus: Atoms) -> str | None:
     if species[0] != species[1]:
         return f"its centers are of different species ({species[0]}, {species[1]})"
     return None
+
+
+def _state(atoms: Atoms) -> dict[str, Any]:
+    """Charges and spins that calculators see, of atoms in any order."""
+    bare = essentials(atoms)
+    columns = {name: bare.arrays[name] for name in STATE_ARRAYS if name in bare.arrays}
+    told = {name: np.asarray(value).tolist() for name, value in bare.info.items()}
+    return told | {name: np.sort(values, axis=0).tolist() for name, values in columns.items()}
 
 
 def _is_length(value: Any) -> bool:
