@@ -95,6 +95,25 @@ def test_what_is_no_mapping_is_refused(tmp_path, text):
         read_mapping(tmp_path / "o.yaml", "options")
 
 
+@pytest.mark.parametrize("species", [[6, 6], [0, 6], [-1], [119], [1, 6, 8, 1], [10**30]])
+def test_species_of_a_spec_are_elements_each_once(species):
+    spec = {"type": "density_correlations", "nu": [2]}
+    with pytest.raises(InputError, match="must be different atomic numbers, from 1 on"):
+        descriptor_spec({**spec, "expansion": {"species": species}})
+    with pytest.raises(InputError, match="must be different atomic numbers, from 1 on"):
+        descriptor_spec(spec, species=species)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_specs_hold_finite_numbers(value):
+    for spec in (
+        {"type": "density_correlations", "nu": [2], "expansion": {"cutoff": value}},
+        {"type": "three_center", "tag_cutoff": value},
+    ):
+        with pytest.raises(InputError, match="should be a finite number"):
+            descriptor_spec(spec)
+
+
 def test_an_empty_file_gives_nothing(tmp_path):
     (tmp_path / "empty.yaml").write_text("# nothing but a comment\n")
     assert resolve(Outer, tmp_path / "empty.yaml", {}) == Outer()

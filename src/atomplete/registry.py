@@ -2,9 +2,10 @@
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from ase.data import chemical_symbols
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError, PydanticKnownError
 from torch import Tensor, nn
 
@@ -14,6 +15,16 @@ T = TypeVar("T", bound="Registered")
 
 #: Rooms whose classes are looked up by type; a type of another package is known once imported.
 _ROOMS = ("descriptors", "nn", "latents", "potentials")
+
+
+def _elements(species: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(species)) < len(species) or not all(0 < z < len(chemical_symbols) for z in species):
+        raise ValueError("must be different atomic numbers, from 1 on")
+    return species
+
+
+#: Atomic numbers in a spec, each once.
+Species = Annotated[tuple[int, ...], AfterValidator(_elements)]
 
 
 class Spec(BaseModel):
@@ -28,7 +39,7 @@ class Spec(BaseModel):
     pydantic_core._pydantic_core.ValidationError: 1 validation error for Spec...
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: str
 
 

@@ -15,7 +15,7 @@ from atomplete.runs.outputs import FolderOutput
 class AuditOptions(BaseModel):
     """Options of ``audit``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     subjects: Annotated[
         list[str],
         typer.Argument(
@@ -30,7 +30,7 @@ class AuditOptions(BaseModel):
     )
     n: int = Field(20, ge=1, description="Members of each family")
     seed: int | None = Field(
-        None, ge=0, description="Seed of random members (default: each family's own)"
+        None, ge=0, lt=2**32, description="Seed of random members (default: each family's own)"
     )
     pairs: Path | None = Field(
         None,

@@ -20,7 +20,7 @@ from atomplete.runs.provenance import cores
 class LabelOptions(BaseModel):
     """Options of ``label``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     method: str = Field(
         "xtb",
         description="xtb, pbe, or an ASE calculator: ase:emt, ase:package.module:Class, "

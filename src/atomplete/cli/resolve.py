@@ -23,7 +23,7 @@ Representation = Annotated[
 class BasisOptions(BaseModel):
     """Options of verbs that look for what a descriptor cannot see around a centre."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     level: Literal["environment", "structure"] = Field(
         "environment", description="environment, of one centre, or structure"
     )

@@ -41,7 +41,7 @@ class SearchOptions(BasisOptions):
     )
     structural_distance: float = Field(0.1, gt=0, description="Least congruence distance in Å")
     feature_distance: float = Field(1e-8, gt=0, description="Largest relative feature distance")
-    seed: int = Field(0, ge=0, description="Seed of the starts")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of the starts")
 
 
 @verb(SearchOptions, FileOutput("search", PAIRS, XYZ))

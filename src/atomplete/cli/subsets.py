@@ -15,7 +15,7 @@ from atomplete.runs.outputs import FileOutput
 class SubsetsOptions(BaseModel):
     """Options of ``subsets``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     nu: int = Field(2, ge=1, le=3, description="Order up to which correlations agree, 1 to 3")
     level: Literal["environment", "structure"] = Field(
         "environment", description="environment, of one centre, or structure"

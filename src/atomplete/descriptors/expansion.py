@@ -16,6 +16,7 @@ from atomplete.radial import (
     RadialBasis,
     ShiftedCosine,
 )
+from atomplete.registry import Species
 from atomplete.system import System
 
 #: Consecutive l whose radial functions and harmonics are multiplied all with all: a few large
@@ -34,13 +35,11 @@ class ExpansionSpec(BaseModel):
     12
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    cutoff: float = Field(
-        default=2.0, gt=0, allow_inf_nan=False, description="radius of an environment, Å"
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    cutoff: float = Field(default=2.0, gt=0, description="radius of an environment, Å")
     max_radial: int = Field(default=6, ge=1, description="number of radial functions")
     max_angular: int = Field(default=3, ge=0, description="largest l, inclusive")
-    species: tuple[int, ...] = Field(default=(5,), description="atomic numbers of neighbours")
+    species: Species = Field(default=(5,), description="atomic numbers of neighbours")
     embedding: tuple[tuple[float, ...], ...] | None = Field(
         default=None,
         description="weights of the channels for each of the species; None: a channel for each",

@@ -20,7 +20,7 @@ class EncoderSpec(BaseModel):
     (96, 32)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     hidden: tuple[int, ...] = Field(
         default=(256, 128), description="widths of psi; none for a linear contraction of the rows"
     )
@@ -56,7 +56,7 @@ class AutoEncoderSpec(BaseModel):
     (512, 512)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     encoder: EncoderSpec = EncoderSpec()
     decoder: tuple[int, ...] = Field(
         default=(512, 512), min_length=1, description="hidden widths of the decoder"

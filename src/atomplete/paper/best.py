@@ -23,7 +23,7 @@ class BestSpec(BaseModel):
     5
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     model: TightBindingSpec = TightBindingSpec(
         basis=PairBasisSpec(max_radial=10, max_radial_surroundings=7)
     )

@@ -18,6 +18,8 @@ MINIMUM_PAIRS = 17
 def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise ValueError("must be different numbers from 0 on")
+    if max(seeds) >= 2**32:
+        raise ValueError("must be less than 2**32")
     return seeds
 
 
@@ -33,7 +35,7 @@ class ReproduceOptions(BaseModel):
     ('A_L_rho', 'A_NL_rho', 'A_L', 'A_NL', 'B_L')
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     pairs: int = Field(4000, ge=MINIMUM_PAIRS, description="How many of the paper's pairs")
     labels: str = Field(
         "xtb",

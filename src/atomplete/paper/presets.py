@@ -25,7 +25,7 @@ class Budget(BaseModel):
     all other rows have the one ``loss``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     three_center: ThreeCenterSpec
     nice: NiceSpec
     density_correlations: DensityCorrelationsSpec = DensityCorrelationsSpec()

@@ -11,7 +11,7 @@ from atomplete.descriptors import AnyDescriptorSpec, Descriptor, Features
 from atomplete.errors import InputError
 from atomplete.nn.readout import AnyReadoutSpec, Readout
 from atomplete.potentials.base import Potential
-from atomplete.registry import Spec, build, restore
+from atomplete.registry import Spec, Species, build, restore
 from atomplete.system import Centers, System
 
 
@@ -32,7 +32,7 @@ class DescriptorPotentialSpec(Spec):
     type: Literal["descriptor_potential"] = "descriptor_potential"
     descriptor: AnyDescriptorSpec
     readout: AnyReadoutSpec
-    species: tuple[int, ...] = Field(min_length=1, description="atomic numbers of centres")
+    species: Species = Field(min_length=1, description="atomic numbers of centres")
     centers: Centers = Field(default="all", description="which atoms carry the energy")
 
 

@@ -19,7 +19,7 @@ class ShiftedCosine(BaseModel):
     tensor([1.0000, 0.5000, 0.0000])
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["shifted_cosine"] = "shifted_cosine"
     #: Derivatives that are continuous at the cutoff.
     smoothness: ClassVar[int] = 1
@@ -40,7 +40,7 @@ class PolynomialCutoff(BaseModel):
     tensor([1.0000, 0.5000, 0.0000])
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["polynomial"] = "polynomial"
     smoothness: ClassVar[int] = 2
     width: float = Field(default=0.1, gt=0, description="width of the smooth shell, Å")

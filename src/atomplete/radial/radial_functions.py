@@ -31,7 +31,7 @@ class GaussianTypeOrbitals(BaseModel):
     (1, 6, 4)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["gto"] = "gto"
     density_width: float = Field(default=0.2, gt=0, description="width σ of the density, Å")
 
@@ -78,7 +78,7 @@ class LaplacianEigenstates(BaseModel):
     True
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["laplacian"] = "laplacian"
 
     def evaluate(

@@ -24,7 +24,7 @@ class AdamSpec(BaseModel):
     'one_cycle'
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["adam"] = "adam"
     epochs: int = Field(default=100, ge=1)
     batch_structures: int = Field(default=64, ge=1, description="structures in a batch")

@@ -21,7 +21,7 @@ class Loss(BaseModel):
     ('energies', 'forces')
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     energy: float = Field(default=0.0, ge=0, description="weight of the energies of structures")
     energy_per_atom: float = Field(default=0.0, ge=0, description="weight of the energies per atom")
     forces: float = Field(default=0.0, ge=0, description="weight of the components of forces")

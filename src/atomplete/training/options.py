@@ -25,7 +25,7 @@ class KeyOptions(BaseModel):
     ('REF_energy',)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     energy_key: str | None = Field(
         default=None, description="Key of the energies (default: energy)"
     )
@@ -84,7 +84,7 @@ class TrainOptions(KeyOptions):
     )
     references: dict[str, float] = {}  # energies of atoms by symbol, eV
     seed: int = Field(
-        default=0, ge=0, description="Seed of the validation structures and of training"
+        default=0, ge=0, lt=2**32, description="Seed of the validation structures and of training"
     )
     epochs: int = Field(default=100, ge=1, description="Epochs of a network")
     deep_set: dict[str, Any] = Field({"hidden": (64, 64), "head": (64,)})

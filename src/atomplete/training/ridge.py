@@ -30,7 +30,7 @@ class RidgeSpec(BaseModel):
     1e-13
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["ridge"] = "ridge"
     strengths: tuple[float, ...] = Field(
         default=STRENGTHS, min_length=1, description="of the penalty; validation data choose"

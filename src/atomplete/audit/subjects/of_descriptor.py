@@ -183,7 +183,7 @@ def _sizes(system: System) -> list[int]:
 class FittedChoices(BaseModel):
     """Choices of a user for a descriptor as it is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     dtype: Literal["float32", "float64"] = "float64"
     group: Group = "O3"
 

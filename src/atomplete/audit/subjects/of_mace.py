@@ -18,7 +18,7 @@ from atomplete.system import center_of
 class MaceChoices(BaseModel):
     """Options of a MACE model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     output: Literal["descriptors", "energy"] = "descriptors"
     dtype: Literal["float64", "float32"] = "float64"
     level: Level | None = None
@@ -32,7 +32,7 @@ class UntrainedChoices(MaceChoices):
     max_angular: int = Field(default=3, ge=0)
     channels: int = Field(default=16, ge=1)
     cutoff: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
 
 def mace_subject(name: str, options: dict[str, Any]) -> Subject:

@@ -20,7 +20,7 @@ _NAMES = {"energy": ("energy",), "feature": ("feature", "features")}
 class MetatomicChoices(BaseModel):
     """Options of a metatomic model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     output: Literal["energy", "feature"] = "energy"
     level: Level | None = None
 

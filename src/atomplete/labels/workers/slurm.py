@@ -29,7 +29,7 @@ class SlurmOptions(BaseModel):
     atomplete.errors.InputError: slurm.yaml: option cores = 0 should be greater than or equal to 1
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     jobs: Positive = 1
     cores: Positive | None = None
     memory: Memory | None = None
@@ -47,7 +47,7 @@ class SlurmOptions(BaseModel):
     worker_command: str | None = None
     interface: str | None = None
     protocol: str | None = None
-    death_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    death_timeout: Annotated[float, Field(gt=0)] | None = None
     local_directory: str | None = None
     log_directory: str | None = None
     shared_temp_directory: str | None = None

@@ -19,7 +19,7 @@ class PairBasisSpec(BaseModel):
     (1.2, 1.7, 2.4)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     cutoff: float = Field(default=4.5, gt=0, description="Å")
     cutoff_function: CutoffFunction = ShiftedCosine(width=0.5)
     max_radial: int = Field(default=8, ge=1, description="functions of the distance")

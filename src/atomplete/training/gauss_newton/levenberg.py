@@ -24,7 +24,7 @@ class GaussNewtonSpec(BaseModel):
     3e-08
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["gauss_newton"] = "gauss_newton"
     start_iterations: int = Field(
         default=5, ge=0, description="iterations on a part of the training data, at the start"
