@@ -15,7 +15,7 @@ from atomplete.runs.outputs import FileOutput, FolderOutput
 class GenerateOptions(BaseModel):
     """Options of ``generate``."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid")
     n: int = Field(100, ge=1, description="Number of pairs")
     seed: int | None = Field(
         None, ge=0, lt=2**32, description="Seed (default: the family's own; for b8 the paper's)"
@@ -45,7 +45,7 @@ def generate(
 class FeaturizeOptions(BaseModel):
     """Options of ``featurize``; unlike those of the library, all in one level."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid")
     descriptor: str | dict[str, Any] = Field(
         "three_center",
         description="radial_spectrum, power_spectrum, bispectrum, density_correlations, pair, "
