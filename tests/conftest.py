@@ -6,6 +6,7 @@ a check of the annotations would pre-empt.
 
 import importlib.util
 import os
+import subprocess
 import sys
 from collections import namedtuple
 
@@ -56,3 +57,26 @@ def atomplete(monkeypatch, capsys, tmp_path):
         return Outcome(stop.value.code or 0, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Make a file system of a size, such as "16k", or change its size; returns its folder."""
+    folder = tmp_path / "disk"
+
+    def disk(size):
+        mounted = folder.is_mount()
+        folder.mkdir(exist_ok=True)
+        options = f"remount,size={size}" if mounted else f"size={size}"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        try:
+            done = subprocess.run(command, capture_output=True).returncode == 0
+        except FileNotFoundError:
+            done = False
+        if not done:
+            pytest.skip("only root can mount a small file system")
+        return folder
+
+    yield disk
+    if folder.is_mount():
+        subprocess.run(["umount", str(folder)], check=True)

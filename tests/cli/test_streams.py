@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 
 import atomplete as package
-from atomplete.data import write_structures
+from atomplete.data import read_structures, write_structures
 
 ATOMPLETE = f"{sys.executable} -m atomplete.cli"
 
@@ -28,7 +28,10 @@ def shell(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("ending", ["| head -c 0", "| head -n 1", ">&-", ">&- 2>&- <&-"])
+ENDINGS = ["| head -c 0", "| head -n 1", ">&-", ">&- 2>&- <&-"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_results_are_written_though_nobody_reads_on(shell, tmp_path, ending):
     write_structures(
         tmp_path / "water.xyz", [Atoms("OH2", [(0, 0, 0), (0, 0.7, 0.6), (0, -0.8, 0.5)])]
@@ -37,6 +40,29 @@ def test_results_are_written_though_nobody_reads_on(shell, tmp_path, ending):
     done = shell(f"{ATOMPLETE} {command} {ending}")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(json.loads((tmp_path / "resolution.json").read_text())) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["| head -c 0", ">&- 2>&- <&-"])
+def test_a_fit_goes_on_though_nobody_reads_on(shell, tmp_path, ending):
+    """Which prints what it has read before the fit begins."""
+    distances = (1.4, 1.5, 1.6, 1.7, 1.8, 1.9)
+    dimers = [
+        Atoms("B2", [(0, 0, 0), (0, 0, r)], info={"energy": (r - 1.6) ** 2}) for r in distances
+    ]
+    write_structures(tmp_path / "dimers.xyz", dimers)
+    command = "train dimers.xyz --forces-weight 0 --cutoff 2.5 --quiet -o fit"
+    done = shell(f"{ATOMPLETE} {command} {ending}")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("model.pt", "metrics.json", "run.json", "report.html"):
+        assert (tmp_path / "fit" / name).stat().st_size > 0
+
+
+def test_a_full_disk_behind_stdout_is_said_once_all_is_written(shell, tmp_path):
+    done = shell(f"{ATOMPLETE} generate chiral -n 2 -o pairs.xyz >/dev/full")
+    assert done.stderr == "atomplete: stdout: No space left on device\n"
+    assert done.returncode == 2
+    assert len(read_structures(tmp_path / "pairs.xyz")) == 4
 
 
 def test_a_terminal_without_the_letters(shell):

@@ -19,8 +19,9 @@ from atomplete.cli import (
     structures,
     subsets,
 )
-from atomplete.cli.app import app, heeding_interrupts, open_streams
+from atomplete.cli.app import app, heeding_interrupts
 from atomplete.errors import InputError, MissingExtraError
+from atomplete.runs.streams import open_streams
 
 # importing the verbs registers them
 __all__ = [
@@ -52,14 +53,11 @@ def main() -> None:
     # Threads that wait must sleep: spinning ones stall training several times over as soon as
     # another process wants a core. It has to be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    open_streams()
+    stdout = open_streams()
     try:
         with heeding_interrupts():
             code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
             sys.stdout.flush()
-    except (SystemExit, BrokenPipeError):  # typer's answer to `| head`, which has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be flushed
-        code = 0
     except (InputError, MissingExtraError) as error:
         print(f"atomplete: {error}", file=sys.stderr)
         code = 2
@@ -74,6 +72,9 @@ def main() -> None:
         if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
             raise
         print("atomplete: out of memory; take a smaller basis or fewer atoms", file=sys.stderr)
+        code = 2
+    if stdout is not None and stdout.failure is not None:
+        print(f"atomplete: stdout: {stdout.failure}", file=sys.stderr)
         code = 2
     if code == 130:  # typer's answer to Ctrl-C
         print("atomplete: interrupted; give the same command again to finish", file=sys.stderr)

@@ -1,7 +1,5 @@
 """The application that all verbs belong to, and what they share."""
 
-import io
-import os
 import signal
 import sys
 import threading
@@ -79,18 +77,6 @@ def heeding_interrupts() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = usual
-
-
-def open_streams() -> None:
-    """Let printing fail neither where a stream is closed nor where it lacks a character."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            # the lowest number that is free, which else the next file would get
-            os.open(os.devnull, os.O_RDWR)
-            setattr(sys, name, open(number, "r+" if number else "r"))  # noqa: PTH123, SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def in_new_folder(path: Path) -> Path:
