@@ -75,6 +75,7 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path, text, value):
         ("a: !!int abc", "invalid literal"),
         ("a: !!timestamp soon", "not YAML"),
         ("[" * 5000, "recursion"),
+        ("a: &a {b: [*a]}", "recursive"),
         ("a: 1\n---\nb: 2", "expected a single document"),
         ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
     ],
@@ -86,6 +87,12 @@ def test_what_is_no_yaml_is_said_in_one_sentence(tmp_path, text, words):
     assert str(caught.value).startswith(f"{tmp_path / 'o.yaml'}: not YAML (")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_value_may_be_named_and_used_again(tmp_path):
+    (tmp_path / "o.yaml").write_text("a: &x {b: 1}\nc: *x\nd: {<<: *x, e: 2}\n")
+    found = read_mapping(tmp_path / "o.yaml", "options")
+    assert found == {"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": 2}}
 
 
 @pytest.mark.parametrize("text", ["[]", "0", "false", "''", "a text", "- a: 1"])

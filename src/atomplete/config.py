@@ -29,6 +29,10 @@ class _Loader(yaml.SafeLoader):
     ``24:00:00``, ``2026-01-31`` and ``No``, which is an element, are text, ``1e-3`` is a number.
     """
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Finish what a value holds before it, which refuses one that holds itself."""
+        return super().construct_object(node, deep=True)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a key that is given twice, of which the last would win."""
         seen: set[str] = set()

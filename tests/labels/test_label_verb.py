@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -88,6 +89,22 @@ def test_failures_and_conflicts_are_printed(copper, tmp_path, atomplete):
         (["--slurm", "absent.yaml"], "absent.yaml: cannot be read"),
         (["--slurm", "slurm.yaml"], "slurm.yaml: option job_script_prologue = 'module load x'"),
         (["--method", "ase:emd"], "ase:emd: not found"),
+        (["--workers", "0"], "option workers = 0 should be greater"),
+        (["--workers", "100000"], "the number of workers must be 4096 at the most"),
+        (["--time-limit", "1e300"], "the time limit must lie between 0 and 2147483 s"),
+        (["--time-limit", "inf"], "option time_limit = inf should be a finite number"),
+        (["--max-hours", "nan"], "option max_hours = nan should be a finite number"),
+        (["--limit", "-1"], "option limit = -1 should be greater"),
+        (["--nice", "20"], "option nice = 20 should be less"),
+        (["--config", "xtb.yaml"], "label method xtb has no option 'name'; choose from elect"),
+        (
+            ["--config", "big.yaml"],
+            "xtb option max_iterations must be a positive integer, not 3000",
+        ),
+        (["--config", "pbe.yaml"], "pbe option forces must be true or false, not 'no'"),
+        (["--config", "nan.yaml"], "settings must be plain values"),
+        (["--config", "self.yaml"], "cannot be made with {'self': 1}"),
+        (["--config", "twice.yaml"], "twice.yaml: not YAML ('method' is given twice"),
         (["--merge", "absent.jsonl"], "absent.jsonl: the journal cannot be read"),
     ],
 )
@@ -96,10 +113,32 @@ def test_one_sentence_for_what_cannot_be(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "slurm.yaml").write_text("job_script_prologue: module load x\n")
+    for name, text in {
+        "xtb": "method: xtb\nsettings: {name: x}",
+        "big": "method: xtb\nsettings: {max_iterations: 3000000000}",
+        "pbe": "method: pbe\nsettings: {forces: no}",
+        "nan": "method: ase:lj\nsettings: {epsilon: .nan}",
+        "self": "method: ase:lj\nsettings: {self: 1}\nworkers: 1",
+        "twice": "method: ase:lj\nmethod: xtb",
+    }.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
     code, out, err = atomplete("label", copper, "-o", tmp_path / "out.xyz", *arguments)
     assert (code, out) == (2, "")
     assert sentence in err
     assert err.count("\n") == 1
+
+
+def test_a_setting_of_any_name_reaches_the_calculator(copper, tmp_path, atomplete):
+    """Also that of an argument of our own."""
+    (tmp_path / "own.py").write_text(
+        "from ase.calculators.emt import EMT\ndef make(name, path): return EMT()\n"
+    )
+    (tmp_path / "o.yaml").write_text("settings: {name: x, path: 3}\nworkers: 1\n")
+    output, method = tmp_path / "out.xyz", f"{tmp_path / 'own.py'}:make"
+    arguments = ["label", copper, "-o", output, "--method", method, "--config", tmp_path / "o.yaml"]
+    assert atomplete(*arguments)[0] == 0
+    settings = json.loads(read_structures(output)[0].info["label_settings"])
+    assert (settings["name"], settings["path"]) == ("x", 3)
 
 
 def test_the_job_script_is_printed_without_slurm(copper, tmp_path):

@@ -22,7 +22,7 @@ class SubsetsOptions(BaseModel):
     )
     group: Literal["O3", "SO3"] = Field("O3", description="O3, or SO3: enantiomers are different")
     center: bool = Field(True, description="Whether a structure has an atom in the middle too")
-    spacing: float = Field(1.5, gt=0, description="Shortest distance of the vertices in Å")
+    spacing: float = Field(1.5, gt=0, le=1e3, description="Shortest distance of the vertices in Å")
     symbols: tuple[str, str] = Field(
         ("C", "C"), description="Species of the centre and of the vertices"
     )

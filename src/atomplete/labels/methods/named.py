@@ -1,5 +1,6 @@
 """Label methods by name."""
 
+from dataclasses import fields
 from typing import Any
 
 from atomplete.errors import InputError
@@ -48,7 +49,7 @@ def get_method(name: str, /, **options: Any) -> LabelMethod:
     if name not in methods:
         choices = ", ".join(methods)
         raise InputError(f"there is no label method {name!r}; choose from {choices}, ase:NAME")
-    known = list(methods[name].__dataclass_fields__)
+    known = [field.name for field in fields(methods[name])]
     for option in options:
         if option not in known:
             raise InputError(
