@@ -4,8 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from atomplete.audit import Separation, audit, diagnose, separation, subject_of
+from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.resolution.resolved_directions import local_resolution
+from atomplete.audit.search.search import search
+from atomplete.audit.search.starts import Limits
+from atomplete.audit.subjects.of_function import FunctionSubject
 from atomplete.audit.verdicts.copies import KINDS, copies
 from atomplete.audit.verdicts.pairs import Pair
 from atomplete.audit.verdicts.verdict import verdict_on
@@ -110,3 +116,70 @@ def test_copies_that_differ_in_a_cell_only_are_found_there():
         ("blind", ""),
         ("broken", "resampled copies differ"),
     ]
+
+
+def distances(atoms, center):
+    return np.sort(atoms.get_all_distances()[center])
+
+
+def angles(atoms, center):
+    vectors = atoms.positions - atoms.positions[center]
+    return np.sort((vectors @ vectors.T).ravel())
+
+
+SCALES = [1.0, 1e200, 1e307, 1e-300, 1e-310]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("function", "verdict"), [(distances, "blind"), (angles, "separates")])
+def test_verdicts_do_not_depend_on_the_scale_of_features(function, verdict, scale):
+    subject = FunctionSubject("scaled", lambda atoms, center: scale / 1e3 * function(atoms, center))
+    result = audit([subject], ["distances", "controls"], n=2, progress=False)
+    assert [row.words for row in result.rows] == [verdict] * 2 + ["equal"] * 2
+    assert result.diagnoses["scaled"].faults == {}
+    assert result.rows[0].slope == pytest.approx(1.0, abs=1e-2)
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.0, 1e200, -7])
+def test_constant_columns_hide_nothing(constant):
+    subject = FunctionSubject("more", lambda atoms, center: [constant, *angles(atoms, center)])
+    result = audit([subject], ["distances", "controls"], n=1, progress=False)
+    assert [row.words for row in result.rows] == ["separates", "equal"]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e300, 3, True])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_constant_subjects_are_named(value, columns):
+    subject = FunctionSubject("constant", lambda atoms, center: np.full(columns, value))
+    (row,) = audit([subject], ["distances"], n=1, progress=False).rows
+    assert row.verdict == "broken"
+    assert row.reason == "constant: random structures do not differ"
+
+
+def test_integers_are_exact():
+    """Counts of neighbours in shells: few bits, and no rounding that could hide a difference."""
+
+    def counts(atoms, center):
+        r = atoms.get_all_distances()[center]
+        return np.histogram(r[r > 0], bins=np.arange(0.1, 8.0, 0.25))[0]
+
+    subject = FunctionSubject("counts", counts)
+    result = audit([subject], ["distances", "controls"], n=2, progress=False)
+    assert result.diagnoses["counts"].faults == {}
+    assert [row.words for row in result.rows] == ["blind"] * 2 + ["equal"] * 2
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_resolution_does_not_depend_on_the_scale_of_features(scale):
+    bent = Atoms("B3", [(0, 0, 0), (0, 1.3, 0.9), (0.2, -1.5, 0.6)])
+    subject = FunctionSubject("scaled", lambda atoms, center: scale / 1e3 * angles(atoms, center))
+    features = FeatureMap(subject, bent, "environment", 2.5)
+    found = local_resolution(features)
+    assert (found.verdict, found.rank, found.directions) == ("resolved", 3, 3)
+
+
+def test_features_that_are_all_zero_end_a_search_with_a_pair():
+    subject = FunctionSubject("zero", lambda atoms, center: np.zeros(2))
+    features = FeatureMap(subject, Atoms("B3"), "environment", 2.5)
+    result = search(features, Limits(0.9, 1.8), move_both=True)
+    assert result.finds[0].feature_distance == 0.0

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from atomplete.audit.subjects.random_readout import RandomReadout
 from atomplete.audit.subjects.subject import Rows, Scope, Subject
+from atomplete.audit.verdicts.distance import unit_of
 from atomplete.degenerate.congruence.alignment import Floats
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.degenerate.congruence.environment import with_positions
@@ -77,32 +78,33 @@ class FeatureMap:
 
     def __call__(self, positions: Float[np.ndarray, "structure atom xyz"]) -> Floats:
         """(structure, feature) of (structure, atom, xyz) in Å."""
-        structures = self._structures(positions)
+        structures = [with_positions(self.template, self.level, x) for x in positions]
         rows = self.subject.describe(structures, self.scope)
         self._check(structures, rows)
+        rows = [row / self._unit for row in rows]
         if len(rows[0]) == 1:
-            return np.concatenate(rows).astype(np.float64)
+            return np.concatenate(rows)
         return np.stack([self._readout.of_atoms(*self._atoms(row)).numpy() for row in rows])
 
     def jacobian(self, positions: Float[np.ndarray, "structure atom xyz"]) -> tuple[Floats, Floats]:
         """(structure, feature) and (structure, feature, coordinate), 1/Å."""
-        structures = self._structures(positions)
+        structures = [with_positions(self.template, self.level, x) for x in positions]
         rows, slopes = zip(*self.subject.jacobian(structures, self.scope), strict=True)
         self._check(structures, rows)
+        self._check(structures, slopes)
+        rows = [row / self._unit for row in rows]
         first = len(self.template) - positions.shape[1]
         slopes = [slope[:, :, first:].reshape(*slope.shape[:2], -1) for slope in slopes]
+        slopes = [slope / self._unit for slope in slopes]
         if len(rows[0]) == 1:
-            return np.concatenate(rows).astype(np.float64), np.concatenate(slopes)
+            return np.concatenate(rows), np.concatenate(slopes)
         values, jacobians = [], []
         for row, slope in zip(rows, slopes, strict=True):
             atoms = self._atoms(row)
             values.append(self._readout.of_atoms(*atoms).numpy())
-            columns = torch.from_numpy(slope).double()
+            columns = torch.from_numpy(slope)
             jacobians.append(self._readout.derivative_of_atoms(*atoms, columns).numpy())
         return np.stack(values), np.stack(jacobians)
-
-    def _structures(self, positions: Float[np.ndarray, "structure atom xyz"]) -> list[Atoms]:
-        return [with_positions(self.template, self.level, x) for x in positions]
 
     def _check(self, structures: Sequence[Atoms], rows: Sequence[Rows]) -> None:
         for atoms, row in zip(structures, rows, strict=True):
@@ -113,13 +115,25 @@ class FeatureMap:
                 )
 
     @cached_property
-    def _readout(self) -> RandomReadout:
-        """Random functions, with arguments of order one for a random structure of these atoms."""
+    def _typical(self) -> Rows:
+        """Rows of a random structure of these atoms."""
         other = random_like(self.template, self.level, np.random.default_rng(0))
+        if self.level == "environment":
+            other.info = {"center": 0}
         (rows,) = self.subject.describe([other], self.scope)
-        even = torch.from_numpy(rows).double()
+        return rows
+
+    @cached_property
+    def _unit(self) -> np.float64:
+        """A power of two near typical features, for features of any size are squared later."""
+        return np.float64(unit_of(self._typical))
+
+    @cached_property
+    def _readout(self) -> RandomReadout:
+        """Random functions, with arguments of order one for a random structure."""
+        even = torch.from_numpy(self._typical / self._unit)
         return RandomReadout(even, even[:, :0])
 
     def _atoms(self, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows and species of all atoms."""
-        return torch.from_numpy(rows).double(), torch.from_numpy(self.template.numbers)
+        return torch.from_numpy(rows), torch.from_numpy(self.template.numbers)

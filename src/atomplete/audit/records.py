@@ -40,8 +40,12 @@ class PairVerdict(BaseModel):
         Feature distance of random structures, in units of the subject.
     structural_distance
         Of the members, Å, after the best alignment.
+    position_precision, imprecision
+        Largest error of the coordinates that their digits leave open, Å, and the largest
+        separation of structures with the same digits; zero for exact positions.
     congruent
-        Whether the members are the same in the group: then *blind* is what has to be.
+        Whether the members are the same in the group, as far as the precision tells: then *blind*
+        is what has to be.
     slope, structural_distances, feature_distances, perturbed_separations
         A `Response`, where the members were displaced; distances of features in units of
         ``typical_difference``.
@@ -68,6 +72,8 @@ class PairVerdict(BaseModel):
     separation_over_noise: float | None = None
     typical_difference: float | None = None
     structural_distance: float | None = None
+    position_precision: float = 0.0
+    imprecision: float | None = None
     congruent: bool = False
     slope: float | None = None
     structural_distances: tuple[float, ...] = ()
@@ -93,8 +99,9 @@ class PairVerdict(BaseModel):
                 "separation": _over(measured.difference, typical),
                 "noise_floor": _over(measured.noise, typical),
                 "separation_over_noise": _over(measured.difference, measured.noise),
-                "typical_difference": _over(typical, 1.0),
+                "typical_difference": _over(typical * measured.unit, 1.0),
                 "structural_distance": _over(measured.structural_distance, 1.0),
+                "imprecision": _over(measured.imprecision, typical),
                 "congruent": measured.congruent,
             }
             if displaced is not None:
@@ -109,6 +116,7 @@ class PairVerdict(BaseModel):
             verdict=verdict,
             reason=reason,
             cutoff=pair.scope.cutoff,
+            position_precision=pair.precision,
             **numbers,
         )
 
@@ -190,6 +198,9 @@ class LocalResolution(BaseModel):
         Of the Jacobian over |F| along the allowed directions, 1/Å, decreasing.
     noise
         The same along rigid motions: what rounding, or finite differences, make of zero.
+    position_precision, imprecise_zeros
+        Largest error of the coordinates, Å, and directions that are not resolved because of it:
+        other positions with the same digits change the Jacobian by as much.
     best_rank
         The largest rank in any of the larger bases; `rank` if none was tried.
     resolved_by
@@ -230,6 +241,8 @@ class LocalResolution(BaseModel):
     best_rank: int
     resolved_by: str | None = None
     noise: float
+    position_precision: float = 0.0
+    imprecise_zeros: int = 0
     singular_values: tuple[float, ...]
     cutoff_passed: Continuity | None = None
     collinear: Continuity | None = None
@@ -262,6 +275,13 @@ class LocalResolution(BaseModel):
         if self.spurious_zeros or not self.singular_values:
             return None
         return self.singular_values[0] / self.singular_values[-1]
+
+    @property
+    def words(self) -> str:
+        """Verdict for people: with the basis that resolves, or whether digits are missing."""
+        if self.resolved_by:
+            return f"{self.verdict}, {self.resolved_by} resolves"
+        return self.verdict + (" within precision" if self.imprecise_zeros else "")
 
     @property
     def title(self) -> str:

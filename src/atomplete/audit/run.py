@@ -78,6 +78,7 @@ def audit(
     n: int = 20,
     seed: int | None = None,
     pairs: str | os.PathLike[str] | None = None,
+    position_precision: float | None = None,
     store: Store | None = None,
     progress: bool = True,
 ) -> Audit:
@@ -95,6 +96,8 @@ def audit(
         Of random members; by default each family's own.
     pairs
         File of the user's own pairs.
+    position_precision
+        Largest error of their coordinates, Å; by default what their digits leave open.
     store
         Keeps the verdicts of a subject on a family as soon as they are there; an audit that was
         interrupted goes on after them.
@@ -122,7 +125,7 @@ def audit(
     if families is None:
         families = list(FAMILIES) if pairs is None else []
     known = dict.fromkeys(get(name).name for name in families)
-    own = None if pairs is None else user_pairs(pairs)
+    own = None if pairs is None else user_pairs(pairs, position_precision)
     subjects = list({subject.name: subject for subject in subjects}.values())
     todo = [family_pairs(name, n, seed) for name in known]
     todo += [] if own is None else [own.pairs]
@@ -159,7 +162,9 @@ def identity_of_subject(subject: Subject, pairs: Sequence[Pair]) -> str:
     module = getattr(sys.modules.get(names[1]), "__file__", None)
     paths = [Path(name) for name in (*names, module) if name]
     files = [sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]
-    told = [(p.family, p.number, p.scope, str(p.plus.info.get("center"))) for p in pairs]
+    told = [
+        (p.family, p.number, p.scope, p.precision, str(p.plus.info.get("center"))) for p in pairs
+    ]
     structures = [atoms for pair in pairs for atoms in (pair.plus, pair.minus)]
     used = versions_of({*COMPUTING, subject.package})
     return identity_of(subject.name, subject.options, files, told, content_hash(structures), used)
@@ -219,7 +224,7 @@ def judge(
     group, bits = diagnosis.group, diagnosis.significant_bits
     try:
         found = separation(subject, pair, group=group, bits=bits)
-        moved = response(subject, pair, found.noise) if displaced else None
+        moved = response(subject, pair, found) if displaced else None
     except CannotDescribe as error:
         return PairVerdict.of(subject.name, pair, group, "undecided", str(error))
     except InputError as error:

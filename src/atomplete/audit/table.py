@@ -10,6 +10,7 @@ from rich.text import Text
 from atomplete.audit.records import PairVerdict, SmallestBasis
 from atomplete.audit.run import Audit
 
+# by the first word of a verdict
 _STYLES = {
     "separates": "green",
     "blind": "red",
@@ -59,6 +60,13 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
             style="dim",
             highlight=False,
         )
+    if any("precision" in row.verdict for row in audit.rows):
+        console.print(
+            "blind within precision: the members differ by no more than others with the same "
+            "digits of their positions; write more digits",
+            style="dim",
+            highlight=False,
+        )
     for subject, diagnosis in audit.diagnoses.items():
         style = "magenta" if diagnosis.faults else ""
         line = Text(f"{subject}: {diagnosis.summary}", style=style)  # no :SOAP: is a picture
@@ -77,7 +85,7 @@ def cell(rows: Sequence[PairVerdict]) -> str:
         return "–"
     counts = Counter(row.words for row in rows).most_common()
     texts = [(words, words if len(counts) == 1 else f"{words} {n}") for words, n in counts]
-    return ", ".join(f"[{_STYLES[words]}]{text}[/]" for words, text in texts)
+    return ", ".join(f"[{_STYLES[words.split()[0]]}]{text}[/]" for words, text in texts)
 
 
 def print_sweep(rows: Sequence[SmallestBasis], console: Console | None = None) -> None:

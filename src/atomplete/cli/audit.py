@@ -37,6 +37,13 @@ class AuditOptions(BaseModel):
         description="Pairs of your own: two structures each, with pair_id, sign (+ or -) and, to "
         "look at one environment, center in the info",
     )
+    position_precision: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Largest error of a coordinate of your pairs in Å, 0 for exact positions "
+        "(default: half of the last decimal)",
+    )
     sweep: bool = Field(False, description="Also find the smallest basis that separates")
     gallery: bool = Field(False, description="Audit the usual descriptors, side by side")
 
@@ -92,6 +99,7 @@ def audit(
         n=options.n,
         seed=options.seed,
         pairs=options.pairs,
+        position_precision=options.position_precision,
         store=store,
         progress=not quiet,
     )

@@ -35,6 +35,13 @@ class BasisOptions(BaseModel):
         gt=0,
         description="Radius of an environment in Å (default: 1.25 times the farthest atom)",
     )
+    position_precision: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Largest error of a coordinate in Å, 0 for exact positions (default: half of "
+        "the last decimal)",
+    )
     max_radial: int | None = Field(None, ge=1, description="Radial functions of our own bases")
     max_angular: int | None = Field(None, ge=0, description="Largest l of our own bases")
 

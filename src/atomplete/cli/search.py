@@ -61,6 +61,7 @@ def search(
     """
     from atomplete.audit import subject_of
     from atomplete.audit.feature_map import FeatureMap
+    from atomplete.audit.precision import precision_of
     from atomplete.audit.resolution.local_table import in_basis, prepared
     from atomplete.audit.search.near_pair import Target
     from atomplete.audit.search.search import Budget
@@ -94,6 +95,7 @@ def search(
         target=Target(
             options.feature_distance, options.structural_distance, options.least_nu, options.group
         ),
+        precision=precision_of(structures[options.index], options.position_precision),
         seed=options.seed,
         progress=not quiet,
     )

@@ -32,7 +32,7 @@ def separations(entries: Sequence[PairVerdict]) -> Figures:
             for words in dict.fromkeys(e.words for e in found):
                 said = [e.separation or 0.0 for e in found if e.words == words]
                 x, y = np.maximum(said, min(values)), np.full(len(said), lane)
-                color, label = charts.LIGHT[words], f"{subject} ({words})"
+                color, label = charts.LIGHT[words.split()[0]], f"{subject} ({words})"
                 axes.plot(x, y, "o", ms=7, mec=charts.LIGHT["surface"], color=color, label=label)
         text = f"separation of the pairs of family {family} by {len(subjects)} subjects"
         figures.append((family, charts.inline(axes, text, legend=False)))

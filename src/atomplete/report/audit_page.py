@@ -127,7 +127,7 @@ def _resolution_table(entries: Sequence[LocalResolution]) -> Table:
         [
             e.title,
             e.subject,
-            e.verdict + (f", {e.resolved_by} resolves" if e.resolved_by else ""),
+            e.words,
             f"{e.rank} of {e.directions - e.required_zeros}",
             str(e.required_zeros),
             *(event or _NOTHING for event in (e.cutoff_passed, e.collinear, e.swap)),

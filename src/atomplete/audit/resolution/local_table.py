@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.precision import precision_of
 from atomplete.audit.records import LocalResolution
 from atomplete.audit.resolution.null_direction import follow_softest
 from atomplete.audit.resolution.resolved_directions import larger_bases, local_resolution
@@ -28,7 +29,7 @@ REACH = 1.1
 _COLUMNS = {
     "structure": "structure",
     "formula": "formula",
-    "verdict": "verdict",
+    "words": "verdict",
     "rank": "rank",
     "directions": "of",
     "required_zeros": "by symmetry",
@@ -138,6 +139,7 @@ def resolution_rows(
     cutoff: float | None = None,
     max_radial: int | None = None,
     max_angular: int | None = None,
+    position_precision: float | None = None,
     sweep: int = 3,
     follow: int = 0,
     shortest: float = 0.8,
@@ -154,6 +156,8 @@ def resolution_rows(
         As in `prepared`; a subject with a cutoff of its own has that.
     max_radial, max_angular
         As in `in_basis`.
+    position_precision
+        Largest error of the coordinates, Å; by default what their digits leave open.
     sweep
         Larger bases to try where there are zeros, for subjects that have one to choose.
     follow
@@ -180,7 +184,8 @@ def resolution_rows(
             atoms, farthest, radius = prepared(given, level, center, cutoff or subject.cutoff)
             features = FeatureMap(subject, atoms, level, radius)
             features = in_basis(features, max_radial, max_angular)
-            found = local_resolution(features, larger_bases(features, sweep))
+            precision = precision_of(given, position_precision)
+            found = local_resolution(features, larger_bases(features, sweep), precision)
             more: dict[str, Any] = {"structure": index}
             for event in get_args(Event) if level == "environment" and len(atoms) > 2 else ():
                 name = "cutoff_passed" if event == "cutoff" else event
@@ -213,8 +218,6 @@ def format_table(rows: Sequence[LocalResolution]) -> str:
 
 def _cell(name: str, row: LocalResolution) -> str:
     value = getattr(row, name)
-    if name == "verdict" and row.resolved_by:
-        return f"{value}, {row.resolved_by} resolves"
     if value is None:
         return "-"
     if name == "soft_structural_distance":

@@ -12,13 +12,15 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from ase import Atoms
 
 from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.precision import WITHIN, resampled
 from atomplete.audit.records import LocalResolution, RankVerdict
 from atomplete.audit.resolution.rigid_motions import movable, rigid_motions, without
 from atomplete.audit.subjects.subject import Basis, CannotDescribe
 from atomplete.degenerate.congruence.alignment import Floats
-from atomplete.degenerate.congruence.point_group import PointGroup, point_group
+from atomplete.degenerate.congruence.point_group import SYMMETRY, PointGroup, point_group
 from atomplete.errors import InputError
 
 #: Bases with more features than this are not tried.
@@ -37,7 +39,9 @@ _BROKEN = 1e-4
 
 
 def local_resolution(
-    features: FeatureMap, larger: Iterable[tuple[Basis, FeatureMap]] = ()
+    features: FeatureMap,
+    larger: Iterable[tuple[Basis, FeatureMap]] = (),
+    precision: float = 0.0,
 ) -> LocalResolution:
     """Compare the rank of the Jacobian of a descriptor with the largest that invariance allows.
 
@@ -49,6 +53,9 @@ def local_resolution(
     larger
         Bases, and the same descriptor in larger and larger bases, asked for only if there are
         zeros that the symmetry does not require.
+    precision
+        Largest error of the coordinates, Å: what other positions within it change by as much is
+        zero.
 
     Returns
     -------
@@ -68,13 +75,13 @@ def local_resolution(
     >>> local_resolution(FeatureMap(subject_of("power_spectrum"), water, "environment", 2.0))
     LocalResolution(B3, 2 of 3 directions, 1 forbidden: resolved)
     """
-    found = _measured(features)
+    found = _measured(features, precision)
     if found.verdict != "spurious":
         return found
     ranks = []
     for basis, in_larger in larger:
         try:
-            better = _measured(in_larger)
+            better = _measured(in_larger, precision)
         except CannotDescribe:  # it has become too large
             break
         ranks.append(better.rank)
@@ -121,25 +128,29 @@ def larger_bases(features: FeatureMap, steps: int = 3) -> Iterator[tuple[Basis, 
         yield larger, features.of(subject)
 
 
-def _measured(features: FeatureMap) -> LocalResolution:
+def _measured(features: FeatureMap, precision: float) -> LocalResolution:
     """Rank of the allowed directions, in the largest group that the derivatives respect."""
     atoms, level = features.template, features.level
     positions = movable(features)
-    values, jacobians = features.jacobian(positions[None])
+    others = resampled(Atoms(positions=positions), precision, np.random.default_rng(0), 2)
+    values, jacobians = features.jacobian(np.array([positions, *(a.positions for a in others)]))
     size = float(np.linalg.norm(values[0]))
     if size == 0 or not jacobians.size:
         raise InputError(f"{atoms.get_chemical_formula()}: all its features vanish")
     jacobian = jacobians[0] / size
+    changes = [float(np.linalg.norm(other / size - jacobian, 2)) for other in jacobians[1:]]
     rigid = rigid_motions(positions, level)
     largest = float(np.linalg.norm(jacobian, 2))
     noise = float(np.linalg.norm(jacobian @ rigid, axis=0).max())
     zero = max(_OVER_NOISE * noise, _OVER_LARGEST * largest)
     everything = without(np.eye(positions.size), rigid)
-    symmetries = point_group(positions, atoms.numbers[-len(positions) :].astype(np.int64))
-    group, allowed = _allowed(symmetries, rigid, everything, jacobian, zero)
+    open_to = max(zero, WITHIN * max(changes, default=0.0))
+    numbers = atoms.numbers[-len(positions) :].astype(np.int64)
+    symmetries = point_group(positions, numbers, max(SYMMETRY, 2 * WITHIN * precision))
+    group, allowed = _allowed(symmetries, rigid, everything, jacobian, open_to)
     singular_values = np.linalg.svd(jacobian @ allowed, compute_uv=False)[: allowed.shape[1]]
     missing = [0.0] * (allowed.shape[1] - len(singular_values))
-    rank = int((singular_values > zero).sum())
+    rank = int((singular_values > open_to).sum())
     is_broken = noise > _BROKEN * largest or group == "none"
     verdict: RankVerdict = "resolved" if rank == allowed.shape[1] else "spurious"
     return LocalResolution(
@@ -153,6 +164,8 @@ def _measured(features: FeatureMap) -> LocalResolution:
         rank=rank,
         singular_values=(*singular_values.tolist(), *missing),
         noise=noise,
+        position_precision=precision,
+        imprecise_zeros=int((singular_values > zero).sum()) - rank,
         best_rank=rank,
         verdict="broken" if is_broken else verdict,
     )

@@ -1,7 +1,7 @@
 """Ends of a search: congruent copies, implausible structures, or pairs that may be finds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ from ase import Atoms
 from jaxtyping import Float
 
 from atomplete.audit.feature_map import FeatureMap
+from atomplete.audit.precision import WITHIN, resampled
 from atomplete.audit.search.starts import Limits
 from atomplete.audit.verdicts.pairs import Pair
 from atomplete.audit.verdicts.separation import Separation, separation
@@ -41,17 +42,33 @@ class Target:
         basis too small makes equal, the ν of the descriptor leaves them out.
     group
         Under which the two must not be congruent.
+    rounding
+        Deviation in Å up to which correlations agree.
 
     Examples
     --------
-    >>> Target(structural_distance=0.2)
-    Target(feature_distance=1e-08, structural_distance=0.2, correlation_order=0, group='O3')
+    >>> Target(structural_distance=0.2).feature_distance
+    1e-08
     """
 
     feature_distance: float = 1e-8
     structural_distance: float = 0.1
     correlation_order: int = 0
     group: Group = "O3"
+    rounding: float = 1e-6
+
+    def within(self, precision: float, features: FeatureMap) -> "Target":
+        """The same for a structure that is kept, whose coordinates have errors up to these, Å."""
+        x = features.movable
+        others = resampled(Atoms(positions=x), precision, np.random.default_rng(0))
+        values = features(np.array([x, *(other.positions for other in others)]))
+        away = np.linalg.norm(values - values[0], axis=1).max()
+        size = float(np.linalg.norm(values[0])) or 1.0
+        return replace(
+            self,
+            feature_distance=max(self.feature_distance, WITHIN * float(away) / size),
+            rounding=max(self.rounding, 2 * WITHIN * precision),
+        )
 
     def met_by(self, pair: "NearPair") -> bool:
         """Whether a pair, known to be separate, is a find."""
@@ -89,18 +106,22 @@ class NearPair:
     @property
     def feature_distance(self) -> float:
         """|F(A) − F(B)| relative to |F|."""
-        return self.separation.difference / self.separation.size
+        return self._relative(self.separation.difference)
 
     @property
     def structural_distance(self) -> float:
         """Congruence distance, Å."""
         return self.separation.structural_distance
 
+    def _relative(self, distance: float) -> float:
+        # features that are all zero do not differ
+        return distance / self.separation.size if distance else 0.0
+
     def measured(self) -> dict[str, float | int]:
         """Measured values of the pair, by name."""
         return {
             "feature_distance": self.feature_distance,
-            "noise_floor": self.separation.noise / self.separation.size,
+            "noise_floor": self._relative(self.separation.noise),
             "structural_distance": self.structural_distance,
             "correlation_order": self.correlation_order,
         }
@@ -149,7 +170,7 @@ def judged(
         return "congruent", None
     pair = Pair("found", 0, level, plus, minus)
     measured = separation(features.subject, pair, scope=features.scope, group=group)
-    order = correlation_order(plus, minus, level=level, group=group)
+    order = correlation_order(plus, minus, level=level, group=group, tolerance=target.rounding)
     return "apart", NearPair(plus, minus, measured, order)
 
 

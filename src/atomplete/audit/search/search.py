@@ -110,6 +110,7 @@ def search(
     from_families: bool = False,
     budget: Budget | None = None,
     target: Target | None = None,
+    precision: float = 0.0,
     seed: int = 0,
     progress: bool = False,
 ) -> SearchResult:
@@ -130,6 +131,9 @@ def search(
         Start from members of known families with as many atoms, then at random.
     budget, target
         When to stop, and what counts; by default ``Budget()`` and ``Target()``.
+    precision
+        Largest error of the coordinates of a template that is kept, Å: features and correlations
+        need to agree no better.
     seed
         Of the random starts.
     progress
@@ -156,6 +160,8 @@ def search(
     """
     budget, target = budget or Budget(), target or Target()
     _check_template(features, limits, move_both)
+    if not move_both:
+        target = target.within(precision, features)
     start, rng = time.monotonic(), np.random.default_rng(seed)
 
     def in_time() -> bool:

@@ -208,7 +208,7 @@ def in_one_line(error: BaseException) -> str:
 
 
 def significant_bits(rows: Sequence[Rows]) -> int:
-    """Return how many bits the most finely resolved number needs.
+    """Return how many bits the most finely resolved number needs; integers count as exact.
 
     Examples
     --------
@@ -217,6 +217,8 @@ def significant_bits(rows: Sequence[Rows]) -> int:
     (True, 24)
     """
     values = np.concatenate([row[np.isfinite(row)].ravel() for row in rows]).astype(np.float64)
+    if (values == np.round(values)).all():
+        return 53
     mantissas = np.abs(np.frexp(values)[0])
     for bits in range(1, 53):
         scaled = mantissas * 2.0**bits

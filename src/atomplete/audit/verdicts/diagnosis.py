@@ -17,7 +17,7 @@ from atomplete.audit.subjects.subject import (
     significant_bits,
 )
 from atomplete.audit.verdicts.copies import KINDS, Kind, copies
-from atomplete.audit.verdicts.distance import feature_distance
+from atomplete.audit.verdicts.distance import feature_distance, in_units
 from atomplete.degenerate.congruence.congruence import Group
 from atomplete.degenerate.random_structures import random_environment
 from atomplete.errors import InputError
@@ -147,8 +147,10 @@ def diagnose(subject: Subject, seed: int = 0) -> Diagnosis:
     """
     rng = np.random.default_rng(seed)
     structures, described = _described(subject, rng)
+    rows, _ = in_units(described)
     per_structure = 1 + sum(KINDS.values())
-    groups = [list(zip(structures[k], described[k], strict=True)) for k in range(len(structures))]
+    all_rows = iter(rows)
+    groups = [[(atoms, next(all_rows)) for atoms in group] for group in structures]
     assert all(len(group) == per_structure for group in groups)
     firsts = [group[0] for group in groups]
     differences = [
@@ -159,7 +161,6 @@ def diagnose(subject: Subject, seed: int = 0) -> Diagnosis:
     ]
     known = [difference for difference in differences if np.isfinite(difference)]
     typical = float(np.median(known or [np.nan]))
-    rows = [row for group in groups for _, row in group]
     size = float(np.median([np.linalg.norm(row[np.isfinite(row)]) for row in rows]))
     kinds = [kind for kind, count in KINDS.items() for _ in range(count)]
     noise: dict[Kind, float] = dict.fromkeys(KINDS, 0.0)
@@ -167,7 +168,7 @@ def diagnose(subject: Subject, seed: int = 0) -> Diagnosis:
         for kind, (copy, other) in zip(kinds, rest, strict=True):
             distance = feature_distance(row, other, atoms, copy)
             noise[kind] = max(noise[kind], 0.0 if np.isnan(distance) else distance)
-    bits = significant_bits(rows)
+    bits = significant_bits(described)
     diagnosis = Diagnosis(group="O3", significant_bits=bits, claimed_group=subject.group)
     diagnosis.count(len(rows), sum(not np.isfinite(row).all() for row in rows))
     if not known:  # which has been counted
@@ -180,7 +181,7 @@ def diagnose(subject: Subject, seed: int = 0) -> Diagnosis:
     return diagnosis
 
 
-def _described(subject: Subject, rng: Generator) -> tuple[list[list[Atoms]], list[list[Rows]]]:
+def _described(subject: Subject, rng: Generator) -> tuple[list[list[Atoms]], list[Rows]]:
     """Random structures with their copies, of elements that the subject knows."""
     reason = ""
     for numbers, periodic in product(_ELEMENTS, (False, True)):
@@ -192,12 +193,9 @@ def _described(subject: Subject, rng: Generator) -> tuple[list[list[Atoms]], lis
             atoms.pbc = True
         structures = [[a, *(copy for _, copy in copies(a, rng))] for a in environments]
         try:
-            rows = subject.describe([a for group in structures for a in group], scope)
+            return structures, subject.describe([a for group in structures for a in group], scope)
         except CannotDescribe as error:
             reason = str(error)
-            continue
-        size = len(structures[0])
-        return structures, [rows[k : k + size] for k in range(0, len(rows), size)]
     raise InputError(f"{subject.name} describes no random structure ({reason})")
 
 

@@ -1,11 +1,52 @@
 """Distance between two descriptions, whose rows of atoms are compared as sets."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from ase import Atoms
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from atomplete.audit.subjects.subject import Rows
+
+
+def in_units(rows: Sequence[Rows], unit: float | None = None) -> tuple[list[Rows], float]:
+    """Return descriptions in units of about their largest number, and this unit.
+
+    The unit is a power of two: no digit changes, and squares neither overflow nor vanish. Columns
+    that hold the same number everywhere become zero, lest a large one hide the others.
+
+    Parameters
+    ----------
+    rows
+        Descriptions of structures of the same atoms.
+    unit
+        The unit, where it is known already.
+
+    Examples
+    --------
+    >>> rows, unit = in_units([np.array([[3 * 2.0**600, 5.0]]), np.array([[2.0**600, 5.0]])])
+    >>> rows[0], unit == 2.0**601
+    (array([[1.5, 0. ]]), True)
+    """
+    together = np.concatenate(rows).astype(np.float64)
+    varying = (together != together[0]).any(axis=0)
+    if unit is None:
+        unit = unit_of(together[:, varying])
+    ends = np.cumsum([len(row) for row in rows])[:-1]
+    return np.split(np.where(varying, together / unit, 0.0), ends), unit
+
+
+def unit_of(rows: Rows) -> float:
+    """Power of two that is no larger than the largest number, and more than half of it.
+
+    Examples
+    --------
+    >>> unit_of(np.array([[0.3, -5.0, np.inf]]))
+    4.0
+    """
+    largest = float(np.abs(rows[np.isfinite(rows)]).max(initial=0.0))
+    return float(np.ldexp(1.0, np.frexp(largest)[1] - 1)) if largest else 1.0
 
 
 def feature_distance(first: Rows, second: Rows, a: Atoms, b: Atoms) -> float:

@@ -6,11 +6,15 @@ from functools import lru_cache
 import numpy as np
 from ase import Atoms
 
+from atomplete.audit.precision import WITHIN
 from atomplete.audit.subjects.subject import Scope
 from atomplete.degenerate.congruence.congruence import Group, Level
 from atomplete.degenerate.congruence.environment import extent
 from atomplete.degenerate.congruence.periodic import structural_distance
 from atomplete.degenerate.families.registry import get
+
+#: Displacements in Å that count as rounding: closer members are congruent.
+CONGRUENT = 1e-8
 
 #: How far periodic structures are compared, Å, unless their ``info`` has a cutoff.
 PERIODIC_RADIUS = 5.0
@@ -35,6 +39,8 @@ class Pair:
         The two structures.
     own
         Whether it is the user's.
+    precision
+        Largest error of the coordinates, Å; zero if they are exact.
 
     Examples
     --------
@@ -49,6 +55,7 @@ class Pair:
     plus: Atoms
     minus: Atoms
     own: bool = False
+    precision: float = 0.0
 
     @property
     def radius(self) -> float:
@@ -68,6 +75,12 @@ class Pair:
             cutoff = np.ceil(2 * (_FACTOR * self.radius + _MARGIN)) / 2
         species = sorted({int(z) for a in (self.plus, self.minus) for z in a.numbers})
         return Scope(self.level, float(cutoff), tuple(species))
+
+    @property
+    def tolerance(self) -> float:
+        """Distance in Å up to which members count as congruent."""
+        # of two atoms, each relative to a centre
+        return max(CONGRUENT, 2 * WITHIN * self.precision)
 
     def distance(self, group: Group) -> float:
         """Congruence distance of the members, Å."""

@@ -7,17 +7,15 @@ import numpy as np
 from ase import Atoms
 from numpy.random import Generator
 
+from atomplete.audit.precision import resampled
 from atomplete.audit.subjects.subject import Scope, Subject
 from atomplete.audit.verdicts.copies import KINDS, Kind, copies
-from atomplete.audit.verdicts.distance import feature_distance
-from atomplete.audit.verdicts.pairs import Pair
+from atomplete.audit.verdicts.distance import feature_distance, in_units
+from atomplete.audit.verdicts.pairs import CONGRUENT, Pair
 from atomplete.degenerate.congruence.alignment import Floats, least_squares_alignments
 from atomplete.degenerate.congruence.congruence import Group, Level
 from atomplete.degenerate.random_structures import random_like
 from atomplete.system import center_of
-
-#: Displacements in Å that count as rounding: closer members are congruent.
-CONGRUENT = 1e-8
 
 #: Lengths in Å of the displacements of perturbed members.
 DISPLACEMENTS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -47,8 +45,15 @@ class Separation:
         Norm of the features of a member, root mean square over its rows.
     noisiest
         The kind of copies that differ most, if it is not rounding alone.
+    imprecision
+        Largest feature distance of a member from the same with other digits beyond those that
+        its positions have; zero for exact positions.
+    tolerance
+        Structural distance up to which the members count as congruent, Å.
     described, not_finite
         How many structures were described, and how many of them badly.
+    unit
+        Of all feature distances here, in those of the subject.
 
     Examples
     --------
@@ -62,13 +67,16 @@ class Separation:
     structural_distance: float
     size: float = 1.0
     noisiest: str = ""
+    imprecision: float = 0.0
+    tolerance: float = CONGRUENT
     described: int = 0
     not_finite: int = 0
+    unit: float = 1.0
 
     @property
     def congruent(self) -> bool:
         """Whether the members are the same up to the group."""
-        return self.structural_distance <= CONGRUENT
+        return self.structural_distance <= self.tolerance
 
     @property
     def expected(self) -> float:
@@ -118,8 +126,14 @@ def separation(
         if kind != "reflected" or group == "O3"
     ]
     random = [random_like(pair.plus, pair.level, rng) for _ in range(_N_RANDOM)]
-    structures = [pair.plus, pair.minus, *(copy for _, _, copy in same), *random]
-    rows = subject.describe(structures, scope or pair.scope)
+    inexact = [
+        (member, copy)
+        for member, atoms in enumerate((pair.plus, pair.minus))
+        for copy in resampled(atoms, pair.precision, rng)
+    ]
+    copied = [*(copy for _, _, copy in same), *(copy for _, copy in inexact)]
+    structures = [pair.plus, pair.minus, *copied, *random]
+    rows, unit = in_units(subject.describe(structures, scope or pair.scope))
 
     def between(first: int, second: int) -> float:
         return feature_distance(rows[first], rows[second], structures[first], structures[second])
@@ -128,7 +142,8 @@ def separation(
     noise = [between(member, 2 + k) for k, (member, _, _) in enumerate(same)]
     # numbers of few bits may agree by chance: the noise is no less than their rounding
     rounding = 2.0 ** (1 - bits) * size
-    last = range(2 + len(same), len(structures))
+    last = range(2 + len(copied), len(structures))
+    displaced = [between(member, 2 + len(same) + k) for k, (member, _) in enumerate(inexact)]
     return Separation(
         difference=between(0, 1),
         noise=float(np.max([*noise, rounding])),  # not a number if one of them is not
@@ -136,8 +151,11 @@ def separation(
         structural_distance=pair.distance(group),
         size=size,
         noisiest=same[int(np.argmax(noise))][1] if max(noise) > 1e4 * rounding else "",
+        imprecision=float(np.max([*displaced, 0.0])),
+        tolerance=pair.tolerance,
         described=len(rows),
         not_finite=sum(not np.isfinite(row).all() for row in rows),
+        unit=unit,
     )
 
 
@@ -150,7 +168,7 @@ class Response:
     structural_distances
         Of the plus member from itself as it was, Å.
     feature_distances
-        Likewise, of its features.
+        Likewise, of its features, in the unit of the separation.
     pair_distances
         Feature distances of the two displaced members: how a pair that was not seen comes apart.
     slope
@@ -169,15 +187,15 @@ class Response:
     slope: float | None
 
 
-def response(subject: Subject, pair: Pair, noise: float, seed: int = 0) -> Response | None:
+def response(subject: Subject, pair: Pair, measured: Separation, seed: int = 0) -> Response | None:
     """Displace the atoms of both members by `DISPLACEMENTS`, and follow the features.
 
     Parameters
     ----------
     subject, pair
         As in `separation`.
-    noise
-        Of the pair: the slope is that of distances above it.
+    measured
+        Separation of the pair, for its unit and its noise: the slope is that of distances above.
     seed
         Of the direction.
 
@@ -190,15 +208,15 @@ def response(subject: Subject, pair: Pair, noise: float, seed: int = 0) -> Respo
     --------
     >>> from atomplete.audit.verdicts.pairs import family_pairs
     >>> from atomplete.audit.subjects.named import subject_of
-    >>> found = response(subject_of("power_spectrum"), family_pairs("b8", 1)[0], noise=1e-14)
-    >>> print(f"{found.slope:.2f}")
+    >>> subject, pair = subject_of("power_spectrum"), family_pairs("b8", 1)[0]
+    >>> print(f"{response(subject, pair, separation(subject, pair)).slope:.2f}")
     1.00
     """
     displaced = _displaced(pair, np.random.default_rng([seed, pair.number, 1]))
     if not displaced:
         return None
     structures = [pair.plus, *displaced]
-    rows = subject.describe(structures, pair.scope)
+    rows, _ = in_units(subject.describe(structures, pair.scope), measured.unit)
 
     def between(first: int, second: int) -> float:
         return feature_distance(rows[first], rows[second], structures[first], structures[second])
@@ -207,7 +225,7 @@ def response(subject: Subject, pair: Pair, noise: float, seed: int = 0) -> Respo
     moved = tuple(_moved(pair, structures[k]) for k in steps)
     away = tuple(between(0, k) for k in steps)
     apart = tuple(between(k, k + 1) for k in steps)
-    return Response(moved, away, apart, _slope(moved, away, 10 * noise))
+    return Response(moved, away, apart, _slope(moved, away, 10 * measured.noise))
 
 
 def _displaced(pair: Pair, rng: Generator) -> list[Atoms]:

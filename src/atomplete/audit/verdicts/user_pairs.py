@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from atomplete.audit.precision import precision_of
 from atomplete.audit.verdicts.pairs import Pair
-from atomplete.audit.verdicts.separation import CONGRUENT
 from atomplete.data import read_structures
 from atomplete.data.pairs import pair_structures
 from atomplete.degenerate.congruence.congruence import Level
@@ -45,7 +45,7 @@ class UserPairs:
     refused: tuple[int, ...]
 
 
-def user_pairs(path: str | os.PathLike[str]) -> UserPairs:
+def user_pairs(path: str | os.PathLike[str], precision: float | None = None) -> UserPairs:
     """Read pairs: two structures each, with ``pair_id`` and ``sign`` in ``info``.
 
     A pair with a ``center`` is one of environments, one without of structures.
@@ -54,6 +54,8 @@ def user_pairs(path: str | os.PathLike[str]) -> UserPairs:
     ----------
     path
         File of structures.
+    precision
+        Largest error of the coordinates, Å; by default what their digits leave open.
 
     Raises
     ------
@@ -77,12 +79,11 @@ def user_pairs(path: str | os.PathLike[str]) -> UserPairs:
         if problem is not None:
             remarks[pair_id] = problem
             continue
-        level: Level = "environment" if "center" in plus.info else "structure"
-        pairs.append(Pair(family, pair_id, level, plus, minus, own=True))
+        pairs.append(own_pair(family, pair_id, plus, minus, precision))
     refused = tuple(sorted(remarks))
     for pair in pairs:
         distance = pair.distance("O3")
-        if distance <= CONGRUENT:
+        if distance <= pair.tolerance:
             remarks[pair.number] = _congruence(pair, distance)
     if not pairs:
         first = refused[0]
@@ -90,12 +91,39 @@ def user_pairs(path: str | os.PathLike[str]) -> UserPairs:
     return UserPairs(Path(path), pairs, dict(sorted(remarks.items())), refused)
 
 
+def own_pair(
+    family: str, number: int, plus: Atoms, minus: Atoms, precision: float | None = None
+) -> Pair:
+    """Make a pair of structures that were read: of environments, if they name a center.
+
+    Parameters
+    ----------
+    family, number, plus, minus
+        As in `Pair`.
+    precision
+        Largest error of the coordinates, Å; by default what the digits leave open, of the member
+        that has fewer of them.
+
+    Examples
+    --------
+    >>> bonds = (Atoms("OH", [(0, 0, 0), (0, 0, r)]) for r in (0.95718, 1.1))
+    >>> own_pair("mine", 0, *bonds).precision
+    5e-06
+    """
+    precision = max(precision_of(atoms, precision) for atoms in (plus, minus))
+    level: Level = "environment" if "center" in plus.info else "structure"
+    return Pair(family, number, level, plus, minus, own=True, precision=precision)
+
+
 def _congruence(pair: Pair, distance: float) -> str:
     """Explain that the members are congruent under O(3)."""
-    if pair.distance("SO3") > CONGRUENT:
+    if pair.distance("SO3") > pair.tolerance:
         return "its members are mirror images: a control for what is invariant under O(3)"
     within = f" within {pair.radius:g} Å" if pair.plus.pbc.any() else ""
-    return f"its members are congruent{within} (to {distance:.0e} Å), which makes it a control"
+    to = f"to {distance:.0e} Å"
+    if pair.precision:
+        to += f", where coordinates are worth {pair.precision:.0e} Å"
+    return f"its members are congruent{within} ({to}), which makes it a control"
 
 
 def _problem(plus: Atoms, minus: Atoms) -> str | None:

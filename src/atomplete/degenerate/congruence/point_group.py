@@ -13,6 +13,9 @@ from atomplete.degenerate.congruence.alignment import (
     least_squares_alignments,
 )
 
+#: Displacement in Å that a symmetry may leave.
+SYMMETRY = 1e-5
+
 
 @dataclass(frozen=True, eq=False)
 class PointGroup:
@@ -67,7 +70,7 @@ class PointGroup:
 def point_group(
     points: Float[np.ndarray, "point 3"],
     numbers: Int[np.ndarray, " point"],
-    tolerance: float = 1e-5,
+    tolerance: float = SYMMETRY,
 ) -> PointGroup:
     """Find the symmetries of a point set about the origin.
 

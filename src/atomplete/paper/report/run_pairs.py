@@ -8,6 +8,7 @@ import numpy as np
 from atomplete.audit import diagnose, judge, subject_of
 from atomplete.audit.records import PairVerdict
 from atomplete.audit.verdicts.pairs import Pair, family_pairs
+from atomplete.audit.verdicts.user_pairs import own_pair
 from atomplete.data import pair_structures, read_structures
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.paper.report.pair_plots import Panel
@@ -60,7 +61,7 @@ def _run_pairs(run: RunFolder) -> list[Pair]:
     found = pair_structures(structures, path)
     known = {int(number) for p in run.predictions.values() for number in p.ids}
     return [
-        Pair("run", number, "environment", structures[plus], structures[minus], own=True)
+        own_pair("run", number, structures[plus], structures[minus])
         for number, (plus, minus) in zip(found.ids.tolist(), found.indices, strict=True)
         if not known or number in known
     ]
