@@ -12,7 +12,7 @@ import lzma
 import re
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import lru_cache
 from io import StringIO
 from itertools import pairwise
@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import all_properties
 from ase.constraints import FixAtoms, FixCartesian
 from ase.io.extxyz import (
     key_val_dict_to_str,
@@ -222,12 +223,35 @@ def _check_reading(lines: list[str], atoms: Atoms) -> None:
     back = _frame(lines, 0, False)
     if not np.array_equal(_move_mask(back), _move_mask(atoms)):
         raise ValueError("constraints would be read as others")
-    read = {**back.info, **back.arrays, "cell": back.cell.array, "pbc": back.pbc}
-    written = {**atoms.info, **atoms.arrays, "cell": atoms.cell.array, "pbc": atoms.pbc}
-    results = {} if back.calc is None else back.calc.results
-    for name, value in written.items():
-        if name not in results and not _same(read.get(name), value):
-            raise ValueError(f"{name} = {value!r} would be read as {read.get(name)!r}")
+    results = {} if atoms.calc is None else atoms.calc.results
+    written = {**atoms.info, **atoms.arrays}  # ASE takes what is named like a result for one
+    labels = {k: v for k, v in {**written, **results}.items() if k in all_properties}
+    found = {} if back.calc is None else back.calc.results
+    for one, other in (
+        ({"cell": atoms.cell.array, "pbc": atoms.pbc}, {"cell": back.cell.array, "pbc": back.pbc}),
+        (_without(atoms.info, labels), back.info),
+        (_without(atoms.arrays, labels), back.arrays),
+        ({name: _as_written(name, value) for name, value in labels.items()}, found),
+    ):
+        for name in {**one, **other}:
+            value, read = one.get(name, _NOTHING), other.get(name, _NOTHING)
+            if not _same(_as_written(name, read) if other is found else read, value):
+                reason = f"{name} = {value!r} would be read as {read!r}"
+                raise ValueError(" ".join(reason.split()))
+
+
+_NOTHING = "nothing"
+
+
+def _without(entries: dict[str, Any], names: Container[str]) -> dict[str, Any]:
+    return {name: value for name, value in entries.items() if name not in names}
+
+
+def _as_written(name: str, value: Any) -> Any:
+    """Stresses as the full matrix, and columns of any shape as a flat one."""
+    if np.shape(value) == (6,) and name == "stress":
+        return voigt_6_to_full_3x3_stress(value)
+    return np.reshape(value, (len(value), -1)) if np.ndim(value) > 2 else value
 
 
 def _move_mask(atoms: Atoms) -> np.ndarray:
@@ -244,8 +268,9 @@ def _move_mask(atoms: Atoms) -> np.ndarray:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(other, dict | str) or other is None:
-        return bool(one == other)
+    for kind in (dict, str, type(None)):
+        if isinstance(one, kind) or isinstance(other, kind):
+            return isinstance(one, kind) and isinstance(other, kind) and bool(one == other)
     if np.asarray(other).dtype.kind in "fc":
         return np.array_equal(one, other, equal_nan=True)
     return np.array_equal(one, other)

@@ -150,8 +150,9 @@ def frame(atoms: Atoms, name: str) -> str:
     """One structure as it is written; ``InputError`` by its name if it cannot be read back."""
     try:
         return frame_text(atoms)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{name}: it does not fit extended XYZ ({error})") from None
+    except Exception as error:  # ASE raises many types for what it cannot write
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: it does not fit extended XYZ ({reason})") from None
 
 
 def check_output(path: Path, source: str | os.PathLike[str] | None = None) -> None:
