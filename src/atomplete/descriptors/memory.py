@@ -3,7 +3,8 @@
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, no_type_check
 
 import torch
 from jaxtyping import Int
@@ -64,6 +65,7 @@ class LiveBytes(TorchDispatchMode):
         """Largest number of bytes held at one time."""
         return max(self.held, default=0)
 
+    @no_type_check  # runs at every operation: to check types would be most of the time
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -75,17 +77,18 @@ class LiveBytes(TorchDispatchMode):
         self.held.append(self._live)
         return result
 
+    @no_type_check
     def _see(self, storage: torch.UntypedStorage) -> None:
         key, size = id(storage), storage.nbytes()
         if key in self._storages:
             return
-
-        def forget(_: Any) -> None:
-            self._live -= size
-            del self._storages[key]
-
         self._live += size
-        self._storages[key] = weakref.ref(storage, forget)
+        self._storages[key] = weakref.ref(storage, partial(self._forget, key, size))
+
+    @no_type_check
+    def _forget(self, key: int, size: int, _: Any) -> None:
+        self._live -= size
+        del self._storages[key]
 
 
 class Measured(NamedTuple):
