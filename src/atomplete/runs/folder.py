@@ -28,21 +28,28 @@ class RunFolder:
         self.place, self.verb = path.resolve(), verb
         self._path, self._record = path, path / RECORD
         known = self._record.read_text(errors="replace") if self._record.is_file() else ""
-        lines = [line.partition(" ") for line in known.splitlines()]
-        self._own = {name for writer, _, name in lines if writer == verb}
+        self._known = set(known.splitlines())
 
     def claim(self, name: str) -> None:
         """Refuse to write over a file that this verb did not write; else note that it does."""
         self.check(name)
-        if name not in self._own:
-            self._own.add(name)
+        entry = f"{self.verb} {name}"
+        if entry not in self._known:
+            self._known.add(entry)
             with self._record.open("a") as record:
-                record.write(f"{self.verb} {name}\n")
+                record.write(f"{entry}\n")
+
+    def forget(self) -> None:
+        """Leave no record where there are no files."""
+        names = [entry.partition(" ")[2] for entry in self._known]
+        if not any((self._path / name).exists() for name in names):
+            self._record.unlink(missing_ok=True)
 
     def check(self, name: str) -> None:
         """Refuse to write over a file that this verb did not write."""
         path = self._path / name
-        if name not in self._own and path.is_file() and path.stat().st_size > 0:
+        own = f"{self.verb} {name}" in self._known
+        if not own and path.is_file() and path.stat().st_size > 0:
             raise InputError(
                 f"{path}: it is there already, and not from an earlier `atomplete {self.verb}`; "
                 "move it away, or write into another folder"
@@ -98,6 +105,7 @@ def run_folder(path: Path, verb: str, *names: str, alone: bool = True) -> Iterat
             stack.callback(Lock(folder.place / LOCK, Path(path)).release)
         for name in names:
             folder.check(name)
+        stack.callback(folder.forget)
         stack.callback(_OPEN.reset, _OPEN.set((folder, *_OPEN.get())))
         yield
 

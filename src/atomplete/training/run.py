@@ -119,9 +119,13 @@ class TrainingRun:
         """Go on with the run of a folder if it is the same, or begin a new one."""
         folder.mkdir(parents=True, exist_ok=True)
         state: dict[str, Any] = {"identity": identity, "log": [], "best_loss": inf, "best": {}}
-        if (folder / "training.pt").exists():
-            found = read_tensors(folder / "training.pt")
-            if found.get("identity") == identity:
+        path = folder / "training.pt"
+        if path.exists():
+            try:
+                found = read_tensors(path)
+            except InputError as error:
+                raise InputError(f"{error}; remove it to begin anew") from error
+            if found.get("identity") == identity and found.keys() >= state.keys():
                 state = found
         return cls(folder, state)
 
