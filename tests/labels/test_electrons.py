@@ -1,10 +1,14 @@
 """Charge, spin and moments are part of what a label is of."""
 
+import sys
+
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms
 from ase.io.extxyz import write_extxyz
 
+from atomplete.cli import main
 from atomplete.data import content_hash, read_structures, write_structures
 from atomplete.errors import InputError
 from atomplete.labels import (
@@ -143,6 +147,21 @@ class Reading(Calculator):
 
 kept = cache(Reading)
 """
+
+
+def test_states_that_a_calculator_may_not_heed_are_named(tmp_path, monkeypatch, capsys):
+    structures = [Atoms("H"), Atoms("H", info={"charge": -1}), Atoms("H", magmoms=[1])]
+    write_structures(tmp_path / "in.xyz", structures)
+    for method, told in {"ase:emt": True, "xtb": False}.items():
+        output = tmp_path / f"{told}.xyz"
+        arguments = ["label", tmp_path / "in.xyz", "-o", output, "--method", method, "--workers=1"]
+        monkeypatch.setattr(sys, "argv", ["atomplete", *map(str, arguments), "--quiet"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert not stop.value.code
+        assert ("2 structures state charge, spin or moments" in capsys.readouterr().err) is told
+        card = yaml.safe_load((tmp_path / f"{told}.xyz.card.yaml").read_text())
+        assert card["electrons"].startswith("2 structures state charge")
 
 
 @pytest.mark.parametrize("name", ["Reading", "kept"])

@@ -106,6 +106,12 @@ def label(
             licence=options.licence,
         )
     print(summary)
+    if summary.stated and labels_of.name.startswith("ase:"):
+        print(
+            f"{summary.stated} structures state charge, spin or moments: {labels_of.name} was "
+            "given these, and it is not known whether it heeds them",
+            file=sys.stderr,
+        )
     for index, reason in summary.failed:
         print(f"structure {index} failed: {reason}", file=sys.stderr)
     for conflict in summary.conflicts:
@@ -134,4 +140,5 @@ def _slurm_cluster(file: Path, submit: bool = True) -> Any:
     from atomplete.labels.workers.slurm import SlurmOptions
 
     options = resolve(SlurmOptions, file, {})
-    return slurm_cluster(options.model_dump(exclude_unset=True), options.jobs if submit else 0)
+    content = options.model_dump(exclude_unset=True)
+    return slurm_cluster(content, options.jobs if submit else 0, str(file))

@@ -18,6 +18,7 @@ from atomplete.labels.labelled import with_label
 from atomplete.labels.selection import Selection
 from atomplete.labels.workers.local import LocalWorkers, Workers
 from atomplete.runs.disk import reporting_disk
+from atomplete.runs.fingerprint import states_electrons
 from atomplete.runs.progress import progress_of
 
 
@@ -161,7 +162,10 @@ def label_file(
             f"{input}: none of its {len(failed)} structures could be labelled; "
             f"the first failed with: {failed[0][1]}"
         )
-    summary = LabelSummary(output, journal, len(labelled), resumed, failed, remaining, conflicts)
+    stated = sum(states_electrons(atoms) for atoms, _ in labelled)
+    summary = LabelSummary(
+        output, journal, len(labelled), resumed, failed, remaining, conflicts, stated
+    )
     if labelled:
         with reporting_disk(output):
             write_structures(output, [with_label(atoms, label) for atoms, label in labelled])

@@ -37,6 +37,8 @@ class LabelSummary:
         Number of structures left for another run.
     conflicts : tuple of str
         What merged journals contradict each other in.
+    stated : int
+        Number of structures in the output that state a charge, a spin or magnetic moments.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class LabelSummary:
     failed: tuple[tuple[int, str], ...]
     remaining: int = 0
     conflicts: tuple[str, ...] = ()
+    stated: int = 0
 
     @property
     def card(self) -> Path:
@@ -121,6 +124,8 @@ def write_card(
         "failures": failed,
         "conflicts": list(summary.conflicts),
     }
+    if summary.stated:
+        card["electrons"] = f"{summary.stated} structures state charge, spin or moments"
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100)
     with atomic_write(summary.card) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -45,6 +45,18 @@ def essentials(atoms: Atoms) -> Atoms:
     return copy
 
 
+def states_electrons(atoms: Atoms) -> bool:
+    """Whether a structure states a charge, a spin or magnetic moments.
+
+    Examples
+    --------
+    >>> states_electrons(Atoms("H")), states_electrons(Atoms("H", info={"charge": 1}))
+    (False, True)
+    """
+    bare = essentials(atoms)
+    return bool(bare.info) or any(name in bare.arrays for name in STATE_ARRAYS[:2])
+
+
 def content_hash(
     structures: Sequence[Atoms], labels: Iterable[npt.ArrayLike | None] | None = None
 ) -> str:

@@ -57,7 +57,9 @@ class SlurmOptions(BaseModel):
 
 
 @contextmanager
-def slurm_cluster(options: Mapping[str, Any], jobs: int = 0) -> Iterator[Any]:
+def slurm_cluster(
+    options: Mapping[str, Any], jobs: int = 0, source: str = "SLURM options"
+) -> Iterator[Any]:
     """A Dask cluster whose workers are SLURM jobs.
 
     Parameters
@@ -67,6 +69,8 @@ def slurm_cluster(options: Mapping[str, Any], jobs: int = 0) -> Iterator[Any]:
         ``job_script_prologue``.
     jobs
         How many jobs to submit.
+    source
+        Where the options come from, for messages.
 
     Yields
     ------
@@ -92,14 +96,14 @@ def slurm_cluster(options: Mapping[str, Any], jobs: int = 0) -> Iterator[Any]:
         raise MissingExtraError("dask-jobqueue", "dask") from None
     if jobs and shutil.which("sbatch") is None:
         raise InputError("there is no sbatch here, SLURM's command that submits jobs")
-    chosen = checked(SlurmOptions, dict(options), "SLURM options").model_dump(
+    chosen = checked(SlurmOptions, dict(options), source).model_dump(
         exclude_unset=True, exclude={"jobs"}
     )
     scheduler = {"dashboard_address": ":0", **chosen.get("scheduler_options", {})}
     try:
         cluster = SLURMCluster(**{**chosen, "scheduler_options": scheduler})
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"SLURM options: {' '.join(str(error).split())}") from None
+        raise InputError(f"{source}: {' '.join(str(error).split())}") from None
     with cluster:
         if jobs:
             _try_out(cluster.job_script())  # a job that is refused later would be waited for
