@@ -15,7 +15,7 @@ from atomplete.system import System
 from atomplete.training.feature_table import RowTable
 from atomplete.training.fit import fit
 from atomplete.training.loss import Loss
-from atomplete.training.ridge import STRENGTHS, EnergyRows, RidgeSpec, _best
+from atomplete.training.ridge import STRENGTHS, EnergyRows, RidgeSpec, solutions
 
 SPECIES = (1, 6, 8)
 #: Six features: far fewer than structures, so that an exact fit is unique.
@@ -165,9 +165,11 @@ def test_pseudoscalars_enter_under_so3_only(structures):
     assert errors[1] < 1e-6
 
 
-def solved(x, y, *parts):
-    terms = [[(1.0, EnergyRows(x[part], y[part], len(part)))] for part in parts]
-    return _best(*terms, RidgeSpec())
+def solved(x, y, train, validation):
+    found = solutions([(1.0, EnergyRows(x[train], y[train], len(train)))], RidgeSpec())
+    held_out = EnergyRows(x[validation], y[validation], len(validation))
+    strength = min(found, key=lambda strength: held_out.mean_square(found[strength]))
+    return found[strength], strength
 
 
 def problem(n_features, noise):

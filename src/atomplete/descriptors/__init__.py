@@ -9,6 +9,8 @@ from atomplete.descriptors.expansion import Expansion, ExpansionSpec
 from atomplete.descriptors.features import Features
 from atomplete.descriptors.nice.block import BlockReport
 from atomplete.descriptors.nice.nice import Nice
+from atomplete.descriptors.random_fourier.random_fourier import RandomFourier
+from atomplete.descriptors.random_fourier.spec import LevelSpec, RandomFourierSpec
 from atomplete.descriptors.specs import (
     NAMED,
     NICE_COMPONENTS,
@@ -39,8 +41,11 @@ __all__ = [
     "FusedRows",
     "Gradients",
     "Kept",
+    "LevelSpec",
     "Nice",
     "NiceSpec",
+    "RandomFourier",
+    "RandomFourierSpec",
     "TaggedCorrelations",
     "TaggedCorrelationsSpec",
     "ThreeCenter",

@@ -1,6 +1,6 @@
 """The contract of all descriptors: a system in, labelled feature rows out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import torch
@@ -173,6 +173,19 @@ class Descriptor(Registered):
     def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
         """Number of rows of each centre."""
         return torch.ones_like(system.centers)
+
+    def center_derivatives(
+        self, system: System
+    ) -> Iterator[tuple[Int[Tensor, " pair"], Float[Tensor, "pair xyz feature"]]]:
+        """Derivatives of the sum of each centre's rows in the vectors to its neighbours.
+
+        Yields positions in the list of pairs, each pair once in all, and derivatives, 1/Å.
+        """
+        from atomplete.descriptors.derivatives.pair_derivatives import (  # made of this class
+            center_derivatives,
+        )
+
+        return center_derivatives(self, system)
 
     def projected(
         self,

@@ -76,7 +76,11 @@ class Linear(Readout, spec=LinearSpec):
     def inputs(self, features: Features) -> Float[Tensor, "center feature"]:
         """Sums over rows, (center, feature), of the features that the group allows."""
         total = features.sum_over_neighbors()
-        return total[:, features.parity > 0] if self.spec.group == "O3" else total
+        return total[:, self.columns(features.parity)] if self.spec.group == "O3" else total
+
+    def columns(self, parity: Int[Tensor, " feature"]) -> Int[Tensor, " column"]:
+        """The scalars under O(3), else all features."""
+        return ((parity > 0) | (self.spec.group == "SO3")).nonzero()[:, 0]
 
     def block(self, features: Features) -> Int[Tensor, " center"]:
         """Position of the species of each centre, or zero if all share their weights."""

@@ -64,6 +64,10 @@ class Readout(Registered):
         """Derivatives of E_i in the coefficients of its block."""
         raise InputError(f"a readout of type {self.spec.type!r} is not linear in coefficients")
 
+    def columns(self, parity: Int[Tensor, " feature"]) -> Int[Tensor, " column"]:
+        """Features whose sums over rows are the ``inputs``."""
+        raise InputError(f"a readout of type {self.spec.type!r} is not linear in coefficients")
+
     def block(self, features: Features) -> Int[Tensor, " center"]:
         """Block of coefficients of each centre."""
         return torch.zeros_like(features.center_species)

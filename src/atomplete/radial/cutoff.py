@@ -25,7 +25,7 @@ class ShiftedCosine(BaseModel):
     smoothness: ClassVar[int] = 1
     width: float = Field(default=0.1, gt=0, description="width of the smooth shell, Å")
 
-    def __call__(self, r: Float[Tensor, " pair"], cutoff: float) -> Float[Tensor, " pair"]:
+    def __call__(self, r: Float[Tensor, "*shape"], cutoff: float) -> Float[Tensor, "*shape"]:
         """f_c at the distances ``r``, in their dtype."""
         x = ((r - cutoff + self.width) / self.width).clamp(0.0, 1.0)
         return 0.5 * (1.0 + torch.cos(torch.pi * x))
@@ -45,7 +45,7 @@ class PolynomialCutoff(BaseModel):
     smoothness: ClassVar[int] = 2
     width: float = Field(default=0.1, gt=0, description="width of the smooth shell, Å")
 
-    def __call__(self, r: Float[Tensor, " pair"], cutoff: float) -> Float[Tensor, " pair"]:
+    def __call__(self, r: Float[Tensor, "*shape"], cutoff: float) -> Float[Tensor, "*shape"]:
         """f_c at the distances ``r``, in their dtype."""
         # counted from the cutoff inwards, so that f_c → 0 is not a difference of large terms
         x = ((cutoff - r) / self.width).clamp(0.0, 1.0)

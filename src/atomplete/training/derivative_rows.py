@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atomplete.data.dataset import Dataset
-from atomplete.descriptors.derivatives.pair_derivatives import pair_derivatives
+from atomplete.descriptors import Features
 from atomplete.potentials import DescriptorPotential
 from atomplete.potentials.base import VOIGT
 
@@ -62,22 +62,16 @@ def derivative_rows(
     n_atoms, n_structures = len(system.positions), len(system.cell)
     by_atom = torch.zeros(n_blocks * n_atoms, 3, width, dtype=torch.float64)
     by_strain = torch.zeros(n_blocks * n_structures, 3, 3, width, dtype=torch.float64)
-    features = potential.descriptor(system)
-    block = readout.block(features)
-    r_ij, counts = system.r_ij, system.neighbor_counts
-    first = counts.cumsum(0) - counts
-    everything = torch.ones(len(features.values), dtype=torch.bool)
-    derivatives = pair_derivatives(potential.descriptor, system, everything)
-    for k, of_rows in enumerate(derivatives):  # in the k-th neighbour of each centre
-        of_centers = torch.stack(
-            [potential.inputs(features.with_values(x, features.parity)) for x in of_rows], 1
-        )
-        centers = (counts > k).nonzero()[:, 0]
-        pair, of_centers, of = first[centers] + k, of_centers[centers], block[centers]
-        by_atom.index_add_(0, of * n_atoms + system.j[pair], of_centers)
-        by_atom.index_add_(0, of * n_atoms + system.centers[centers], -of_centers)
-        products = of_centers[:, :, None] * r_ij[pair][:, None, :, None]
-        where = of * n_structures + features.center_structure[centers]
+    labels = readout.block(Features.of_neighbors(system, (), system.r_ij.new_empty(0)))
+    kept, scale = readout.columns(potential.descriptor.parity), potential.feature_scale
+    r_ij, centers = system.r_ij, system.centers[system.i]
+    for pair, of_pairs in potential.descriptor.center_derivatives(system):
+        change = of_pairs[:, :, kept].double() * scale
+        block = labels[system.i[pair]]
+        by_atom.index_add_(0, block * n_atoms + system.j[pair], change)
+        by_atom.index_add_(0, block * n_atoms + centers[pair], -change)
+        products = change[:, :, None] * r_ij[pair][:, None, :, None]
+        where = block * n_structures + system.structure[system.j[pair]]
         by_strain.index_add_(0, where, products)
     symmetric = (by_strain + by_strain.transpose(1, 2))[:, *VOIGT] / 2  # block structure, voigt
     volume = torch.linalg.det(system.cell).abs()

@@ -17,6 +17,9 @@ from atomplete.training.derivative_rows import derivative_rows, parts_of
 from atomplete.training.loss import Loss, Scales
 from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
 
+#: Labels whose rows are derivatives of features.
+DERIVATIVES = ("forces", "stress")
+
 #: Candidates for the strength of the penalty.
 STRENGTHS = tuple(10.0**exponent for exponent in range(-13, -1))
 
@@ -164,12 +167,7 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
     inputs = inputs - composition[:, free] @ inputs_part
 
     n = inputs.shape[1]
-    sums = {
-        f"{kind}_{part}": NormalEquations.empty(n)
-        for kind in ("forces", "stress")
-        for part in ("train", "validation")
-        if getattr(loss, kind)
-    }
+    sums = {kind: NormalEquations.empty(n) for kind in DERIVATIVES if getattr(loss, kind)}
     identity = identity_of(
         spec, loss, potential.spec, dataset.hash, *split, inputs, residual, str(task.references)
     )
@@ -178,62 +176,61 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
     parts = {"learner": potential, "counter": counter, **sums}
     run.restore(**parts)
 
+    def terms(groups: Tensor) -> list[Term]:
+        return _energy_terms(inputs, residual, dataset, groups, loss, scales, split.train)
+
     def solution() -> Iterator[Step]:
         if sums:
             _sum_derivatives(task, spec.memory, sums, counter, run, parts)
-        terms: dict[str, list[Term]] = {
-            part: _energy_terms(inputs, residual, dataset, groups, loss, scales, split.train)
-            for part, groups in zip(("train", "validation"), split, strict=True)
+        weight_of = {
+            kind: getattr(loss, kind) * (scales.energy / getattr(scales, kind)) ** 2
+            for kind in sums
         }
-        for kind in ("forces", "stress"):
-            weight = getattr(loss, kind) * (scales.energy / getattr(scales, kind)) ** 2
-            for part in terms if weight else ():
-                terms[part].append((weight, sums[f"{kind}_{part}"]))
-        weights, strength = _best(terms["train"], terms["validation"], spec)
+        train = terms(split.train) + [(weight_of[kind], sums[kind]) for kind in sums]
+        found = solutions(train, spec)
+        errors = _mean_squares(task, spec.memory, torch.stack(list(found.values())), tuple(sums))
+        validation = terms(split.validation)
+        losses = {
+            strength: sum(weight * term.mean_square(weights) for weight, term in validation)
+            + sum(weight_of[kind] * errors[kind][k] for kind in sums)
+            for k, (strength, weights) in enumerate(found.items())
+        }
+        strength = min(losses, key=lambda key: losses[key])
+        weights = found[strength]
         fitted_references = known.clone()
         fitted_references[free] += targets_part[:, 0] - scales.energy * (inputs_part @ weights)
         potential.set_linear(weights, fitted_references)
-        train, validation = (
-            sum(weight * term.mean_square(weights) for weight, term in terms[part])
-            for part in ("train", "validation")
-        )
-        yield train, validation, strength
+        left = sum(weight * term.mean_square(weights) for weight, term in train)
+        yield left, losses[strength], strength
 
     steps = solution() if run.epoch == 0 else iter(())
     follow(run, steps, 1, parts, unit="solution", progress=False)
 
 
-def _best(
-    train: list[Term],
-    validation: list[Term],
-    spec: RidgeSpec,
-) -> tuple[Float[Tensor, " coefficient"], float]:
-    """Coefficients, and the strength of the penalty that has the smallest validation loss."""
-    unit = train[0][0] / max(float(train[0][1].count), 1)
-    shares = [weight / max(float(term.count), 1) / unit for weight, term in train]
-    matrices = [share * term.matrix for share, (_, term) in zip(shares, train, strict=True)]
-    sides = [share * term.right for share, (_, term) in zip(shares, train, strict=True)]
-    normal, right = (sum(parts[1:], parts[0]) for parts in (matrices, sides))
-    scale = torch.ones_like(right)
-    if spec.penalty == "diagonal":
-        # features that vanish in all training structures, as of elements that never meet, stay out
-        size = normal.diagonal()
-        seen = size > 1e-20 * size.max()
-        scale = torch.where(seen, size.clamp_min(1e-300).rsqrt(), 0.0)
-        normal, right = normal * scale[:, None] * scale, right * scale
-    values, vectors = torch.linalg.eigh(normal)
-    projected = vectors.T @ right
-    largest = values[-1] if spec.penalty == "eigenvalue" else 1.0
-
-    def solve(strength: float) -> Tensor:
-        return scale * (vectors @ (projected / (values.clamp_min(0) + strength * largest)))
-
-    def error(strength: float) -> float:
-        weights = solve(strength)
-        return sum(weight * term.mean_square(weights) for weight, term in validation)
-
-    best = min(spec.strengths, key=error)
-    return solve(best), best
+def solutions(terms: list[Term], spec: RidgeSpec) -> dict[float, Float[Tensor, " coefficient"]]:
+    """Coefficients for each strength of the penalty that the numbers allow."""
+    unit = terms[0][0] / max(float(terms[0][1].count), 1)
+    shares = [weight / max(float(term.count), 1) / unit for weight, term in terms]
+    normal, right = torch.zeros(()), torch.zeros(())
+    for share, (_, term) in zip(shares, terms, strict=True):
+        normal, right = normal + share * term.matrix, right + share * term.right
+    if spec.penalty == "eigenvalue":
+        values, vectors = torch.linalg.eigh(normal)
+        projected, values = vectors.T @ right, values.clamp_min(0)
+        return {
+            strength: vectors @ (projected / (values + strength * values[-1]))
+            for strength in spec.strengths
+        }
+    # features that vanish in all training structures, as of elements that never meet, stay out
+    size = normal.diagonal()
+    scale = torch.where(size > 1e-20 * size.max(), size.clamp_min(1e-300).rsqrt(), 0.0)
+    normal, found = normal * scale[:, None] * scale, {}
+    for strength in spec.strengths:
+        normal.diagonal().copy_((scale > 0) + strength)
+        factor, failed = torch.linalg.cholesky_ex(normal)
+        if not failed:
+            found[strength] = scale * torch.cholesky_solve((scale * right)[:, None], factor)[:, 0]
+    return found
 
 
 def _design(task: Task, train: Int[Tensor, " train"]) -> Float[Tensor, "structure coefficient"]:
@@ -306,24 +303,42 @@ def _sum_derivatives(
     run: TrainingRun,
     parts: dict[str, object],
 ) -> None:
-    """Add up the rows of forces and stresses, from the part on that is next."""
-    potential, dataset = task.potential, task.dataset
-    scale = potential.scale.item()
-    jobs = [
-        (name, chosen)
-        for name, groups in zip(("train", "validation"), task.split, strict=True)
-        for chosen in parts_of(potential, dataset, groups.flatten().unique(), memory)
-    ]
+    """Add up the rows of forces and stresses of training data, from the part on that is next."""
+    jobs = list(parts_of(task.potential, task.dataset, task.split.train.flatten().unique(), memory))
     with progress_of("derivatives", len(jobs) - counter.done, task.progress) as step:
-        for name, chosen in jobs[counter.done :]:
-            of_atoms, of_strain = derivative_rows(potential, dataset, chosen)
-            if f"forces_{name}" in sums:
-                forces = dataset.forces[dataset.atoms_of(chosen)] / scale
-                sums[f"forces_{name}"].add(-of_atoms.flatten(0, 1), forces.flatten())
-            if f"stress_{name}" in sums:
-                stresses = dataset.stresses[chosen] / scale
-                sums[f"stress_{name}"].add(of_strain.flatten(0, 1), stresses.flatten())
+        for chosen in jobs[counter.done :]:
+            for kind, rows, targets in _rows(task, chosen, tuple(sums)):
+                sums[kind].add(rows, targets)
             counter.done += 1
             if run.due():
                 run.save(**parts)
             step()
+
+
+def _mean_squares(
+    task: Task, memory: int, weights: Float[Tensor, "solution coefficient"], kinds: tuple[str, ...]
+) -> dict[str, list[float]]:
+    """Mean squared errors of forces and stresses of validation data, for each solution."""
+    squares = {kind: torch.zeros(len(weights), dtype=torch.float64) for kind in kinds}
+    count = dict.fromkeys(kinds, 0)
+    chosen = task.split.validation.flatten().unique()
+    for part in parts_of(task.potential, task.dataset, chosen, memory) if kinds else ():
+        for kind, rows, targets in _rows(task, part, kinds):
+            has = targets.isfinite()
+            squares[kind] += (rows[has] @ weights.T - targets[has, None]).square().sum(0)
+            count[kind] += int(has.sum())
+    return {kind: (square / max(count[kind], 1)).tolist() for kind, square in squares.items()}
+
+
+def _rows(
+    task: Task, chosen: Int[Tensor, " chosen"], kinds: tuple[str, ...]
+) -> Iterator[tuple[str, Float[Tensor, "row coefficient"], Float[Tensor, " row"]]]:
+    """Rows of forces and of stresses of some structures, and their targets."""
+    dataset, scale = task.dataset, task.potential.scale.item()
+    of_atoms, of_strain = derivative_rows(task.potential, dataset, chosen)
+    if "forces" in kinds:
+        forces = dataset.forces[dataset.atoms_of(chosen)] / scale
+        yield "forces", -of_atoms.flatten(0, 1), forces.flatten()
+    if "stress" in kinds:
+        stresses = dataset.stresses[chosen] / scale
+        yield "stress", of_strain.flatten(0, 1), stresses.flatten()

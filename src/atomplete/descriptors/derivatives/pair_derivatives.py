@@ -66,6 +66,20 @@ def pair_derivatives(
         yield from forward(directions).unflatten(0, (len(ks), 3))
 
 
+@torch.no_grad()
+def center_derivatives(
+    descriptor: Descriptor, system: System
+) -> Iterator[tuple[Int[Tensor, " pair"], Float[Tensor, "pair xyz feature"]]]:
+    """``Descriptor.center_derivatives`` of a descriptor that is made of an expansion."""
+    features, counts = descriptor(system), system.neighbor_counts
+    first = counts.cumsum(0) - counts
+    everything = torch.ones(len(features.values), dtype=torch.bool, device=counts.device)
+    for k, of_rows in enumerate(pair_derivatives(descriptor, system, everything)):
+        centers = (counts > k).nonzero()[:, 0]
+        summed = [features.with_values(x, features.parity).sum_over_neighbors() for x in of_rows]
+        yield first[centers] + k, torch.stack([x[centers] for x in summed], 1)
+
+
 class _Linear:
     """Forward mode, as the derivative of reverse mode: Jᵀu is linear in u, and its graph gives J t.
 

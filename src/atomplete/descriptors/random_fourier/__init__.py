@@ -1,0 +1,1 @@
+"""Random Fourier features of rows without tags, of one and of two tagged neighbours."""

@@ -1,0 +1,249 @@
+"""Sums over rows of random cosines: a complete and smooth description in closed form."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from atomplete.descriptors.base import Descriptor
+from atomplete.descriptors.features import Features
+from atomplete.descriptors.memory import MEMORY
+from atomplete.descriptors.random_fourier.environments import (
+    Environments,
+    environments,
+    mixtures,
+    tag_weights,
+)
+from atomplete.descriptors.random_fourier.mixing import couplings, radial_weights
+from atomplete.descriptors.random_fourier.rows import Rows, derivatives_of_rows, rows_of
+from atomplete.descriptors.random_fourier.spec import RandomFourierSpec
+from atomplete.errors import InputError
+from atomplete.system import System
+
+#: Centres whose rows fix the scale of each channel, at most.
+SAMPLE = 500
+
+#: Tagged neighbours of smaller weight do not count for the scale.
+LEAST_WEIGHT = 1e-3
+
+
+class RandomFourier(Descriptor, spec=RandomFourierSpec):
+    """xi~_d = Σ_rows w cos(Ω_d · h / σ + b_d), and Σ_rows w h / σ, for N = 0, 1 and 2 tags.
+
+    h is a row of random invariants of a centre, N tagged neighbours and up to 3 − N densities;
+    with two tagged neighbours some are squares of pseudoscalars. σ is their standard deviation
+    over training rows, Ω_d is normal, the phase b_d is drawn for each choice of species of the
+    tagged neighbours, and w is the product of their cutoff functions. A linear function of such
+    features approximates a Gaussian process whose kernel is a sum over pairs of rows.
+
+    Parameters
+    ----------
+    spec
+        Basis and sizes.
+
+    References
+    ----------
+    Rahimi, Recht, NIPS 2007; Nigam, Pozdnyakov, Huguenin-Dumittan, Ceriotti, arXiv:2302.14770.
+
+    Examples
+    --------
+    >>> import ase
+    >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=5.0)
+    >>> RandomFourier(RandomFourierSpec()).fit([system])(system)
+    Features(2 rows × 2544 features, 0 odd; rows labelled by structure, center)
+    """
+
+    def __init__(self, spec: RandomFourierSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        #: Radius of the tagged neighbours, Å.
+        self.tag_cutoff = spec.tag_cutoff or spec.cutoff
+        self._odd: list[int] = []
+        generator = torch.Generator().manual_seed(spec.seed)
+        n_species = len(spec.species)
+        for n_tagged, level in enumerate(spec.levels):
+            shape = n_species, spec.max_radial, level.channels, spec.max_angular + 1
+            n_factors = 2 if n_tagged == 2 else 3
+            forms, odd = couplings(n_tagged, level.channels, spec.max_angular, generator)
+            normal = torch.randn(
+                level.channels, level.features, generator=generator, dtype=torch.float64
+            )
+            uniform = torch.rand(
+                n_species**n_tagged, level.features, generator=generator, dtype=torch.float64
+            )
+            frequencies = normal * level.frequency / max(level.channels, 1) ** 0.5
+            drawn = {
+                "radial": radial_weights(shape, n_factors, generator),
+                "forms": forms,
+                "frequencies": frequencies,
+                "phases": 2 * torch.pi * uniform,
+                "deviations": torch.zeros(level.channels, dtype=torch.float64),
+            }
+            for name, value in drawn.items():
+                self.register_buffer(f"{name}_{n_tagged}", value)
+            self._odd.append(odd)
+
+    def __repr__(self) -> str:
+        return f"RandomFourier({self.spec.n_features} features, cutoff {self.cutoff:g} Å)"
+
+    @property
+    def parity(self) -> Int[Tensor, " feature"]:
+        """(feature,) +1: all are scalars."""
+        return torch.ones(self.spec.n_features, dtype=torch.long)
+
+    @property
+    def needs_fit(self) -> bool:
+        """True: the scale of each channel is found from training structures."""
+        return True
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether scales were found."""
+        return any(bool(self._of(n, "deviations").any()) for n in range(3))
+
+    def _of(self, n_tagged: int, name: str) -> Tensor:
+        found: Tensor = getattr(self, f"{name}_{n_tagged}")
+        return found
+
+    def fit(
+        self, systems: Sequence[System], *, memory: int = MEMORY, progress: bool = False
+    ) -> "RandomFourier":
+        """Find the standard deviation of each channel over rows of some training environments."""
+        if not systems:
+            raise ValueError("no environments to fit to")
+        found: list[list[Tensor]] = [[], [], []]
+        for system in systems:
+            chosen = torch.linspace(0, len(system.centers) - 1, min(SAMPLE, len(system.centers)))
+            kept = chosen.long().unique()
+            for table in self._tables(system):
+                some = table._replace(
+                    **{
+                        name: getattr(table, name)[torch.isin(table.center, kept)]
+                        for name in ("center", "pair", "r", "species")
+                    }
+                )
+                for n_tagged in range(3) if len(some.center) else ():
+                    rows = self._rows(some, n_tagged)
+                    found[n_tagged].append(rows.values[rows.weight > LEAST_WEIGHT])
+        for n_tagged, parts in enumerate(found):
+            rows_found = torch.cat(parts) if parts else torch.zeros(0)
+            if len(rows_found) and rows_found.shape[1]:
+                size = (rows_found - rows_found.mean(0)).square().mean(0).sqrt()
+                size = size.maximum(1e-3 * rows_found.square().mean(0).sqrt())
+                self._of(n_tagged, "deviations").copy_(size.where(size > 0, 1.0))
+            else:
+                self._of(n_tagged, "deviations").fill_(1.0)
+        return self
+
+    def forward(self, system: System) -> Features:
+        """Features of all centres: (center, feature)."""
+        parts, centers = [], []
+        for table in self._tables(system):
+            parts.append(torch.cat([self._summed(table, n) for n in range(3)], 1))
+            centers.append(table.center)
+        lone = torch.ones(len(system.centers), dtype=torch.bool, device=system.i.device)
+        if centers:
+            lone[torch.cat(centers)] = False
+        left = lone.nonzero()[:, 0]
+        parts.append(self._of_lone_centers(len(left), system))
+        values = torch.cat(parts)[torch.cat([*centers, left]).argsort()]
+        return Features.of_centers(system, values, self.parity)
+
+    def _of_lone_centers(self, number: int, system: System) -> Tensor:
+        """Features of centres without neighbours: all forms vanish, but a cosine is a constant."""
+        values = torch.zeros(number, self.spec.n_features).to(system.r_ij)
+        cosines = self._of(0, "phases")[0].cos().to(values)
+        values[:, : len(cosines)] = cosines
+        return values
+
+    def _tables(self, system: System) -> Iterator[Environments]:
+        known = torch.tensor(self.spec.species, device=system.species.device)
+        match = system.species[system.j][:, None] == known
+        if not match.any(1).all():
+            atom = int(system.j[~match.any(1)][0])
+            raise InputError(
+                f"structure {int(system.structure[atom])}: atom of atomic number "
+                f"{int(system.species[atom])}, but the descriptor knows "
+                f"{', '.join(map(str, self.spec.species))}"
+            )
+        return environments(system, match.long().argmax(1), self.cutoff, self.tag_cutoff)
+
+    def _mixtures(self, r: Tensor, species: Tensor, n_tagged: int) -> Tensor:
+        return mixtures(r, species, self._of(n_tagged, "radial"), self.cutoff)
+
+    def _rows(self, table: Environments, n_tagged: int, *, partials: bool = False) -> Rows:
+        return rows_of(
+            self._mixtures(table.r, table.species, n_tagged),
+            tag_weights(table.r[:, : table.n_tags], self.tag_cutoff),
+            n_tagged,
+            self._of(n_tagged, "forms").to(table.r),
+            self._odd[n_tagged],
+            partials=partials,
+        )
+
+    def _arguments(
+        self, table: Environments, n_tagged: int, rows: Rows
+    ) -> tuple[Float[Tensor, "environment row channel"], Float[Tensor, "environment row feature"]]:
+        """Scaled rows, and the arguments of the cosines."""
+        scaled = rows.values / self._of(n_tagged, "deviations").to(rows.values)
+        phases = self._of(n_tagged, "phases").to(scaled)
+        number = table.species.new_zeros(len(table.species), rows.tags.shape[1])
+        tagged = [table.species[:, slots] for slots in rows.tags]
+        if n_tagged == 2:
+            tagged = [torch.minimum(*tagged), torch.maximum(*tagged)]
+        for species in tagged:
+            number = number * len(self.spec.species) + species
+        return scaled, scaled @ self._of(n_tagged, "frequencies").to(scaled) + phases[number]
+
+    def _summed(self, table: Environments, n_tagged: int) -> Float[Tensor, "environment feature"]:
+        """Cosines and channels of one kind of rows, summed over them."""
+        rows = self._rows(table, n_tagged)
+        scaled, arguments = self._arguments(table, n_tagged, rows)
+        return torch.cat(
+            [torch.einsum("er,erf->ef", rows.weight, x) for x in (arguments.cos(), scaled)], 1
+        )
+
+    @torch.no_grad()
+    def center_derivatives(
+        self, system: System
+    ) -> Iterator[tuple[Int[Tensor, " pair"], Float[Tensor, "pair xyz feature"]]]:
+        """Derivatives of the features of each centre in the vectors to its neighbours, 1/Å."""
+        n_pairs = len(system.i)
+        for table in self._tables(system):
+            found = torch.cat([self._derivatives(table, n) for n in range(3)], 3)
+            kept = table.pair.flatten() < n_pairs
+            yield table.pair.flatten()[kept], found.flatten(0, 1)[kept]
+
+    def _derivatives(
+        self, table: Environments, n_tagged: int
+    ) -> Float[Tensor, "environment slot xyz feature"]:
+        """Derivatives of the sums over one kind of rows."""
+        rows = self._rows(table, n_tagged, partials=True)
+        scaled, arguments = self._arguments(table, n_tagged, rows)
+        near = table.r[:, : table.n_tags]
+        weight = partial(tag_weights, tag_cutoff=self.tag_cutoff)
+        by_values, by_weight = derivatives_of_rows(
+            rows,
+            _slopes(partial(self._mixtures, species=table.species, n_tagged=n_tagged), table.r),
+            weight(near),
+            _slopes(weight, near),
+        )
+        by_values = by_values / self._of(n_tagged, "deviations").to(by_values)
+        frequencies = self._of(n_tagged, "frequencies").to(by_values)
+        of_cosines = torch.einsum("ermx,erf->emxf", by_weight, arguments.cos())
+        moved = -rows.weight[..., None] * arguments.sin()
+        for row in range(moved.shape[1]):  # all rows at once would not fit into memory
+            of_cosines += moved[:, row, None, None] * (by_values[:, row] @ frequencies)
+        of_channels = torch.einsum("er,ermxc->emxc", rows.weight, by_values)
+        of_channels += torch.einsum("ermx,erc->emxc", by_weight, scaled)
+        return torch.cat([of_cosines, of_channels], 3)
+
+
+def _slopes(function: Callable[[Tensor], Tensor], vectors: Tensor) -> Float[Tensor, "xyz ..."]:
+    """Derivatives of a function of vectors, each of its own, along the three axes."""
+    axes = [torch.zeros_like(vectors) for _ in range(3)]
+    for k, axis in enumerate(axes):
+        axis[..., k] = 1.0
+    return torch.stack([torch.func.jvp(function, (vectors,), (axis,))[1] for axis in axes])
