@@ -33,6 +33,7 @@ class BasisOptions(BaseModel):
     cutoff: float | None = Field(
         None,
         gt=0,
+        le=1e4,
         description="Radius of an environment in Å (default: 1.25 times the farthest atom)",
     )
     position_precision: float | None = Field(
