@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 import pytest
 from ase import Atoms
+from fake_methods import Fake
 
-from atomplete.data import content_hash, write_structures
+from atomplete.data import content_hash, read_structures, write_structures
 from atomplete.errors import InputError
-from atomplete.labels import XTB, Journal, Label
+from atomplete.labels import XTB, Journal, Label, label_file, label_structures
 from atomplete.labels.labelled import with_label
 
 SETTINGS = XTB().settings
@@ -195,3 +196,39 @@ def test_a_file_without_labels_is_no_journal(tmp_path):
         with pytest.raises(InputError, match="structure 1: it carries no label"):
             journal.merge(tmp_path / "a.xyz")
         assert journal.find(atom(0), XTB()) is None
+
+
+def test_labels_that_do_not_fit_their_structure_are_computed_again(tmp_path, rattled):
+    """Also those of a journal that is merged: they would block the whole output."""
+    structures = rattled(2)
+    write_structures(tmp_path / "in.xyz", structures)
+    fake = Fake(str(tmp_path / "log"))
+    for name in ("own", "other"):
+        with Journal(tmp_path / f"{name}.jsonl") as journal:
+            wrong = Label(-1.0, np.zeros((9, 3)), True, 0.1, fake.name, fake.settings)
+            journal.append(structures[0], wrong)
+    for journal, merge in (("own.jsonl", ()), ("new.jsonl", (tmp_path / "other.jsonl",))):
+        done = label_file(
+            tmp_path / "in.xyz", tmp_path / f"{journal}.xyz", fake, journal=tmp_path / journal,
+            merge=merge, progress=False,
+        )  # fmt: skip
+        assert (done.labelled, done.resumed, done.failed) == (2, 0, ())
+        assert read_structures(done.output)[0].get_forces().shape == (8, 3)
+
+
+@pytest.mark.parametrize(
+    ("act", "shape"),
+    [
+        ("shape", "forces have shape (9, 3)"),
+        ("scrambled", "forces have shape (3, 8)"),
+        ("energies", "energy have shape (3,)"),
+    ],
+)
+def test_a_label_of_another_shape_fails_its_structure_alone(tmp_path, rattled, act, shape):
+    structures = rattled(2)
+    structures[0].info["act"] = act
+    labels = label_structures(
+        structures, Fake(str(tmp_path / "log")), tmp_path / "j", progress=False
+    )
+    assert [label.converged for label in labels] == [False, True]
+    assert shape in labels[0].reason

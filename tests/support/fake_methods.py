@@ -45,6 +45,14 @@ class Fake:
                 time.sleep(60)
             case "garble":
                 return Label(float("nan"), None, True, 0.1, self.name, self.settings)
+            case "shape":
+                forces = np.zeros((len(atoms) + 1, 3))
+                return Label(-1.0, forces, True, 0.1, self.name, self.settings)
+            case "scrambled":
+                forces = np.zeros((3, len(atoms)))
+                return Label(-1.0, forces, True, 0.1, self.name, self.settings)
+            case "energies":
+                return Label(np.zeros(3), None, True, 0.1, self.name, self.settings)
             case "once":  # dies once: what a worker that was killed looks like
                 done = Path(f"{self.log}.died")
                 if not done.exists():

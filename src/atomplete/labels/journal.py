@@ -7,6 +7,7 @@ import time
 import warnings
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -117,13 +118,14 @@ class Journal:
         Returns
         -------
         Label or None
-            The label, also a failed one; None if there is none.
+            The label, also a failed one; None if there is none that fits the structure.
 
         Examples
         --------
         See :class:`Journal`.
         """
-        return self._labels.get(_key(content_hash([atoms]), method.name, method.settings))
+        label = self._labels.get(_key(content_hash([atoms]), method.name, method.settings))
+        return None if label is None or label.misfit(atoms) else label
 
     def append(self, atoms: Atoms, label: Label) -> None:
         """Add the label of a structure; it is in the file when this returns.
@@ -307,35 +309,21 @@ def _key(structure: str, method: str, settings: Settings) -> str:
 
 
 def _encode(structure: str, label: Label) -> bytes:
-    entry = {
-        "structure": structure,
-        "method": label.method,
-        "settings": label.settings,
-        "converged": label.converged,
-        "energy": label.energy if label.converged else None,
-        "forces": None if label.forces is None else label.forces.tolist(),
-        "stress": None if label.stress is None else label.stress.tolist(),
-        "seconds": round(label.seconds, 6),
-        "rung": label.rung,
-        "reason": label.reason,
-        "transient": label.transient,
-    }
+    entry: dict[str, Any] = {"structure": structure, **vars(label)}
+    entry["energy"] = label.energy if label.converged else None
+    entry["seconds"] = round(label.seconds, 6)
+    for name in ("forces", "stress"):
+        if entry[name] is not None:
+            entry[name] = entry[name].tolist()
     return json.dumps(entry, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
 def _decode(line: bytes) -> tuple[str, Label]:
     entry = json.loads(line)
-    stress = entry.get("stress")  # journals of earlier versions lack this and the ladder
-    label = Label(
-        energy=float("nan") if entry["energy"] is None else float(entry["energy"]),
-        forces=None if entry["forces"] is None else np.array(entry["forces"], dtype=float),
-        converged=bool(entry["converged"]),
-        seconds=float(entry["seconds"]),
-        method=entry["method"],
-        settings=entry["settings"],
-        reason=entry["reason"],
-        stress=None if stress is None else np.array(stress, dtype=float),
-        rung=entry.get("rung", "plain"),
-        transient=entry.get("transient", False),
-    )
-    return _key(entry["structure"], label.method, label.settings), label
+    structure = entry.pop("structure")
+    for name in ("forces", "stress"):
+        if entry.get(name) is not None:
+            entry[name] = np.array(entry[name], dtype=float)
+    entry["energy"] = float("nan" if entry["energy"] is None else entry["energy"])
+    label = Label(**entry)
+    return _key(structure, label.method, label.settings), label

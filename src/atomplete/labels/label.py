@@ -104,6 +104,21 @@ class Label:
         energy = float("nan")
         return cls(energy, None, False, seconds, method, settings, reason, transient=transient)
 
+    def misfit(self, atoms: Atoms) -> str | None:
+        """Reason why these numbers cannot be those of a structure, if there is one.
+
+        Examples
+        --------
+        >>> Label(-1.0, np.zeros((3, 3)), True, 0.1, "xtb", {}).misfit(Atoms("H2"))
+        'its forces have shape (3, 3), not (2, 3)'
+        """
+        shapes = {"energy": (), "forces": (len(atoms), 3), "stress": (6,)}
+        for name, shape in shapes.items() if self.converged else ():
+            value = getattr(self, name)
+            if value is not None and np.shape(value) != shape:
+                return f"its {name} have shape {np.shape(value)}, not {shape}"
+        return None
+
     def __repr__(self) -> str:
         """Say the method and the outcome, not the forces."""
         outcome = f"{self.energy:.6f} eV" if self.converged else f"failed: {self.reason}"

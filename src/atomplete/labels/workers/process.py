@@ -206,7 +206,8 @@ def _receive(connection: Connection, structures: "queue.SimpleQueue[Atoms]") -> 
 
 def _answer(method: LabelMethod, atoms: Atoms) -> Label | InputError | str:
     try:
-        return method.compute(atoms)
+        label = method.compute(atoms)
+        return label.misfit(atoms) or label
     except InputError as error:
         return error
     except Exception as error:  # one structure must not end a campaign of thousands
