@@ -222,6 +222,7 @@ def test_labels_that_do_not_fit_their_structure_are_computed_again(tmp_path, rat
         ("shape", "forces have shape (9, 3)"),
         ("scrambled", "forces have shape (3, 8)"),
         ("energies", "energy have shape (3,)"),
+        ("complex", "the energy of fake is (-1+0j), not real numbers"),
     ],
 )
 def test_a_label_of_another_shape_fails_its_structure_alone(tmp_path, rattled, act, shape):
@@ -232,3 +233,21 @@ def test_a_label_of_another_shape_fails_its_structure_alone(tmp_path, rattled, a
     )
     assert [label.converged for label in labels] == [False, True]
     assert shape in labels[0].reason
+
+
+def test_numbers_of_any_type_are_kept(tmp_path, rattled):
+    structures = rattled(1)
+    structures[0].info["act"] = "float32"
+    fake = Fake(str(tmp_path / "log"))
+    (found,) = label_structures(structures, fake, tmp_path / "j", progress=False)
+    (again,) = label_structures(structures, fake, tmp_path / "j", progress=False)
+    assert found.energy == again.energy == -1.0
+    np.testing.assert_array_equal(again.forces, np.zeros((8, 3)))
+
+
+def test_forces_on_other_numbers_of_atoms_contradict_each_other(tmp_path):
+    wide = Label(-1.0, np.zeros((2, 3)), True, 0.5, "xtb", SETTINGS)
+    other = journal_of(tmp_path / "other", {0: wide})
+    with Journal(journal_of(tmp_path / "own", {0: label(-1.0)})) as journal:
+        (conflict,) = journal.merge(other)
+    assert "forces on different numbers of atoms" in conflict

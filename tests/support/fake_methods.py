@@ -53,6 +53,12 @@ class Fake:
                 return Label(-1.0, forces, True, 0.1, self.name, self.settings)
             case "energies":
                 return Label(np.zeros(3), None, True, 0.1, self.name, self.settings)
+            case "complex":
+                return Label(-1.0 + 0j, None, True, 0.1, self.name, self.settings)
+            case "float32":
+                forces = np.zeros((len(atoms), 3), np.float32).tolist()
+                energy = np.array(-1.0, np.float32)
+                return Label(energy, forces, True, 0.1, self.name, self.settings)
             case "once":  # dies once: what a worker that was killed looks like
                 done = Path(f"{self.log}.died")
                 if not done.exists():

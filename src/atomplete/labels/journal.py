@@ -298,6 +298,8 @@ def _contradiction(ours: Label, theirs: Label) -> str | None:
     if (ours.forces is None) != (theirs.forces is None):
         return "one with forces, one without"
     if ours.forces is not None and theirs.forces is not None:
+        if ours.forces.shape != theirs.forces.shape:
+            return "forces on different numbers of atoms"
         difference = np.abs(ours.forces - theirs.forces).max()
         if difference > FORCE_TOLERANCE:
             return f"forces that differ by {difference:.2g} eV/Å"

@@ -43,7 +43,8 @@ class Label:
     Raises
     ------
     ValueError
-        If the label counts as converged but holds numbers that are not finite.
+        If the label holds anything but real numbers, or counts as converged with numbers that are
+        not finite.
 
     Examples
     --------
@@ -65,11 +66,18 @@ class Label:
     transient: bool = False
 
     def __post_init__(self) -> None:
-        """Let no NaN pass for a label, whatever a calculator returned."""
-        for name in ("energy", "forces", "stress") if self.converged else ():
+        """Let nothing but real, finite numbers pass for a label, whatever a method returned."""
+        for name in ("energy", "forces", "stress"):
             value = getattr(self, name)
-            if value is not None and not np.isfinite(value).all():
+            if value is None and name != "energy":
+                continue
+            array = np.asarray(value)
+            if array.dtype.kind not in "iuf":
+                raise ValueError(f"the {name} of {self.method} is {value!r:.60}, not real numbers")
+            if self.converged and not np.isfinite(array).all():
                 raise ValueError(f"the {name} of {self.method} is not finite")
+            plain = float(array) if array.shape == () else array.astype(float)
+            object.__setattr__(self, name, plain)
 
     @classmethod
     def failed(
