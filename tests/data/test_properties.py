@@ -108,6 +108,18 @@ def dimers(n):
     return structures
 
 
+def test_isolated_atoms_of_several_energies_are_refused(tmp_path):
+    """As of other charges; the last one won silently."""
+    structures = [*dimers(6), Atoms("B", info={"energy": 9.0, "charge": 1})]
+    options = TrainOptions(forces_weight=0, cutoff=3.0)
+    with pytest.raises(InputError, match="isolated atoms of B have the energies 1 and 9 eV"):
+        train(structures, tmp_path, options, progress=False, say=str)
+    said = []
+    given = options.model_copy(update={"references": {"B": 1.0}})
+    train(structures, tmp_path, given, progress=False, say=said.append)
+    assert "B 1 eV (given)" in said[0]
+
+
 @pytest.mark.parametrize("bad", ["train", "valid"])
 def test_a_label_that_would_spoil_a_fit_is_named_with_its_file(tmp_path, bad):
     for name in ("train", "valid"):

@@ -124,6 +124,13 @@ def test_what_is_no_state_is_refused(atoms, words):
         assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["total_charge", "Charge", "spin_multiplicity", "total_spin"])
+def test_states_under_other_names_reach_no_calculator_silently(key):
+    with pytest.raises(InputError, match=f"^a: its {key} = 2 is not read"):
+        get_method("ase:lj").check(hydroxyl(**{key: 2}), "a")
+    get_method("ase:lj").check(hydroxyl(**{key: 0}, charge=1, label_charge="no number"), "a")
+
+
 def test_charged_cells_are_refused():
     pytest.importorskip("tblite")
     cell = Atoms("Na", cell=[4, 4, 4], pbc=True, info={"charge": 1})

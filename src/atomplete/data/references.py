@@ -12,6 +12,9 @@ from torch import Tensor
 from atomplete.data.dataset import Dataset
 from atomplete.errors import InputError
 
+#: Energies of isolated atoms of a species that differ by less are one, eV.
+SAME_ENERGY = 1e-4
+
 GIVEN, ISOLATED, LEAST_SQUARES = "given", "isolated atom", "least squares"
 
 
@@ -95,7 +98,8 @@ def find_references(
     Raises
     ------
     InputError
-        For a given symbol that is no element.
+        For a given symbol that is no element, and isolated atoms of a species, none of which is
+        given, with several energies, as of other charges.
 
     Examples
     --------
@@ -103,8 +107,15 @@ def find_references(
     >>> print(find_references(Dataset.from_structures([water]), torch.tensor([0]), given={"H": -1}))
     H -1 eV (given), O -11 eV (least squares)
     """
-    pairs = zip(isolated, isolated_energies, strict=True)
-    known = {int(atoms.numbers[0]): (energy, ISOLATED) for atoms, energy in pairs}
+    known: dict[int, tuple[float, str]] = {}
+    for atoms, energy in zip(isolated, isolated_energies, strict=True):
+        symbol = str(atoms.symbols)
+        first, _ = known.setdefault(int(atoms.numbers[0]), (energy, ISOLATED))
+        if abs(energy - first) > SAME_ENERGY and symbol not in (given or {}):
+            raise InputError(
+                f"isolated atoms of {symbol} have the energies {first:.6g} and {energy:.6g} eV; "
+                f"state one under references, or leave out the others"
+            )
     for symbol, energy in (given or {}).items():
         if symbol not in chemical_symbols[1:]:
             raise InputError(f"reference energy of {symbol!r}, which is no element")

@@ -62,7 +62,7 @@ class Electrons:
         Traceback (most recent call last):
         atomplete.errors.InputError: o.xyz, structure 0: 8 electrons cannot have 1 unpaired, ...
         """
-        _refuse_look_alikes(atoms, name)
+        refuse_look_alikes(atoms, name)
         charge = _agreed(name, "charge", {
             "charge": atoms.info.get("charge"),
             "the sum of initial_charges": _sum(atoms, "initial_charges", name),
@@ -130,7 +130,20 @@ def _whole(value: Any, what: str) -> int:
     raise InputError(f"{what} is {value!r}, not a whole number")
 
 
-def _refuse_look_alikes(atoms: Atoms, name: str) -> None:
+def refuse_look_alikes(atoms: Atoms, name: str) -> None:
+    """Refuse entries of ``info`` that look like a charge or a spin and would not be read.
+
+    Raises
+    ------
+    InputError
+        For a number other than zero under such a name.
+
+    Examples
+    --------
+    >>> refuse_look_alikes(Atoms("H", info={"total_charge": 1}), "h.xyz, structure 0")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: h.xyz, structure 0: its total_charge = 1 is not read; ...
+    """
     for key, value in atoms.info.items():
         if key not in STATE_INFO and _LOOKS_LIKE_ELECTRONS.search(str(key)):
             array = np.asarray(value)

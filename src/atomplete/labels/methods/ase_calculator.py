@@ -6,6 +6,7 @@ from ase import Atoms
 from ase.calculators.calculator import SCFError
 
 from atomplete.data.calculators import CalculatorSource
+from atomplete.labels.electrons import refuse_look_alikes
 from atomplete.labels.label import Label
 
 
@@ -26,7 +27,11 @@ class AseCalculator(CalculatorSource):
     """
 
     def check(self, atoms: Atoms, name: str) -> None:
-        """Refuse nothing: what a calculator cannot treat it says itself, structure by structure."""
+        """Refuse charges and spins under names that the calculator would not be given.
+
+        What it cannot treat it says itself, structure by structure.
+        """
+        refuse_look_alikes(atoms, name)
 
     def compute(self, atoms: Atoms) -> Label:
         """Energy, forces and, for a structure periodic in all directions, stress.
