@@ -78,6 +78,9 @@ def test_other_formats_go_through_ase(tmp_path):
         ("0\nx", "structure 0: there are no atoms"),
         ("1\n\nH 0.123 0.456 0.7", "the last line ends within a number ('H 0.123 0.456 0.7')"),
         ("1\nx\nH", "structure 0: not understood"),
+        ("2\n\nH 0 0 0.0\nH 0 1 2.5e-1", "the last line ends within a number ('H 0 1 2.5e-1')"),
+        ("2\n\nH 0 0 1.0e-05\nH 0 1 2.5E-", "the last line ends within a number"),
+        ("1\n\nH 0 0 0.00000001e", "the last line ends within a number"),
         (
             b"1\nx=\xff\nH 0 0 0\n",
             "structure 0: not understood as extended XYZ (it is not all text",

@@ -135,6 +135,9 @@ def _lost_its_tail(atom_lines: list[str]) -> bool:
         others = [_decimals(field) for field in rows[-1][1:-1]] or [0]
     # numbers printed in full differ by a few decimals, numbers in a fixed format by none
     expected = others[0] if len(set(others)) == 1 else max(others) - 3
+    _, has_exponent, exponent = rows[-1][-1].lower().partition("e")
+    if has_exponent and len(exponent.lstrip("+-")) < 2:  # all programs print two digits
+        return True
     return _decimals(rows[-1][-1]) < expected
 
 
