@@ -33,6 +33,12 @@ def hydroxyl(moments=None, charges=None, **info):
     return atoms
 
 
+def named(column):
+    atoms = hydroxyl()
+    atoms.arrays[column] = np.array(["a", "b"])
+    return atoms
+
+
 STATES = {
     "neutral": (hydroxyl(), 0, None),
     "cation": (hydroxyl(charge=1), 1, None),
@@ -110,7 +116,12 @@ def test_zero_states_nothing():
         (hydroxyl(multiplicity=2, spin=4), "is 1 by multiplicity - 1 and 3 by spin - 1"),
         (hydroxyl([2, 1], multiplicity=2), "and 3 by the sum of initial_magmoms"),
         (hydroxyl([2, -1]), "point both ways"),
-        (hydroxyl([[0, 0, 1], [0, 0, 0]]), "have the shape (2, 3)"),
+        (hydroxyl([[0, 0, 1], [0, 0, 0]]), "its initial_magmoms are 2 numbers, not (2, 3) of"),
+        (hydroxyl(charge=[[1], [2, 3]]), "is [[1], [2, 3]], not a whole number"),
+        (hydroxyl(charge={"a": 1}), "is {'a': 1}, not a whole number"),
+        (hydroxyl(charge=np.eye(2)), "not a whole number"),
+        (hydroxyl(multiplicity=float("inf")), "is inf, not a whole number"),
+        (named("initial_charges"), "its initial_charges are 2 numbers, not (2,) of <U1"),
         (hydroxyl(total_charge=1), "its total_charge = 1 is not read"),
         (hydroxyl(unpaired_electrons=3), "its unpaired_electrons = 3 is not read"),
         (hydroxyl(uhf=3), "its uhf = 3 is not read"),
@@ -122,6 +133,8 @@ def test_what_is_no_state_is_refused(atoms, words):
             method.check(atoms, "a.xyz, structure 3")
         assert str(caught.value).startswith("a.xyz, structure 3: ")
         assert words in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert content_hash([atoms]) != content_hash([hydroxyl()]) or "not read" in words
 
 
 @pytest.mark.parametrize("key", ["total_charge", "Charge", "spin_multiplicity", "total_spin"])

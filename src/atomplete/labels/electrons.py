@@ -90,8 +90,10 @@ def _sum(atoms: Atoms, column: str, name: str) -> float | None:
     values = atoms.arrays.get(column)
     if values is None or not np.any(values):
         return None
-    if values.shape != (len(atoms),):
-        raise InputError(f"{name}: its {column} have the shape {values.shape}, not {len(atoms)}")
+    if values.shape != (len(atoms),) or values.dtype.kind not in "iuf":
+        raise InputError(
+            f"{name}: its {column} are {len(atoms)} numbers, not {values.shape} of {values.dtype}"
+        )
     return float(values.sum())
 
 
@@ -122,12 +124,18 @@ def _agreed(name: str, quantity: str, told: dict[str, Any]) -> int | None:
 
 
 def _whole(value: Any, what: str) -> int:
-    array = np.asarray(value)
-    if array.shape == () and array.dtype.kind in "iuf" and np.isfinite(array):
-        number = round(float(array))
-        if abs(number - float(array)) < _ROUNDING:
-            return number
-    raise InputError(f"{what} is {value!r}, not a whole number")
+    number = _number(value)
+    if number is not None and np.isfinite(number) and abs(number - round(number)) < _ROUNDING:
+        return round(number)
+    raise InputError(f"{what} is {' '.join(repr(value).split()):.60}, not a whole number")
+
+
+def _number(value: Any) -> float | None:
+    """A single real number, whatever its type; None for anything else."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    return float(value) if is_number and not isinstance(value, bool) else None
 
 
 def refuse_look_alikes(atoms: Atoms, name: str) -> None:
@@ -145,10 +153,10 @@ def refuse_look_alikes(atoms: Atoms, name: str) -> None:
     atomplete.errors.InputError: h.xyz, structure 0: its total_charge = 1 is not read; ...
     """
     for key, value in atoms.info.items():
-        if key not in STATE_INFO and _LOOKS_LIKE_ELECTRONS.search(str(key)):
-            array = np.asarray(value)
-            if array.shape == () and array.dtype.kind in "iuf" and array != 0:
-                raise InputError(
-                    f"{name}: its {key} = {value} is not read; a charge stands under charge, "
-                    "2S + 1 under multiplicity"
-                )
+        if key in STATE_INFO or not _LOOKS_LIKE_ELECTRONS.search(str(key)):
+            continue
+        if _number(value):
+            raise InputError(
+                f"{name}: its {key} = {value} is not read; a charge stands under charge, "
+                "2S + 1 under multiplicity"
+            )

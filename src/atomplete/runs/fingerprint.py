@@ -112,11 +112,13 @@ def _parts(atoms: Atoms) -> Iterator[bytes]:
             yield f"{name}={_told(atoms.info[name])};".encode()
     for name in STATE_ARRAYS:
         if name in atoms.arrays:
-            column = atoms.arrays[name] + 0.0
-            yield f"{name}{column.shape}".encode() + column.astype("<f8").tobytes()
+            yield f"{name}={_told(atoms.arrays[name])};".encode()
 
 
 def _told(value: Any) -> str:
     """A value as text, the same for 1, 1.0 and ``np.int64(1)``."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of several lengths
+        return repr(value)
     return repr((array + 0.0 if array.dtype.kind in "iuf" else array).tolist())
