@@ -1,5 +1,7 @@
 """The two ways in which a run can be refused, each with one clear sentence."""
 
+import re
+
 
 class InputError(ValueError):
     """Input that cannot be used; the message names the file, the structure and the value.
@@ -12,6 +14,10 @@ class InputError(ValueError):
     Traceback (most recent call last):
     atomplete.errors.InputError: b8.xyz, structure 3: atoms 0 and 4 coincide (distance 0.0 Å)
     """
+
+    def __init__(self, message: str) -> None:
+        # values that it names, such as arrays, may be printed in several lines
+        super().__init__(re.sub(r"\s*[\r\n]\s*", " ", message))
 
 
 class MissingExtraError(ImportError):
