@@ -55,7 +55,7 @@ def pair_derivatives(
     with torch.enable_grad():
         values = of_coefficients(_unfolded(system, r_ij)).values[wanted]
         leaves = recorder.leaves
-        forward = _Linear(values, [leaf.value for leaf in leaves])
+        forward = Linearised(values, [leaf.value for leaf in leaves])
     counts = system.neighbor_counts
     k_of_pair = torch.arange(len(system.i), device=counts.device)
     k_of_pair = k_of_pair - (counts.cumsum(0) - counts)[system.i]
@@ -80,7 +80,7 @@ def center_derivatives(
         yield first[centers] + k, torch.stack([x[centers] for x in summed], 1)
 
 
-class _Linear:
+class Linearised:
     """Forward mode, as the derivative of reverse mode: Jᵀu is linear in u, and its graph gives J t.
 
     Only that graph is run through for each direction t, and not what was differentiated.
@@ -147,7 +147,7 @@ class _Recorder(Expansion):
         return self._leaf(system, self._expansion.density(system, g_ij), g_ij, system.i)
 
     def _leaf(self, system: System, value: Tensor, g_ij: Tensor, to: Tensor) -> Tensor:
-        forward = _Linear(g_ij, [self._r_ij])
+        forward = Linearised(g_ij, [self._r_ij])
         axes = torch.eye(3).to(g_ij)[:, None].expand(3, len(self._r_ij), 3)
         derivative = forward([axes])
         value = value.detach().requires_grad_()

@@ -1,12 +1,13 @@
 """Environments in tables with a slot for each neighbour, and random mixtures of what they hold."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atomplete.descriptors.derivatives.pair_derivatives import Linearised
 from atomplete.descriptors.slots import slots_of_groups
 from atomplete.o3 import spherical_harmonics
 from atomplete.radial import PolynomialCutoff
@@ -27,6 +28,15 @@ class Environments(NamedTuple):
     r: Float[Tensor, "environment slot xyz"]
     species: Int[Tensor, "environment slot"]
     n_tags: int
+
+    def split(self, n_slots: int) -> "Iterator[Environments]":
+        """Runs of environments with at most so many slots together, but for single ones."""
+        size = max(1, n_slots // self.pair.shape[1])
+        for start in range(0, len(self.center), size):
+            run = slice(start, start + size)
+            yield Environments(
+                self.center[run], self.pair[run], self.r[run], self.species[run], self.n_tags
+            )
 
 
 def environments(
@@ -73,22 +83,75 @@ def mixtures(
     R_n = sin(π n x) f_c(r), where x = (1 − exp(−r/a)) / (1 − exp(−cutoff/a)) makes them narrow
     near the centre and wide far from it.
     """
-    n_species, max_radial, _, _, n_l = weights.shape
+    radial = _radial(torch.linalg.vector_norm(r, dim=-1), weights.shape[1], cutoff)
+    harmonics = _harmonics(r, weights.shape[-1])
+    return _mixed(radial, species, weights) * harmonics[:, :, None]
+
+
+def slopes_of_mixtures(
+    r: Float[Tensor, "environment slot xyz"],
+    species: Int[Tensor, "environment slot"],
+    weights: Float[Tensor, "species n factor channel l"],
+    cutoff: float,
+) -> Float[Tensor, "xyz factor environment slot channel lm"]:
+    """Derivatives of ``mixtures`` in the vector of each neighbour."""
     distance = torch.linalg.vector_norm(r, dim=-1)
-    n = torch.arange(1, max_radial + 1, device=r.device)
+    radial = _radial(distance, weights.shape[1], cutoff)
+    (steep,) = slopes(lambda x: _radial(x, weights.shape[1], cutoff), distance[..., None])
+    harmonics = _harmonics(r, weights.shape[-1])
+    turned = slopes(lambda x: _harmonics(x, weights.shape[-1]), r)
+    unit = (r / distance[..., None]).movedim(-1, 0)
+    along = _mixed(steep, species, weights) * harmonics[:, :, None]
+    across = _mixed(radial, species, weights)
+    return torch.stack(
+        [
+            torch.addcmul(along * unit[x][..., None, None], across, turned[x][:, :, None])
+            for x in range(3)
+        ]
+    )
+
+
+@torch.enable_grad()
+def slopes(
+    function: Callable[[Tensor], Tensor], vectors: Float[Tensor, "environment slot axis"]
+) -> Float[Tensor, "axis environment slot ..."]:
+    """Derivatives of a function of vectors, each of its own, along their axes."""
+    vectors = vectors.detach().requires_grad_()
+    n_axes = vectors.shape[-1]
+    axes = torch.eye(n_axes).to(vectors)[:, None, None].expand(n_axes, *vectors.shape)
+    return Linearised(function(vectors), [vectors])([axes])
+
+
+def _radial(
+    distance: Float[Tensor, "environment slot *one"], max_radial: int, cutoff: float
+) -> Float[Tensor, "environment slot n"]:
+    distance = distance.view(*distance.shape[:2], 1)
+    n = torch.arange(1, max_radial + 1).to(distance)
     reach = -torch.expm1(distance.new_tensor(-cutoff / DECAY_LENGTH))
     x = -torch.expm1(-distance / DECAY_LENGTH) / reach
-    inside = PolynomialCutoff(width=cutoff)(distance, cutoff)
-    radial = torch.sin(torch.pi * n * x[..., None]) * inside[..., None]
-    one_hot = torch.nn.functional.one_hot(species, n_species).to(r)
+    return torch.sin(torch.pi * n * x) * PolynomialCutoff(width=cutoff)(distance, cutoff)
+
+
+def _harmonics(
+    r: Float[Tensor, "environment slot xyz"], n_l: int
+) -> Float[Tensor, "environment slot lm"]:
+    unit = r / torch.linalg.vector_norm(r, dim=-1, keepdim=True)
+    return spherical_harmonics(unit.flatten(0, 1), n_l - 1).unflatten(0, r.shape[:2])
+
+
+def _mixed(
+    radial: Float[Tensor, "environment slot n"],
+    species: Int[Tensor, "environment slot"],
+    weights: Float[Tensor, "species n factor channel l"],
+) -> Float[Tensor, "factor environment slot channel lm"]:
+    """Mixtures of radial functions, repeated for the components of each l."""
+    n_species, _, _, channels, n_l = weights.shape
+    one_hot = torch.nn.functional.one_hot(species, n_species).to(radial)
     of_species = (one_hot[..., None] * radial[..., None, :]).flatten(2)
-    mixed = of_species @ weights.to(r).flatten(0, 1).flatten(1)
-    mixed = mixed.unflatten(2, weights.shape[2:])
-    orders = torch.tensor([l for l in range(n_l) for _ in range(2 * l + 1)], device=r.device)
-    unit = (r / distance[..., None]).flatten(0, 1)
-    harmonics = spherical_harmonics(unit, n_l - 1).unflatten(0, r.shape[:2])
-    mixed = mixed.index_select(-1, orders) * harmonics[:, :, None, None]
-    return mixed.permute(2, 0, 1, 3, 4)
+    orders = torch.tensor([l for l in range(n_l) for _ in range(2 * l + 1)])
+    repeated = weights.to(radial).index_select(-1, orders.to(weights.device))
+    mixed = of_species @ repeated.permute(2, 0, 1, 3, 4).flatten(3).flatten(1, 2)[:, None]
+    return mixed.unflatten(-1, (channels, len(orders)))
 
 
 def tag_weights(

@@ -28,7 +28,7 @@ def radial_weights(
     weights = torch.randn(
         n_species, max_radial, n_factors, channels, n_l, generator=generator, dtype=torch.float64
     )
-    return weights * torch.arange(1, max_radial + 1)[:, None, None, None] ** -DECAY
+    return weights * torch.arange(1, max_radial + 1).double()[:, None, None, None] ** -DECAY
 
 
 def couplings(

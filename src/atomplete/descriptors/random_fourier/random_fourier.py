@@ -1,6 +1,6 @@
 """Sums over rows of random cosines: a complete and smooth description in closed form."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -9,11 +9,13 @@ from torch import Tensor
 
 from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.features import Features
-from atomplete.descriptors.memory import MEMORY
+from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY
 from atomplete.descriptors.random_fourier.environments import (
     Environments,
     environments,
     mixtures,
+    slopes,
+    slopes_of_mixtures,
     tag_weights,
 )
 from atomplete.descriptors.random_fourier.mixing import couplings, radial_weights
@@ -170,12 +172,9 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
             )
         return environments(system, match.long().argmax(1), self.cutoff, self.tag_cutoff)
 
-    def _mixtures(self, r: Tensor, species: Tensor, n_tagged: int) -> Tensor:
-        return mixtures(r, species, self._of(n_tagged, "radial"), self.cutoff)
-
     def _rows(self, table: Environments, n_tagged: int, *, partials: bool = False) -> Rows:
         return rows_of(
-            self._mixtures(table.r, table.species, n_tagged),
+            mixtures(table.r, table.species, self._of(n_tagged, "radial"), self.cutoff),
             tag_weights(table.r[:, : table.n_tags], self.tag_cutoff),
             n_tagged,
             self._of(n_tagged, "forms").to(table.r),
@@ -211,7 +210,10 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
     ) -> Iterator[tuple[Int[Tensor, " pair"], Float[Tensor, "pair xyz feature"]]]:
         """Derivatives of the features of each centre in the vectors to its neighbours, 1/Å."""
         n_pairs = len(system.i)
-        for table in self._tables(system):
+        size = (self.spec.max_angular + 1) ** 2
+        widest = max(9 * size * level.channels + 3 * level.features for level in self.spec.levels)
+        n_slots = CHUNK_BYTES // (8 * widest)
+        for table in (part for whole in self._tables(system) for part in whole.split(n_slots)):
             found = torch.cat([self._derivatives(table, n) for n in range(3)], 3)
             kept = table.pair.flatten() < n_pairs
             yield table.pair.flatten()[kept], found.flatten(0, 1)[kept]
@@ -226,24 +228,16 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         weight = partial(tag_weights, tag_cutoff=self.tag_cutoff)
         by_values, by_weight = derivatives_of_rows(
             rows,
-            _slopes(partial(self._mixtures, species=table.species, n_tagged=n_tagged), table.r),
+            slopes_of_mixtures(table.r, table.species, self._of(n_tagged, "radial"), self.cutoff),
             weight(near),
-            _slopes(weight, near),
+            slopes(weight, near),
         )
         by_values = by_values / self._of(n_tagged, "deviations").to(by_values)
         frequencies = self._of(n_tagged, "frequencies").to(by_values)
         of_cosines = torch.einsum("ermx,erf->emxf", by_weight, arguments.cos())
         moved = -rows.weight[..., None] * arguments.sin()
         for row in range(moved.shape[1]):  # all rows at once would not fit into memory
-            of_cosines += moved[:, row, None, None] * (by_values[:, row] @ frequencies)
+            of_cosines.addcmul_(moved[:, row, None, None], by_values[:, row] @ frequencies)
         of_channels = torch.einsum("er,ermxc->emxc", rows.weight, by_values)
         of_channels += torch.einsum("ermx,erc->emxc", by_weight, scaled)
         return torch.cat([of_cosines, of_channels], 3)
-
-
-def _slopes(function: Callable[[Tensor], Tensor], vectors: Tensor) -> Float[Tensor, "xyz ..."]:
-    """Derivatives of a function of vectors, each of its own, along the three axes."""
-    axes = [torch.zeros_like(vectors) for _ in range(3)]
-    for k, axis in enumerate(axes):
-        axis[..., k] = 1.0
-    return torch.stack([torch.func.jvp(function, (vectors,), (axis,))[1] for axis in axes])
