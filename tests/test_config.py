@@ -191,8 +191,11 @@ BASIS = ExpansionSpec(max_radial=2, species=(1, 6))
 @pytest.mark.parametrize("name", NAMED)
 def test_a_name_is_a_spec_without_species(name):
     spec = descriptor_spec(name, structures=STRUCTURES)
-    assert spec.expansion == ExpansionSpec(species=(1, 6, 8))
-    assert spec == NAMED[name].model_copy(update={"expansion": spec.expansion})
+    if "species" in type(spec).model_fields:
+        expected = {"species": (1, 6, 8)}
+    else:
+        expected = {"expansion": ExpansionSpec(species=(1, 6, 8))}
+    assert spec == NAMED[name].model_copy(update=expected)
     assert descriptor_spec(name) == NAMED[name]
 
 

@@ -204,14 +204,16 @@ def descriptor_spec(
             raise InputError(f"descriptor {given!r} is none of {', '.join(NAMED)}")
         source, given = given, NAMED[given]
     content = _plain(given)
-    expansion = content.get("expansion", {})
-    if "cutoff" in _fields(content):
-        options["cutoff"] = cutoff
-    elif isinstance(expansion, Mapping):  # anything else is refused below, by name
-        if species is None and "species" not in expansion:
+    fields, expansion = _fields(content), content.get("expansion", {})
+    basis = content if "cutoff" in fields else expansion
+    if isinstance(basis, Mapping):  # anything else is refused below, by name
+        if species is None and "species" not in basis:
             species = sorted({int(z) for atoms in structures for z in atoms.numbers}) or None
         chosen = {"species": None if species is None else list(species), "cutoff": cutoff}
-        options["expansion"] = {**expansion, **_given(chosen)}
+        if basis is content:  # not all have a choice of species
+            options |= {name: value for name, value in chosen.items() if name in fields}
+        else:
+            options["expansion"] = {**expansion, **_given(chosen)}
     content |= _given(options)
     with _one_sentence(source, content):
         spec: DescriptorSpec = TypeAdapter(AnyDescriptorSpec).validate_python(content)
@@ -261,15 +263,16 @@ def _plain(given: Any) -> dict[str, Any]:
         return dict(given)
     if not isinstance(given, BaseModel):
         raise InputError(f"descriptor {given!r} is neither a name nor a spec")
-    left_out = set() if "species" in _set_in_expansion(given) else {"species"}
-    content: dict[str, Any] = given.model_dump(exclude={"expansion": left_out})
+    content: dict[str, Any] = given.model_dump()
+    for plain, spec in ((content, given), (content.get("expansion"), _expansion_of(given))):
+        if spec is not None and plain is not None and "species" not in spec.model_fields_set:
+            plain.pop("species", None)
     return content
 
 
-def _set_in_expansion(spec: BaseModel) -> set[str]:
-    """Fields of a spec's expansion that it was made with; of none without an expansion."""
-    expansion = getattr(spec, "expansion", None)
-    return expansion.model_fields_set if expansion else set()
+def _expansion_of(spec: BaseModel) -> BaseModel | None:
+    expansion: BaseModel | None = getattr(spec, "expansion", None)
+    return expansion
 
 
 def _fields(content: Mapping[str, Any]) -> Collection[str]:

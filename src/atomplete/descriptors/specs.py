@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from atomplete.descriptors.base import DescriptorSpec
 from atomplete.descriptors.equivariants import blocks_of_order
 from atomplete.descriptors.expansion import ExpansionSpec
+from atomplete.descriptors.random_fourier.spec import RandomFourierSpec
 from atomplete.errors import InputError
 
 Count = Annotated[int, Field(ge=0)]
@@ -202,4 +203,5 @@ NAMED: dict[str, DescriptorSpec] = {
     "pair": TaggedCorrelationsSpec(n_tagged=1, nu=1),
     "pair_nu2": TaggedCorrelationsSpec(n_tagged=1, nu=2),
     "three_center": ThreeCenterSpec(),
+    "random_fourier": RandomFourierSpec(),
 }

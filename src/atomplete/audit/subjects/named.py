@@ -121,7 +121,7 @@ _OF_KIND: dict[str, Callable[[str, Any, dict[str, Any]], Subject]] = {
 def _content(place: str) -> dict[str, Any] | None:
     """Spec that a name or a YAML file stands for, without the fields that the audit sets."""
     if place in NAMED:
-        return NAMED[place].model_dump(exclude={"expansion"})
+        return NAMED[place].model_dump(exclude={"expansion", "species", "cutoff"})
     if place == "nu4":
         return {"type": "nice", "max_nu": 4, "components": None, "candidates": None}
     orders = _ORDERS.fullmatch(place)
