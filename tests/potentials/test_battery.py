@@ -7,6 +7,7 @@ from ase import Atoms
 from small_models import BASIS, CUTOFF, DESCRIPTORS, SMALL_DEEP_SET, energy_model, molecule
 
 from atomplete.degenerate.families.registry import generate
+from atomplete.descriptors import LevelSpec, RandomFourierSpec
 from atomplete.errors import InputError
 from atomplete.nn import LinearSpec
 from atomplete.potentials import PairBasisSpec, TightBinding, TightBindingSpec
@@ -26,8 +27,17 @@ def crystal():
     return Atoms("CHO", positions, cell=[(1.75, 0, 0), (0.2, 1.85, 0), (0, -0.3, 2.2)], pbc=True)
 
 
-def linear():
-    model = energy_model(smooth("density_correlations"), LinearSpec())
+FOURIER = RandomFourierSpec(
+    cutoff=CUTOFF,
+    species=BASIS.species,
+    center=LevelSpec(channels=8, features=12, frequency=0.3),
+    neighbor=LevelSpec(channels=8, features=12, frequency=0.3),
+    pair=LevelSpec(channels=8, features=12, frequency=0.3),
+)
+
+
+def linear(spec):
+    model = energy_model(spec, LinearSpec(by_species=True))
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(model.readout.coefficients.shape, generator=generator).double()
     model.readout.coefficients.copy_(weights)
@@ -57,7 +67,8 @@ def tight_binding():
 
 
 POTENTIALS = {
-    "linear": linear,
+    "linear": lambda: linear(smooth("density_correlations")),
+    "random Fourier features": lambda: linear(FOURIER),
     "deep set of rows": lambda: deep_set("three_center"),
     "deep set of densities": lambda: deep_set("density_correlations"),
     "one center": of_one_center,
