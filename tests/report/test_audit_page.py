@@ -70,11 +70,14 @@ def test_many_spectra_are_not_all_drawn(tmp_path):
     assert any("The first 12 of 21 structures are drawn." in text for text in page.texts)
 
 
-def test_a_damaged_resolution(tmp_path):
+def test_a_damaged_resolution_is_named_and_the_rest_is_shown(tmp_path, capsys):
     folder = write_audit(tmp_path / "audit")
-    write_json(folder / "resolution.json", [{"subject": "a"}])
-    with pytest.raises(InputError, match=r"resolution\.json, entry 0: formula: field required"):
-        write_report(folder, [AUDIT_PAGE])
+    write_json(folder / "resolution.json", [{"subject": "a"}, {"subject": "b"}])
+    page = Page(write_report(folder, [AUDIT_PAGE]).read_text())
+    problem = "resolution.json, entry 0: formula: field required (and 1 more)"
+    assert any(text.endswith(problem) for text in page.texts)
+    assert capsys.readouterr().err.endswith(f"{problem}\n")
+    assert "my.xyz 0: B3" in page.texts
 
 
 def test_a_damaged_audit(tmp_path):

@@ -57,7 +57,7 @@ class PairVerdict(BaseModel):
     3
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
     subject: str
     family: str
     member: int | None = None
@@ -155,7 +155,7 @@ class SmallestBasis(BaseModel):
     'n=1, l≤1'
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
     subject: str
     family: str
     smallest: Basis | None = None
@@ -226,7 +226,7 @@ class LocalResolution(BaseModel):
     LocalResolution(B3, 2 of 3 directions, 0 forbidden: spurious)
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
     subject: str
     file: str = ""
     structure: int = 0

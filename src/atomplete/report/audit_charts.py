@@ -9,8 +9,9 @@ from markupsafe import Markup
 from atomplete.audit.records import LocalResolution, PairVerdict
 from atomplete.report import charts
 
-#: Separations below this are as good as zero, and drawn at the edge.
-_LEAST = 1e-18
+#: Separations below the first are as good as zero; they are drawn at the edge, as is what is more
+#: than the second.
+_LEAST, _MOST = 1e-18, 1e6
 
 Figures = list[tuple[str, Markup]]
 
@@ -18,20 +19,21 @@ Figures = list[tuple[str, Markup]]
 def separations(entries: Sequence[PairVerdict]) -> Figures:
     """Separations by all subjects, a chart for each family, all on the same scale."""
     measured = [e for e in entries if e.separation is not None]
-    values = [max(v or 0.0, _LEAST) for e in measured for v in (e.separation, e.noise_floor)]
+    every = [v or 0.0 for e in measured for v in (e.separation, e.noise_floor)]
+    values = np.clip(every, _LEAST, _MOST)
     figures = []
     for family in dict.fromkeys(e.family for e in measured):
         of_family = [e for e in measured if e.family == family]
         subjects = list(dict.fromkeys(e.subject for e in of_family))
         axes = charts.lanes("separation", subjects)
-        axes.set_xlim(min(values) / 3, 3 * max(values))
+        axes.set_xlim(values.min() / 3, 3 * values.max())
         for lane, subject in enumerate(subjects):
             found = [e for e in of_family if e.subject == subject]
             floor = max((e.noise_floor or 0.0 for e in found), default=0.0)
             axes.barh(lane, floor, 0.7, color=charts.LIGHT["rule"])
             for words in dict.fromkeys(e.words for e in found):
                 said = [e.separation or 0.0 for e in found if e.words == words]
-                x, y = np.maximum(said, min(values)), np.full(len(said), lane)
+                x, y = np.clip(said, values.min(), values.max()), np.full(len(said), lane)
                 color, label = charts.LIGHT[words.split()[0]], f"{subject} ({words})"
                 axes.plot(x, y, "o", ms=7, mec=charts.LIGHT["surface"], color=color, label=label)
         text = f"separation of the pairs of family {family} by {len(subjects)} subjects"

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from atomplete.audit.records import LocalResolution, PairVerdict, SmallestBasis
@@ -12,7 +11,7 @@ from atomplete.errors import InputError
 from atomplete.report.audit_charts import separations, slopes, spectra
 from atomplete.report.charts import number
 from atomplete.report.pair_sets import PairSet, viewer_data
-from atomplete.report.read import read_options, read_records
+from atomplete.report.read import ResultFolder, mapping
 from atomplete.report.render import PageKind, render
 
 #: Members of a family that the page shows, at most.
@@ -25,18 +24,19 @@ _NOTHING = "–"
 Table = tuple[list[str], list[list[str]]]
 
 
-def audit_page(folder: Path, progress: bool = False) -> str:
+def audit_page(folder: ResultFolder, progress: bool = False) -> str:
     """HTML of the page; there is nothing that takes long."""
-    entries = read_records(folder / "audit.json", PairVerdict)
+    entries = folder.records("audit.json", PairVerdict)
     if not entries:
-        raise InputError(f"{folder / 'audit.json'}: no rows")
-    run = read_options(folder / "run.json")
-    sets = _sets(folder, entries, run.get("options", {}).get("seed"))
+        raise InputError(next(iter(folder.problems), f"{folder.path / 'audit.json'}: no rows"))
+    run = folder.values("run.json")
+    sets = _sets(folder, entries, mapping(run.get("options")).get("seed"))
     resolutions = [
         entry
-        for path in sorted(folder.glob("resolution*.json"))
-        for entry in read_records(path, LocalResolution)
+        for path in sorted(folder.path.glob("resolution*.json"))
+        for entry in folder.records(path.name, LocalResolution)
     ]
+    sweep = folder.records("sweep.json", SmallestBasis)
     titles = list(dict.fromkeys(e.title for e in resolutions))
     subjects = {e.subject: e.group for e in entries}
     return render(
@@ -54,8 +54,9 @@ def audit_page(folder: Path, progress: bool = False) -> str:
         titles=titles,
         resolutions=resolutions,
         resolution_table=_resolution_table(resolutions),
-        sweep=_sweep_table(read_records(folder / "sweep.json", SmallestBasis)),
+        sweep=_sweep_table(sweep),
         run=run,
+        problems=folder.problems,
     )
 
 
@@ -142,16 +143,17 @@ def _sweep_table(sweep: Sequence[SmallestBasis]) -> Table:
     return _crossed({(one.family, one.subject): one.text for one in sweep})
 
 
-def _sets(folder: Path, entries: Sequence[PairVerdict], seed: int | None) -> list[PairSet]:
+def _sets(folder: ResultFolder, entries: Sequence[PairVerdict], seed: Any) -> list[PairSet]:
     """Pairs of the audit that can be drawn: of known families, and of files beside it."""
+    seed = seed if isinstance(seed, int) and seed >= 0 else None
     sets = []
     for name in dict.fromkeys(e.family for e in entries):
         verdicts = [e for e in entries if e.family == name]
-        path = folder / f"{name}.xyz"
         if name in FAMILIES:
             n = min(max(e.number or 0 for e in verdicts) + 1, _SHOWN)
-            sets.append(PairSet.of_family(name, n, seed, verdicts))
-        elif path.is_file():
-            note = f"from {path.name}"
-            sets.append(PairSet(name, path.name, note, user_pairs(path).pairs, verdicts))
+            sets.append(PairSet.of_family(name, max(n, 1), seed, verdicts))
+        elif path := folder.find(f"{name}.xyz"):
+            with folder.noting():
+                pairs = user_pairs(path).pairs
+                sets.append(PairSet(name, path.name, f"from {path.name}", pairs, verdicts))
     return sets

@@ -1,6 +1,7 @@
 """Charts, drawn by matplotlib: as SVG within a page, whose colours follow its theme, or as PNG."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -12,6 +13,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
@@ -46,6 +48,7 @@ PALETTE = tuple(LIGHT[name] for name in ("c0", "c1", "c2", "c3", "c4", "c5", "c6
 
 _STYLE: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "font.size": 11,
     "text.color": LIGHT["ink"],
     "axes.labelcolor": LIGHT["ink"],
@@ -147,15 +150,19 @@ def inline(axes: Axes, description: str, *, legend: bool = True) -> Markup:
             if line.get_gid() is None and line.get_marker() not in (None, "", "None"):
                 line.set_gid(f"note {len(notes)}")
                 notes[f"note {len(notes)}"] = _notes(one, line)
-    with rc_context({**_STYLE, "svg.hashsalt": description}):  # ids of their own for each chart
+    style = {**_STYLE, "svg.hashsalt": description}  # ids of their own for each chart
+    # the reader's fonts may well know letters that those of matplotlib lack
+    with rc_context(style), warnings.catch_warnings(action="ignore", category=UserWarning):
         if legend:
             _add_legend(axes, figure)
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
         file = StringIO()
         figure.savefig(
             file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
         )
-    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", file.getvalue())
-    root = ElementTree.fromstring(text[text.index("<svg") :].replace("xlink:href", "href"))
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", file.getvalue())
+    root = ElementTree.fromstring(svg[svg.index("<svg") :].replace("xlink:href", "href"))
     _make_responsive(root, description, notes)
     return Markup(_themed(ElementTree.tostring(root, encoding="unicode")))
 

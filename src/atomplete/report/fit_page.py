@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from atomplete.errors import InputError
 from atomplete.report import charts
-from atomplete.report.read import read_log, read_options
+from atomplete.report.read import ResultFolder
 from atomplete.report.render import PageKind, render, write_report
 
 #: Quantities of ``metrics.json``, in words, with units.
@@ -41,7 +42,7 @@ def write_fit_page(folder: Path) -> Path:
     Raises
     ------
     InputError
-        If there is no ``metrics.json``, or a file is damaged; names the file.
+        If there is no ``metrics.json``, or nothing in it; names the file.
 
     Examples
     --------
@@ -54,11 +55,28 @@ def write_fit_page(folder: Path) -> Path:
     return write_report(folder, [FIT_PAGE])
 
 
-def fit_page(folder: Path, progress: bool = False) -> str:
+class Parity(BaseModel):
+    """Reference and predicted values of one quantity."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    reference: list[float]
+    predicted: list[float]
+
+    @model_validator(mode="after")
+    def _as_many(self) -> "Parity":
+        if len(self.reference) != len(self.predicted):
+            raise ValueError("as many predicted values as reference values are expected")
+        return self
+
+
+def fit_page(folder: ResultFolder, progress: bool = False) -> str:
     """HTML of the page; there is nothing that takes long."""
-    metrics = read_options(folder / "metrics.json")
-    parity = read_options(folder / "parity.json")
-    log = read_log(folder / "log.jsonl")
+    metrics = folder.values("metrics.json", dict[str, dict[str, float | None]])
+    if not metrics:
+        raise InputError(next(iter(folder.problems), f"{folder.path / 'metrics.json'}: no errors"))
+    parity = folder.values("parity.json", dict[str, dict[str, Parity | None] | None])
+    log = folder.log("log.jsonl")
+    run = folder.values("run.json")
     return render(
         "fit.html",
         title="A fitted potential",
@@ -67,7 +85,8 @@ def fit_page(folder: Path, progress: bool = False) -> str:
         rows=_rows(metrics),
         parity=[(part, _panels(part, parity[part])) for part in parity if parity[part]],
         training=_training(log),
-        run=read_options(folder / "run.json"),
+        run=run,
+        problems=folder.problems,
     )
 
 
@@ -100,14 +119,14 @@ def _lead(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
     return f"Root mean square errors on {part} data: {', '.join(said)}." if said else ""
 
 
-def _panels(part: str, found: Mapping[str, Any]) -> list[tuple[str, Markup]]:
+def _panels(part: str, found: Mapping[str, Parity | None]) -> list[tuple[str, Markup]]:
     """Parity plots of one part of the data: (caption, drawing)."""
     drawn = []
     for quantity, (name, unit) in _METRICS.items():
         values = found.get(quantity)
-        if not values or not values["reference"]:
+        if not values or not values.reference:
             continue
-        reference, predicted = (np.asarray(values[k], float) for k in ("reference", "predicted"))
+        reference, predicted = np.array(values.reference), np.array(values.predicted)
         (axes,) = charts.grid(size=(250, 250))
         limits = charts.parity_limits(reference, predicted)
         charts.parity(axes, reference, predicted, limits)
@@ -121,9 +140,9 @@ def _training(log: Sequence[Mapping[str, float]]) -> list[tuple[str, Markup]]:
     """Losses against epochs."""
     if len(log) < 2:
         return []
-    names = [name for name in log[0] if name.endswith("loss")]
+    names = [name for name in dict.fromkeys(key for e in log for key in e) if name.endswith("loss")]
     axes = charts.plain("epoch", "loss", log="y")
     for name, color in zip(names, charts.PALETTE, strict=False):
-        points = [(e["epoch"], e[name]) for e in log if e.get(name) is not None]
+        points = [(e["epoch"], e[name]) for e in log if name in e]
         axes.plot(*np.transpose(points), color=color, label=name.replace("_", " "))
     return [("", charts.inline(axes, f"{' and '.join(names)} against epoch"))]

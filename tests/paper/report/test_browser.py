@@ -1,6 +1,7 @@
 """The page in a real browser: no errors, a viewer that draws, turns and answers."""
 
 import base64
+import hashlib
 import json
 import re
 import shutil
@@ -104,6 +105,14 @@ def browse(path, profile, *options):
     return done.stdout, done.stderr
 
 
+def with_script(text, script):
+    """The page with one more script, which its policy allows."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert text.count("script-src ") == 1
+    text = text.replace("script-src ", f"script-src 'sha256-{digest}' ")
+    return text.replace("</body>", f"<script>{script}</script></body>")
+
+
 def console(log):
     """What scripts wrote to the console, or failed with."""
     return re.findall(r"CONSOLE[^\n]*", log)
@@ -112,8 +121,7 @@ def console(log):
 def probed(path, folder, *options):
     """Load a page with the probe in it; returns what it saw, and the console."""
     page = folder / "probed.html"
-    text = path.read_text().replace("</body>", f"<script>{PROBE}</script></body>")
-    page.write_text(text)
+    page.write_text(with_script(path.read_text(), PROBE))
     dom, log = browse(page, folder / "profile", "--dump-dom", *options)
     found = re.search(r'<pre id="probe">([^<]*)</pre>', dom)
     assert found, f"the probe has not come to its end: {console(log)}"
@@ -199,10 +207,10 @@ def test_a_phone_shows_it_without_scrolling_sideways(run, tmp_path):
         "addEventListener('message', (event) => { document.title = event.data; });</script></body>"
     )
     told = (
-        "<script>setTimeout(() => parent.postMessage("
-        "`${document.documentElement.scrollWidth} of ${innerWidth}`, '*'), 900)</script></body>"
+        "setTimeout(() => parent.postMessage("
+        "`${document.documentElement.scrollWidth} of ${innerWidth}`, '*'), 900)"
     )
-    (tmp_path / "report.html").write_text(run.read_text().replace("</body>", told))
+    (tmp_path / "report.html").write_text(with_script(run.read_text(), told))
     dom, log = browse(frame, tmp_path / "profile", "--dump-dom")
     assert re.search(r"<title>400 of 400</title>", dom), dom[:200]
     assert console(log) == []
@@ -220,6 +228,16 @@ def test_a_picture_of_the_page(run, tmp_path):
     assert left.sum() > 100
     assert right.sum() > 100
     assert len(np.unique((pixels * 255).astype(int) @ [1, 256, 65536])) > 500
+
+
+def test_no_other_script_runs(run, tmp_path):
+    page = tmp_path / "foreign.html"
+    act = "document.title = 'foreign'"
+    foreign = f'<script>{act}</script><img src="x" onerror="{act}">'
+    page.write_text(run.read_text().replace("</body>", f"{foreign}</body>"))
+    dom, log = browse(page, tmp_path / "profile", "--dump-dom")
+    assert "<title>Degenerate pairs" in dom
+    assert sum("Content Security Policy" in line for line in console(log)) >= 2
 
 
 def test_an_audit_in_the_browser(tmp_path):

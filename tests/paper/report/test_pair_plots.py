@@ -9,6 +9,7 @@ from atomplete.paper.report import plot_pairs
 from atomplete.paper.report.pair_plots import panels, picture
 from atomplete.paper.report.run_folder import read_predictions
 from atomplete.paper.table import ROWS, TableRow
+from atomplete.report.read import ResultFolder
 
 N_TEST = 12
 ENERGIES = [name for name, row in ROWS.items() if row.target == "energy"]
@@ -65,7 +66,7 @@ def run(tmp_path):
 
 def figures(table, folder):
     """Pair means and pair differences, not written anywhere."""
-    predictions = read_predictions(table, folder)
+    predictions = read_predictions(table, ResultFolder(folder))
     return [picture(panels(table, predictions, q)) for q in ("mean", "difference")]
 
 

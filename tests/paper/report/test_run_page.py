@@ -1,5 +1,7 @@
 """The page as a file: what it says is what lies in the folder, and it needs nothing else."""
 
+import re
+
 import numpy as np
 import pytest
 from report_folders import (
@@ -170,6 +172,21 @@ def test_a_folder_of_nothing(tmp_path):
         ("table.json", "{}", r"table\.json: a list is expected, not dict"),
         ("table.json", "[]", r"table\.json: no rows"),
         ("table.json", '[{"row": "B"}]', r"table\.json, entry 0: v1_name: field required"),
+    ],
+)
+def test_a_damaged_table(tmp_path, name, content, sentence):
+    folder = write_run(tmp_path / "run", optional=False)
+    (folder / name).write_text(content)
+    with pytest.raises(InputError, match=sentence) as caught:
+        write_report(folder, [RUN_PAGE])
+    assert "\n" not in str(caught.value)
+    assert not (folder / "report.html").exists()
+
+
+@pytest.mark.usefixtures("without_verdicts")
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
         ("run.json", "nonsense", r"run\.json: damaged"),
         ("latent_size.json", '[{"latent": "x"}]', r"latent_size\.json, entry 0: mean_error: "),
         ("learning_curve.json", "[3]", r"learning_curve\.json, entry 0"),
@@ -177,13 +194,13 @@ def test_a_folder_of_nothing(tmp_path):
         ("B_NL/log.jsonl", '{"epoch": 1\n{}\n', r"log\.jsonl, line 1: damaged"),
     ],
 )
-def test_damaged_files(tmp_path, name, content, sentence):
+def test_damaged_files_are_named(tmp_path, name, content, sentence, capsys):
     folder = write_run(tmp_path / "run", optional=False)
     (folder / name).write_text(content)
-    with pytest.raises(InputError, match=sentence) as caught:
-        write_report(folder, [RUN_PAGE])
-    assert "\n" not in str(caught.value)
-    assert not (folder / "report.html").exists()
+    page = Page(write_report(folder, [RUN_PAGE]).read_text())
+    (problem,) = capsys.readouterr().err.splitlines()
+    assert re.search(sentence, problem)
+    assert problem.removeprefix("not in the report: ") in page.texts
 
 
 @pytest.mark.usefixtures("without_verdicts")

@@ -15,6 +15,7 @@ from atomplete.errors import InputError
 from atomplete.paper.report.run_folder import Predictions, read_predictions
 from atomplete.paper.table import TableRow
 from atomplete.report import charts
+from atomplete.report.read import ResultFolder, printable
 from atomplete.runs.files import atomic_write
 
 Quantity = Literal["mean", "difference"]
@@ -63,8 +64,8 @@ def panels(
     weights = np.array([0.5, 0.5] if quantity == "mean" else [1, -1])
     found = []
     for row in table:
-        if one := predictions.get(row.row):
-            test = one.part == "test"
+        one = predictions.get(row.row)
+        if one is not None and (test := one.part == "test").any():
             reference, predicted = (e[test] @ weights for e in (one.reference, one.predicted))
             center = reference.mean() if quantity == "mean" else 0.0
             error, published = (
@@ -115,7 +116,7 @@ def plot_pairs(table: Sequence[TableRow], folder: Path) -> tuple[Path, Path]:
     Traceback (most recent call last):
     atomplete.errors.InputError: runs: no rows to draw
     """
-    predictions = read_predictions(table, folder)
+    predictions = read_predictions(table, ResultFolder(folder))
     if not predictions:
         raise InputError(f"{folder}: no rows to draw")
     parity, difference = folder / "parity.png", folder / "difference.png"
@@ -143,8 +144,9 @@ def picture(shown: Sequence[Panel]) -> Figure:
     labels = ("± published error", "perfect", "test pairs")[-len(handles) :]
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     relative = ", relative to their average" if first.quantity == "mean" else ""
-    labelled = f"{Path(first.row.labels).stem} labels"
-    figure.suptitle(f"Pair {first.quantity} of {len(first.ids)} test pairs{relative}, {labelled}")
+    labelled = printable(f"{Path(first.row.labels).stem} labels")
+    title = f"Pair {first.quantity} of {len(first.ids)} test pairs{relative}, {labelled}"
+    figure.suptitle(title, parse_math=False)
     return figure
 
 

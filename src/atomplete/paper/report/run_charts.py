@@ -100,6 +100,8 @@ def _draw_curve(
         if not point.extrapolated:
             errors.setdefault(point.n_train_pairs, []).append(getattr(point, name))
     sizes = sorted(errors)
+    if not sizes:
+        return
     means = [float(np.mean(errors[n])) for n in sizes]
     axes.plot(sizes, means, "o-", ms=5, color=color, label=points[0].row)
     axes.vlines(sizes, *zip(*((min(errors[n]), max(errors[n])) for n in sizes), strict=True),

@@ -1,6 +1,5 @@
 """The page of a filled table: numbers, plots, curves and pairs."""
 
-from pathlib import Path
 from typing import Any
 
 from atomplete.paper.report.pair_plots import drawings, panels
@@ -15,13 +14,14 @@ from atomplete.paper.report.run_folder import RunFolder
 from atomplete.paper.report.run_pairs import pair_sets
 from atomplete.report.charts import number
 from atomplete.report.pair_sets import viewer_data
+from atomplete.report.read import ResultFolder
 from atomplete.report.render import PageKind, render
 
 #: From this relative error of differences on, predicting none at all would be as good.
 _BLIND = 0.99
 
 
-def run_page(folder: Path, progress: bool = False) -> str:
+def run_page(folder: ResultFolder, progress: bool = False) -> str:
     """HTML of the page of a run of ``atomplete reproduce``."""
     run = RunFolder.read(folder)
     shown = {quantity: panels(run.table, run.predictions, quantity) for quantity in QUANTITIES}
@@ -45,6 +45,8 @@ def run_page(folder: Path, progress: bool = False) -> str:
         ablation=_ablation(run),
         learning=learning_curves(run),
         duration=_duration,
+        missing=run.missing + ([] if own else ["labelled pairs"]),
+        problems=folder.problems,
     )
 
 

@@ -9,7 +9,6 @@ from atomplete.audit import diagnose, judge, subject_of
 from atomplete.audit.records import PairVerdict
 from atomplete.audit.verdicts.pairs import Pair, family_pairs
 from atomplete.audit.verdicts.user_pairs import own_pair
-from atomplete.data import pair_structures, read_structures
 from atomplete.degenerate.families.registry import FAMILIES
 from atomplete.paper.report.pair_plots import Panel
 from atomplete.paper.report.run_folder import RunFolder
@@ -54,15 +53,10 @@ def pair_sets(run: RunFolder, panels: Sequence[Panel], *, progress: bool = False
 
 def _run_pairs(run: RunFolder) -> list[Pair]:
     """Pairs of the labelled file that the run has used."""
-    path = run.labelled_file()
-    if path is None:
-        return []
-    structures = read_structures(path)
-    found = pair_structures(structures, path)
     known = {int(number) for p in run.predictions.values() for number in p.ids}
     return [
-        own_pair("run", number, structures[plus], structures[minus])
-        for number, (plus, minus) in zip(found.ids.tolist(), found.indices, strict=True)
+        own_pair("run", number, plus, minus)
+        for number, plus, minus in run.labelled_pairs()
         if not known or number in known
     ]
 

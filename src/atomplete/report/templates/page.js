@@ -9,25 +9,24 @@ function numberText(x, digits = 3) {
   if (x === 0) return "0";
   if (Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5) return x.toPrecision(digits).replace("-", "−");
   const [mantissa, exponent] = x.toExponential(1).split("e");
-  return `${mantissa.replace("-", "−")}·10<sup>${Number(exponent).toString().replace("-", "−")}</sup>`;
+  return html`${mantissa.replace("-", "−")}·10<sup>${Number(exponent).toString().replace("-", "−")}</sup>`;
 }
 
 function signed(x, digits) {
   const text = Math.abs(x).toFixed(digits);
   return (Number(text) === 0 ? "" : x > 0 ? "+" : "−") + text;
 }
-const escaped = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 
 // A bar on a logarithmic scale from 1e-17 to 3; shaded, differences that are none beside the noise.
 function logBar(value, noise, verdict) {
   const at = (x) => (100 * Math.min(Math.max((Math.log10(Math.max(x, 1e-17)) + 17) / 17.5, 0), 1)).toFixed(1);
-  return `<span class="bar" aria-hidden="true"><i class="floor" style="width:${at(PAGE.nothing * noise)}%"></i>` +
-    `<i class="value ${verdict}" style="width:${at(value)}%"></i></span>`;
+  return html`<span class="bar" aria-hidden="true"><i class="floor" style="width:${at(PAGE.nothing * noise)}%"></i><i
+    class="value ${verdict}" style="width:${at(value)}%"></i></span>`;
 }
 
 function tableOf(caption, heads, rows) {
-  return `<figure><div class="scroll"><table><thead><tr>${heads}</tr></thead><tbody>${rows.join("")}</tbody></table></div>` +
-    `<figcaption class="quiet">${caption}</figcaption></figure>`;
+  return html`<figure><div class="scroll"><table><thead><tr>${heads}</tr></thead><tbody>${rows}</tbody></table></div>
+    <figcaption class="quiet">${caption}</figcaption></figure>`;
 }
 
 // Energies of a pair: the reference, then one of each row of the set, null where there is none.
@@ -37,30 +36,30 @@ function energyTable(set, pair) {
   const mean = ([plus, minus]) => (plus + minus) / 2;
   const reach = Math.max(...pair.energies.filter(Boolean).map((e) => Math.abs(difference(e))), 1e-9);
   const rows = pair.energies.flatMap((e, k) => e ? [
-    `<tr${k ? "" : ' class="reference"'}><th scope="row">${escaped(["reference", ...set.rows][k])}</th>` +
-    `<td>${signed(1000 * (mean(e) - mean(pair.energies[0])), 1)}</td><td>${signed(1000 * difference(e), 1)}</td>` +
-    `<td class="wide"><span class="bar middle" aria-hidden="true"><i class="value ${k ? "" : "published"}" style="` +
-    `left:${(50 + 50 * Math.min(difference(e) / reach, 0)).toFixed(1)}%;` +
-    `width:${(50 * Math.abs(difference(e)) / reach).toFixed(1)}%"></i></span></td></tr>`] : []);
+    html`<tr class="${k ? "" : "reference"}"><th scope="row">${["reference", ...set.rows][k]}</th>
+    <td>${signed(1000 * (mean(e) - mean(pair.energies[0])), 1)}</td><td>${signed(1000 * difference(e), 1)}</td>
+    <td class="wide"><span class="bar middle" aria-hidden="true"><i class="value ${k ? "" : "published"}" style="
+    left:${(50 + 50 * Math.min(difference(e) / reach, 0)).toFixed(1)}%;
+    width:${(50 * Math.abs(difference(e)) / reach).toFixed(1)}%"></i></span></td></tr>`] : []);
   return tableOf("Predicted energies in meV: error on the mean of the pair, and its difference.",
-    `<th scope="col">row</th><th scope="col">error of mean</th><th scope="col">E⁺ − E⁻</th><th scope="col"></th>`, rows);
+    html`<th scope="col">row</th><th scope="col">error of mean</th><th scope="col">E⁺ − E⁻</th><th scope="col"></th>`, rows);
 }
 
 function verdictTable(pair) {
   if (!pair.verdicts.length) return "";
-  const rows = pair.verdicts.map((v) => `<tr><th scope="row">${escaped(v.subject)}</th><td>${numberText(v.separation, 2)}</td>` +
-    `<td class="noise">${numberText(v.noise_floor, 2)}</td><td class="wide">${logBar(v.separation, v.noise_floor, v.words)}</td>` +
-    `<td><span class="verdict ${v.words}">${v.words}</span></td><td>${escaped(v.reason)}</td></tr>`);
+  const rows = pair.verdicts.map((v) => html`<tr><th scope="row">${v.subject}</th><td>${numberText(v.separation, 2)}</td>
+    <td class="noise">${numberText(v.noise_floor, 2)}</td><td class="wide">${logBar(v.separation, v.noise_floor, v.words)}</td>
+    <td><span class="verdict ${v.words}">${v.words}</span></td><td>${v.reason}</td></tr>`);
   return tableOf("Separation of the two members by each subject, in units of what random structures differ by, " +
     `on a logarithmic scale; shaded, ${PAGE.nothing} times the noise floor of congruent copies.`,
-    `<th scope="col">subject</th><th scope="col">separation</th><th scope="col" class="noise">noise floor</th>` +
-    `<th scope="col"></th><th scope="col">verdict</th><th scope="col"></th>`, rows);
+    html`<th scope="col">subject</th><th scope="col">separation</th><th scope="col" class="noise">noise floor</th>
+    <th scope="col"></th><th scope="col">verdict</th><th scope="col"></th>`, rows);
 }
 
 class PairPanel {
   constructor() {
     this.viewer = new PairViewer([$("plus"), $("minus")], PAGE.elements);
-    $("set").innerHTML = PAGE.sets.map((set) => `<option value="${escaped(set.key)}">${escaped(set.title)}</option>`).join("");
+    put($("set"), PAGE.sets.map((set) => html`<option value="${set.key}">${set.title}</option>`));
     $("set").addEventListener("change", () => this.show($("set").value));
     $("pair").addEventListener("change", () => this.show(this.set.key, Number($("pair").value)));
     $("previous").addEventListener("click", () => this.step(-1));
@@ -101,12 +100,12 @@ class PairPanel {
     $("pair-note").textContent = `Pair ${pair.id}${part}${note}. ${shift(this.viewer.members, set.congruent)}`;
     ["plus", "minus"].forEach((sign, m) => {
       const energy = pair.energies?.[0]?.[m];
-      $(`${sign}-caption`).innerHTML = `A<sup>${m ? "−" : "+"}</sup>` +
-        (energy === undefined ? "" : ` <span class="quiet">${signed(energy, 4)} eV</span>`);
+      put($(`${sign}-caption`), [html`A<sup>${m ? "−" : "+"}</sup>`,
+        energy === undefined ? "" : html` <span class="quiet">${signed(energy, 4)} eV</span>`]);
       $(sign).setAttribute("aria-label", `${m ? "Minus" : "Plus"} member of pair ${pair.id}, ` +
         `${pair.members[m].positions.length} atoms; turn with the arrow keys`);
     });
-    $("says").innerHTML = verdictTable(pair) + energyTable(set, pair);
+    put($("says"), [verdictTable(pair), energyTable(set, pair)]);
     if (remember) history.replaceState(null, "", `#pair=${encodeURIComponent(key)}/${pair.id}`);
   }
 }

@@ -4,6 +4,15 @@
 const MOVED = 1e-3; // Å: an atom without a partner within this distance differs
 const HALF = 200; // half the width of a drawing, in its own units
 
+// HTML and SVG in which each value is escaped, unless it is of this kind itself, or a list of it.
+class Html {
+  constructor(text) { this.text = text; }
+}
+const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+const html = (parts, ...values) => new Html(String.raw({ raw: parts }, ...values.map(
+  (value) => [value].flat(2).map((one) => (one instanceof Html ? one.text : escaped(one))).join(""))));
+const put = (element, content) => { element.innerHTML = html`${content}`.text; };
+
 const rows = [0, 3, 6];
 const apply = (m, p) => rows.map((k) => m[k] * p[0] + m[k + 1] * p[1] + m[k + 2] * p[2]);
 const multiply = (a, b) => a.map((_, k) => [0, 1, 2].reduce((sum, m) => sum + a[k - (k % 3) + m] * b[3 * m + (k % 3)], 0));
@@ -118,7 +127,7 @@ class PairViewer {
   draw() {
     this.drawings.forEach((drawing, k) => {
       const shapes = this.shapes(this.members[k], this.members[1 - k]);
-      drawing.innerHTML = shapes.sort((a, b) => a.z - b.z).map((shape) => shape.svg).join("");
+      put(drawing, shapes.sort((a, b) => a.z - b.z).map((shape) => shape.svg));
     });
   }
 
@@ -133,8 +142,8 @@ class PairViewer {
     const line = (kind, p, q, z, width, strength) => {
       const [a, b] = [place(p), place(q)];
       const middle = (a.z + b.z) / 2;
-      return { z: middle + z, svg: `<line class="${kind}" x1="${a.x}" y1="${a.y}" x2="${b.x}" y2="${b.y}" ` +
-        `stroke-width="${Math.max(width * (a.r + b.r), 0.7)}" opacity="${strength ?? 0.7 * nearness(middle)}"/>` };
+      return { z: middle + z, svg: html`<line class="${kind}" x1="${a.x}" y1="${a.y}" x2="${b.x}" y2="${b.y}"
+        stroke-width="${Math.max(width * (a.r + b.r), 0.7)}" opacity="${strength ?? 0.7 * nearness(middle)}"/>` };
     };
     const edges = member.edges.map(([p, q]) => line("cell", p, q, -2 * this.reach, 0, 0.5));
     const bonds = member.bonds.map(({ p, q, spoke }) => {
@@ -148,16 +157,18 @@ class PairViewer {
       const kind = k === member.center ? "center" : member.moved[k] ? "moved" : "atom";
       const [symbol, covalent] = this.elements[member.numbers[k]];
       const radius = r * Math.sqrt(covalent / 0.84);
-      const circle = (more, r) => `<circle cx="${x}" cy="${y}" r="${r}" ${more}/>`;
-      return { z, svg: circle('class="behind"', radius) + // what lies behind must not shine through
-        circle(`fill="url(#shade-${kind})" opacity="${nearness(z)}"`, radius) +
-        (kind === "atom" ? "" : circle(`class="ring ${kind}"`, radius + 3)) +
-        `<text x="${x}" y="${y}" font-size="${Math.max(8, Math.min(radius, 14))}" ` +
-        `class="${nearness(z) > 0.72 ? "near" : "far"}">${symbol}</text>` };
+      const circle = (more, r) => html`<circle cx="${x}" cy="${y}" r="${r}" ${more}/>`;
+      return { z, svg: [
+        circle(html`class="behind"`, radius), // what lies behind must not shine through
+        circle(html`fill="url(#shade-${kind})" opacity="${nearness(z)}"`, radius),
+        kind === "atom" ? "" : circle(html`class="ring ${kind}"`, radius + 3),
+        html`<text x="${x}" y="${y}" font-size="${Math.max(8, Math.min(radius, 14))}"
+          class="${nearness(z) > 0.72 ? "near" : "far"}">${symbol}</text>`,
+      ] };
     });
     // where the atoms that differ are in the other member
     const places = other.positions.filter((_, k) => other.moved[k]).map(place).map(({ x, y, z, r }) => (
-      { z, svg: `<circle class="ring moved place" cx="${x}" cy="${y}" r="${r}"/>` }));
+      { z, svg: html`<circle class="ring moved place" cx="${x}" cy="${y}" r="${r}"/>` }));
     return [...edges, ...bonds, ...atoms, ...places];
   }
 }
