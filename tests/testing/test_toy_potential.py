@@ -156,3 +156,27 @@ def test_evaluate_and_audit(toy, tmp_path, atomplete):
     assert done.code == 0, done.err
     done = atomplete("audit", "model.pt", "--families", "crystal_1d")
     assert done.code == 0, done.err
+
+
+def test_train(toy, tmp_path, atomplete):
+    """Labels of a deeper well than the start's: training by the verb finds its depth."""
+    from atomplete.checkpoint import load
+    from atomplete.data import write_structures
+
+    rng = np.random.default_rng(0)
+    structures = []
+    for _ in range(16):
+        atoms = molecule()
+        atoms.positions += 0.1 * rng.normal(size=atoms.positions.shape)
+        atoms.calc = Toy(ToySpec(depth=0.15)).calculator()
+        atoms.get_forces()
+        structures.append(atoms)
+    write_structures(tmp_path / "train.xyz", structures)
+    (tmp_path / "toy.yaml").write_text(
+        "potential: {type: toy_pairs, depth: 0.1}\n"
+        "solver: {type: adam, epochs: 60, batch_structures: 4, learning_rate: 5e-3}\n"
+    )
+    done = atomplete("train", "train.xyz", "-o", "fit", "--config", "toy.yaml", "--quiet")
+    assert done.code == 0, done.err
+    fitted = load(tmp_path / "fit" / "model.pt", Potential)
+    assert fitted.depth.item() == pytest.approx(0.15, abs=2e-3)
