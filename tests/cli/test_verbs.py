@@ -214,7 +214,7 @@ def test_study_of_tags_and_correlations(atomplete, table_folder, tmp_path):
     lines = outcome.out.splitlines()
     rows = json.loads((tmp_path / "run" / "ablation.json").read_text())
     assert [line.split()[:2] for line in lines[1:-2]] == [
-        [row["descriptor"], row["set"]] for row in rows
+        [row["representation"], row["set"]] for row in rows
     ]
     assert {row["seeds"] for row in rows} == {2}
     blind = next(line for line in lines if line.split()[:2] == ["nu3", "b8"])
