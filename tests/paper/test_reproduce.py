@@ -323,11 +323,28 @@ def test_changed_options_fill_the_row_anew(options_of, tmp_path):
     assert_same_table(table_of(tmp_path), [row.model_dump(mode="json") for row in fresh])
 
 
+@pytest.mark.parametrize("damage", ["missing", "cut", "short", "foreign"])
+def test_predictions_that_are_lost_are_made_again(options_of, tmp_path, damage):
+    options = options_of(rows=("D_L",))
+    table = reproduce(options, tmp_path, progress=False)
+    path = tmp_path / "D_L" / "predictions.csv"
+    whole = path.read_bytes()
+    short = b"".join(whole.splitlines(keepends=True)[:-2])
+    damages = {"cut": whole[:-1], "short": short, "foreign": b"to be, or not\nto be\n"}
+    path.unlink()
+    if damage in damages:
+        path.write_bytes(damages[damage])
+    assert_same_table(table_of(tmp_path), [row.model_dump(mode="json") for row in table])
+    again = reproduce(options, tmp_path, progress=False)
+    assert path.read_bytes() == whole
+    assert again[0].difference_error == table[0].difference_error
+
+
 def test_an_unreadable_result_is_computed_again(options_of, tmp_path):
     options = options_of(rows=("D_L",))
     reproduce(options, tmp_path, progress=False)
     expected = table_of(tmp_path)
-    for content in ("", "[]", "{}", '{"identity": 3, "result": null}', "null", '"x"'):
+    for content in ("", "[]", "{}", "[" * 10**5, '{"identity": 3, "result": null}', "null", '"x"'):
         (tmp_path / "D_L" / "result.json").write_text(content)
         reproduce(options, tmp_path, progress=False)
         assert_same_table(table_of(tmp_path), expected)

@@ -12,7 +12,7 @@ from atomplete.errors import InputError
 from atomplete.paper.data import LabelledPairs, labelled_file
 from atomplete.paper.options import ReproduceOptions
 from atomplete.paper.presets import Budget
-from atomplete.paper.results import RowResult
+from atomplete.paper.results import Predictions, RowResult
 from atomplete.paper.seed_run import SeedRun
 from atomplete.paper.table import ROWS, Row, TableRow
 from atomplete.runs.files import write_json
@@ -108,8 +108,16 @@ def _needs(row: Row) -> tuple[str, ...]:
 
 
 def _filled(run: SeedRun, row: Row) -> RowResult:
-    """A row's result, an earlier run's if it is there."""
-    store = Store(run.folder_of(row.name))
+    """A row's result, an earlier run's if it is there, with its predictions."""
+    folder = run.folder_of(row.name)
+    if row.target == "energy":
+        try:
+            whole = np.array_equal(Predictions.read(folder / "predictions.csv").ids, run.data.ids)
+        except InputError:
+            whole = False
+        if not whole:  # trained models are there still, and predict again
+            (folder / "result.json").unlink(missing_ok=True)
+    store = Store(folder)
     return store.get("result", _row_identity(run, row), RowResult, lambda: run.fill(row))
 
 

@@ -1,13 +1,21 @@
-"""Results of each row and seed, and the table that is made of them."""
+"""Results of each row and seed, and the predictions that they are made of."""
 
+import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict
 
+from atomplete.errors import InputError
 from atomplete.paper.data import LabelledPairs
 from atomplete.paper.errors import PairErrors
 from atomplete.runs.files import atomic_write
+
+# energies are written with nine decimals, and summed in single precision by some models
+_NOTHING = 1e-3
+_COLUMNS = ("energy_plus", "energy_minus", "predicted_plus", "predicted_minus")
 
 
 class RowResult(BaseModel):
@@ -46,3 +54,45 @@ def write_predictions(path: Path, data: LabelledPairs, predicted: np.ndarray) ->
         lines.append(f"{pair_id},{part_of[pair]}," + ",".join(f"{x:.9f}" for x in numbers))
     with atomic_write(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Energies of all pairs by one row, eV.
+
+    Attributes
+    ----------
+    ids, part
+        (pair,) number and part (train, validation, test) of each pair.
+    reference, predicted
+        (pair, 2) energies of plus and minus.
+    """
+
+    ids: Int[np.ndarray, " pair"]
+    part: np.ndarray
+    reference: Float[np.ndarray, "pair 2"]
+    predicted: Float[np.ndarray, "pair 2"]
+
+    @classmethod
+    def read(cls, path: Path) -> "Predictions":
+        """Read ``predictions.csv``."""
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            if lines and not lines[-1].endswith("\n"):
+                raise ValueError("the last line was cut")
+            rows = list(csv.DictReader(lines))
+            values = [[float(row[name]) for name in _COLUMNS] for row in rows]
+            ids = np.array([int(row["pair_id"]) for row in rows], dtype=int)
+            part = np.array([row["part"] for row in rows], dtype=str)
+        except (KeyError, TypeError, ValueError, OverflowError, OSError, csv.Error) as error:
+            raise InputError(f"{path}: damaged, not a table of predictions ({error})") from error
+        energies = np.array(values).reshape(-1, 4)
+        if not len(energies) or not np.isfinite(energies).all():
+            raise InputError(f"{path}: damaged, it holds no energies, or some that are not finite")
+        return cls(ids, part, energies[:, :2], energies[:, 2:])
+
+    @property
+    def blind(self) -> bool:
+        """Whether the predicted differences are nothing beside those of the reference."""
+        predicted, reference = (np.diff(e)[:, 0] for e in (self.predicted, self.reference))
+        return float(np.abs(predicted).max()) < _NOTHING * float(np.std(reference))

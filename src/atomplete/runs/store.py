@@ -109,7 +109,7 @@ class Store:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["identity"] == identity:
                 return kind.validate_python(content["result"])
-        except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        except (OSError, ValueError, KeyError, TypeError, ValidationError, RecursionError):
             pass  # none, or none that can be read
         result = make()
         content = {"identity": identity, "result": kind.dump_python(result, mode="json")}

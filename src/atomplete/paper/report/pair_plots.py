@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from atomplete.errors import InputError
-from atomplete.paper.report.run_folder import Predictions, read_predictions
+from atomplete.paper.report.run_folder import read_predictions
+from atomplete.paper.results import Predictions
 from atomplete.paper.table import TableRow
 from atomplete.report import charts
 from atomplete.report.read import ResultFolder, printable

@@ -1,69 +1,23 @@
 """The folder of a run of ``atomplete reproduce``, as far as it is filled."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
-from jaxtyping import Float, Int
 
 from atomplete.data import pair_structures, read_structures
 from atomplete.errors import InputError
 from atomplete.paper.data import METHODS, LabelledPairs
 from atomplete.paper.datasets import DATASETS, dataset
+from atomplete.paper.results import Predictions
 from atomplete.paper.studies.ablation import AblationRow
 from atomplete.paper.studies.latent_size import LatentSize
 from atomplete.paper.studies.learning_curve import CurvePoint, Extrapolation
 from atomplete.paper.studies.objectives import LatentObjective
 from atomplete.paper.table import TableRow
 from atomplete.report.read import ResultFolder, mapping
-
-# energies are written with nine decimals, and summed in single precision by some models
-_NOTHING = 1e-3
-_COLUMNS = ("energy_plus", "energy_minus", "predicted_plus", "predicted_minus")
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """Energies of all pairs by one row, eV.
-
-    Attributes
-    ----------
-    ids, part
-        (pair,) number and part (train, validation, test) of each pair.
-    reference, predicted
-        (pair, 2) energies of plus and minus.
-    """
-
-    ids: Int[np.ndarray, " pair"]
-    part: np.ndarray
-    reference: Float[np.ndarray, "pair 2"]
-    predicted: Float[np.ndarray, "pair 2"]
-
-    @classmethod
-    def read(cls, path: Path) -> "Predictions":
-        """Read ``predictions.csv``."""
-        try:
-            with path.open(encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            values = [[float(row[name]) for name in _COLUMNS] for row in rows]
-            ids = np.array([int(row["pair_id"]) for row in rows], dtype=int)
-            part = np.array([row["part"] for row in rows], dtype=str)
-        except (KeyError, TypeError, ValueError, OverflowError, OSError, csv.Error) as error:
-            raise InputError(f"{path}: damaged, not a table of predictions ({error})") from error
-        energies = np.array(values).reshape(-1, 4)
-        if not len(energies) or not np.isfinite(energies).all():
-            raise InputError(f"{path}: damaged, it holds no energies, or some that are not finite")
-        return cls(ids, part, energies[:, :2], energies[:, 2:])
-
-    @property
-    def blind(self) -> bool:
-        """Whether the predicted differences are nothing beside those of the reference."""
-        predicted, reference = (np.diff(e)[:, 0] for e in (self.predicted, self.reference))
-        return float(np.abs(predicted).max()) < _NOTHING * float(np.std(reference))
 
 
 def read_predictions(table: Sequence[TableRow], folder: ResultFolder) -> dict[str, Predictions]:
