@@ -75,3 +75,35 @@ def test_version(shell):
     done = shell(f"{ATOMPLETE} --version; {ATOMPLETE} generate -h")
     assert done.stdout.startswith(f"atomplete {package.__version__}\n")
     assert "Usage:" in done.stdout
+
+
+SHORT = {
+    "audit": ("audit N0nu1 hände.py:mine --families distances -n 1 --quiet -o out", "audit.json"),
+    "search": (
+        "search radial_spectrum bent.xyz --move-both --quiet --starts 16 "
+        "--structural-distance 0.01 --shortest 0.7 --longest 1.8 --cutoff 2.5 -o pairs.xyz",
+        "pairs.xyz",
+    ),
+    "subsets": ("subsets ring:12 4 --nu 2 -o pairs.xyz", "pairs.xyz"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [*ENDINGS, ""])
+@pytest.mark.parametrize("verb", SHORT)
+def test_finds_are_kept_though_nobody_can_read_them(shell, tmp_path, verb, ending):
+    """Also where a terminal knows ASCII only, and a name holds more."""
+    source = "def mine(atoms, center):\n    return sorted(atoms.get_all_distances()[center])\n"
+    (tmp_path / "hände.py").write_text(source)
+    positions = [(0, 0, 0), (0, 0.7, 0.9), (0, -0.8, 0.7), (1.1, 0, 0.2)]
+    write_structures(tmp_path / "bent.xyz", [Atoms("OH3", positions)])
+    command, name = SHORT[verb]
+    done = shell(f"{ATOMPLETE} {command} {ending}", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = tmp_path / ("out" if verb == "audit" else ".") / name
+    if verb == "audit":
+        assert len(json.loads(found.read_text())) == 2
+    else:
+        assert len(read_structures(found)) >= 2
+    if not ending:
+        assert done.stdout.isascii()
