@@ -19,7 +19,7 @@ import atomplete
 # a module imports only from its own line or above
 LINES = (
     ("errors", "units", "registry", "checkpoint", "runs"),
-    ("o3", "radial", "neighbors", "system"),
+    ("o3", "radial", "selection", "neighbors", "system"),
     ("descriptors",),
     ("degenerate", "nn"),
     ("latents",),

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 
 from atomplete.audit import subject_of
 from atomplete.audit.resolution.local_table import resolution_rows
+from atomplete.config import descriptor_spec
 from atomplete.degenerate.congruence.congruence import congruence_distance
 from atomplete.degenerate.congruence.environment import environment, extent
 from atomplete.degenerate.random_structures import random_like
+from atomplete.descriptors import ExpansionSpec, TaggedCorrelationsSpec, ThreeCenterSpec
 from atomplete.errors import InputError
+from atomplete.potentials.tight_binding.pair_features import PairBasisSpec
 from atomplete.system import System, center_of
 
 CELL = [(1.8, 0.0, 0.0), (0.4, 1.9, 0.0), (0.3, -0.2, 2.1)]
@@ -315,3 +318,84 @@ def test_a_center_with_another_meaning_is_refused_wherever_it_is_read(center):
     ):
         with pytest.raises(InputError, match=r"no atom's number|center -?\d of 3 atoms"):
             read()
+
+
+@pytest.mark.parametrize("cutoff", [1e-9, 1e-3, 0.0, -2.0, np.nan, np.inf])
+def test_one_sentence_for_cutoffs_that_are_none(cutoff):
+    sentence = r"the cutoff .* Å is not a finite length above 0\.001 Å"
+    system = System.from_atoms(cell(), 3.0)
+    for refused in (
+        lambda: System.from_atoms(cell(), cutoff),
+        lambda: system.within(cutoff),
+        lambda: ExpansionSpec(cutoff=cutoff),
+        lambda: ThreeCenterSpec(tag_cutoff=cutoff),
+        lambda: TaggedCorrelationsSpec(tag_cutoff=cutoff),
+        lambda: PairBasisSpec(cutoff=cutoff),
+        lambda: descriptor_spec("power_spectrum", cutoff=cutoff),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            refused()
+
+
+@pytest.mark.parametrize(
+    "centers",
+    [
+        (3, 1),
+        np.array([3, 1]),
+        np.array([3, 1], dtype=np.uint8),
+        torch.tensor([3, 1]),
+        range(3, 0, -2),
+    ],
+)
+def test_centers_are_chosen_by_anything_that_lists_atoms(centers):
+    batch = [cell(n=5, seed=s) for s in range(2)]
+    expected = System.from_atoms(batch, 3.0, centers=[3, 1])
+    same(System.from_atoms(batch, 3.0, centers=centers), expected)
+
+
+def test_a_mask_chooses_centers():
+    batch = [cell(n=5, seed=s) for s in range(2)]
+    mask = np.array([False, True, False, True, False])
+    expected = System.from_atoms(batch, 3.0, centers=[1, 3])
+    for centers in (mask, mask.tolist(), torch.tensor(mask)):
+        same(System.from_atoms(batch, 3.0, centers=centers), expected)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ([True], "a mask of length 1 for 3 structures"),
+        ([0.0, 1.0], "structures are chosen by a list of whole numbers or a mask"),
+        ([[0]], "structures are chosen by"),
+        ([[0], [1, 2]], "structures are chosen by"),
+        ("01", "structures are chosen by"),
+        ([0, -1], "structure -1 of 3 structures"),
+        (np.array([3]), "structure 3 of 3 structures"),
+        (torch.tensor([2**40]), "structure 1099511627776 of 3 structures"),
+    ],
+)
+def test_what_chooses_nothing_is_refused(choice, message):
+    system = System.from_atoms([cell(seed=s) for s in range(3)], 2.0)
+    with pytest.raises(InputError, match=message):
+        system.select_structures(choice)
+    with pytest.raises(InputError):
+        System.from_atoms([cell(n=3)] * 3, 2.0, centers=choice)
+
+
+def test_structures_are_chosen_in_the_order_given_and_as_often():
+    system = System.from_atoms([cell(seed=s) for s in range(3)], 2.5)
+    expected = System.from_atoms([cell(seed=s) for s in (2, 0, 2)], 2.5)
+    for choice in ([2, 0, 2], np.array([2, 0, 2]), torch.tensor([2, 0, 2])):
+        same(system.select_structures(choice), expected)
+
+
+@pytest.mark.parametrize("bounds", [(-1, 2), (2, 1), (0, 10)])
+def test_runs_of_centres_that_do_not_exist_are_refused(bounds):
+    with pytest.raises(InputError, match="of 3 centers"):
+        System.from_atoms(cell(), 2.0).select_centers(*bounds)
+
+
+def test_positions_in_single_precision_are_refused():
+    system = System.from_atoms(cell(), 2.0)
+    with pytest.raises(InputError, match="positions of 3 atoms are needed in float64"):
+        system.with_positions(system.positions.float())

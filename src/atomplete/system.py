@@ -1,8 +1,7 @@
 """One frozen record of atoms and neighbour pairs, for one structure or many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Any, Literal
 
 import ase
@@ -13,6 +12,8 @@ from torch import Tensor
 
 from atomplete.errors import InputError
 from atomplete.neighbors import neighbor_pairs
+from atomplete.selection import chosen_of, members
+from atomplete.units import check_cutoff
 
 #: All atoms of a structure, or the one that its ``info["center"]`` names.
 Centers = Literal["all", "info"]
@@ -97,25 +98,50 @@ class System:
         sizes = torch.bincount(self.structure, minlength=len(self.cell))
         return sizes.cumsum(0) - sizes
 
+    def refuse_other_cutoff(self, cutoff: float) -> None:
+        """Raise an InputError if pairs were listed with another cutoff than this, Å."""
+        if self.cutoff != cutoff:
+            raise InputError(f"pairs were listed up to {self.cutoff:g} Å, not {cutoff:g} Å")
+
     def select_centers(self, start: int, stop: int) -> "System":
-        """A run of consecutive centres with their pairs, among the same atoms."""
+        """A run of consecutive centres with their pairs, among the same atoms.
+
+        Raises
+        ------
+        InputError
+            If there is no such run.
+        """
+        if not 0 <= start <= stop <= len(self.centers):
+            raise InputError(f"centers from {start} up to {stop} of {len(self.centers)} centers")
         bounds = torch.tensor([start, stop], device=self.i.device)
         first, last = torch.searchsorted(self.i, bounds).tolist()
         part = self._select_pairs(slice(first, last))
         return replace(part, centers=self.centers[start:stop], i=part.i - start)
 
-    def select_structures(self, structures: Int[Tensor, " chosen"]) -> "System":
+    def select_structures(self, structures: Iterable[Any] | Tensor) -> "System":
         """Some of the structures, in the order given and numbered anew.
+
+        Parameters
+        ----------
+        structures
+            Their numbers, or a mask, as ``selection.chosen_of`` takes them.
+
+        Raises
+        ------
+        InputError
+            For a structure that does not exist.
 
         Examples
         --------
         >>> batch = [ase.Atoms("B"), ase.Atoms("BN", [(0, 0, 0), (0, 0, 1.6)])]
-        >>> System.from_atoms(batch, 2.0).select_structures(torch.tensor([1]))
+        >>> System.from_atoms(batch, 2.0).select_structures([1])
         System(1 structures, 2 atoms, 2 centers, 2 pairs)
         """
-        atoms, structure = _members(self.structure, structures)
-        centers, center_structure = _members(self.structure[self.centers], structures)
-        pairs, i = _members(self.i, centers)
+        device = self.structure.device
+        structures = chosen_of(structures, len(self.cell), "structure", "structures", device)
+        atoms, structure = members(self.structure, structures)
+        centers, center_structure = members(self.structure[self.centers], structures)
+        pairs, i = members(self.i, centers)
         sizes = torch.bincount(structure, minlength=len(structures))
         # of each atom's number among those chosen over its number among all
         offset = sizes.cumsum(0) - sizes - torch.searchsorted(self.structure, structures)
@@ -133,6 +159,7 @@ class System:
 
     def within(self, radius: float) -> "System":
         """The same atoms and centres, with the pairs nearer than ``radius`` only, Å."""
+        radius = check_cutoff(radius)
         near = torch.linalg.vector_norm(self.r_ij.detach(), dim=-1) < radius
         part = self if near.all() else self._select_pairs(near)
         return replace(part, cutoff=min(radius, self.cutoff))
@@ -144,7 +171,12 @@ class System:
         )
 
     def with_positions(self, positions: Float[Tensor, "atom xyz"]) -> "System":
-        """The same pairs at other positions: for derivatives and small displacements."""
+        """The same pairs at other positions, float64: for derivatives and small displacements."""
+        if positions.dtype != torch.float64 or positions.shape != self.positions.shape:
+            raise InputError(
+                f"positions of {len(self.positions)} atoms are needed in float64, "
+                f"not {tuple(positions.shape)} in {positions.dtype}"
+            )
         return replace(self, positions=positions)
 
     def strained(self, strain: Float[Tensor, "structure 3 3"]) -> "System":
@@ -219,7 +251,7 @@ class System:
         structures: ase.Atoms | Sequence[ase.Atoms],
         cutoff: float,
         *,
-        centers: Centers | Sequence[int] = "all",
+        centers: Centers | Iterable[Any] | Tensor = "all",
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> "System":
@@ -232,8 +264,9 @@ class System:
         cutoff
             Pairs at a distance below it are listed, Å.
         centers
-            ``"all"`` atoms, ``"info"`` for the atom that ``info["center"]`` names, or a list of
-            atoms to take in every structure. See ``centers_of``.
+            ``"all"`` atoms, ``"info"`` for the atom that ``info["center"]`` names, or the
+            atoms to take in every structure, as ``selection.chosen_of`` takes them. See
+            ``centers_of``.
         dtype
             Of what is computed from the pairs.
         device
@@ -242,17 +275,17 @@ class System:
         Raises
         ------
         InputError
-            For a cutoff or positions that are not finite, coinciding atoms, a centre that does not
-            exist or is named twice, or a periodic direction without a cell vector or with
-            one that lies in the plane of the others; names the structure.
+            For a cutoff that is no radius, positions that are not finite, coinciding atoms, a
+            centre that does not exist or is named twice, a cell that is tiny beside the cutoff,
+            or a periodic direction without a cell vector or with one that lies in the plane of
+            the others; names the structure.
 
         Examples
         --------
         >>> System.from_atoms(ase.Atoms("B3", [(0, 0, 0), (0, 0, 1.6), (0, 1.6, 0)]), 2.0)
         System(1 structures, 3 atoms, 3 centers, 4 pairs)
         """
-        if not 0 < cutoff < inf:
-            raise InputError(f"the cutoff {cutoff} Å is not a length")
+        cutoff = check_cutoff(cutoff)
         batch = [structures] if isinstance(structures, ase.Atoms) else list(structures)
         sizes = np.array([len(atoms) for atoms in batch], dtype=np.int64)
         structure = np.repeat(np.arange(len(batch)), sizes)
@@ -288,17 +321,6 @@ class System:
         )
 
 
-def _members(
-    group: Int[Tensor, " member"], chosen: Int[Tensor, " chosen"]
-) -> tuple[Int[Tensor, " found"], Int[Tensor, " found"]]:
-    """Members of chosen groups in a sorted column of group numbers, and whose they are."""
-    start = torch.searchsorted(group, chosen)
-    length = torch.searchsorted(group, chosen, right=True) - start
-    owner = torch.repeat_interleave(length)
-    first = length.cumsum(0) - length
-    return torch.arange(len(owner), device=owner.device) + (start - first)[owner], owner
-
-
 def _joined(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
     return np.concatenate(arrays) if arrays else np.zeros(empty)
 
@@ -312,24 +334,42 @@ def _refuse_infinite(positions: np.ndarray, structure: np.ndarray, sizes: np.nda
 
 
 def _centers_of(
-    batch: list[ase.Atoms], sizes: np.ndarray, centers: Centers | Sequence[int]
+    batch: list[ase.Atoms], sizes: np.ndarray, centers: Centers | Iterable[Any] | Tensor
 ) -> np.ndarray:
     """The centres of all structures, atoms of the batch."""
-    if centers == "all":
-        return np.arange(sizes.sum())
-    if centers == "info":
-        named = [center_of(atoms, f"structure {index}") for index, atoms in enumerate(batch)]
-        chosen = np.array(named, dtype=int).reshape(-1, 1)
+    if isinstance(centers, str):
+        if centers == "all":
+            return np.arange(sizes.sum())
+        if centers != "info":
+            raise InputError(f"centers {centers!r} is neither 'all' nor 'info' nor a list of atoms")
+        chosen = [
+            np.array([center_of(atoms, f"structure {index}")]) for index, atoms in enumerate(batch)
+        ]
     else:
-        chosen = np.tile(np.array(centers, dtype=int), (len(batch), 1))
-    missing = np.argwhere((chosen < 0) | (chosen >= sizes[:, None]))
-    if len(missing):
-        index, center = missing[0, 0], chosen[*missing[0]]
-        raise InputError(f"structure {index}: center {center} of {sizes[index]} atoms")
-    for k, center in enumerate(chosen[0]) if len(batch) else ():
-        if center in chosen[0, :k]:
-            raise InputError(f"structure 0: center {center} is named twice")
-    return (chosen + (sizes.cumsum() - sizes)[:, None]).ravel()
+        # what a list of atoms means depends on the number of atoms alone
+        first_of_size = np.sort(np.unique(sizes, return_index=True)[1])
+        of_size = {
+            size: _chosen(index, size, centers)
+            for index, size in zip(
+                first_of_size.tolist(), sizes[first_of_size].tolist(), strict=True
+            )
+        }
+        chosen = [of_size[size] for size in sizes.tolist()]
+    first = sizes.cumsum() - sizes
+    return _joined([atoms + start for atoms, start in zip(chosen, first, strict=True)], (0,))
+
+
+def _chosen(index: int, size: int, centers: Iterable[Any] | Tensor) -> np.ndarray:
+    """Centres of one structure, counted within it, each once."""
+    try:
+        atoms = chosen_of(centers, size, "center", "atoms").numpy()
+    except InputError as error:
+        raise InputError(f"structure {index}: {error}") from error
+    if len(atoms) > 1:
+        values, times = np.unique(atoms, return_counts=True)
+        if (times > 1).any():
+            raise InputError(f"structure {index}: center {values[times > 1][0]} is named twice")
+    return atoms
 
 
 def center_of(atoms: ase.Atoms, name: str = "structure", default: int | None = None) -> int:

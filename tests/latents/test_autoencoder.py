@@ -48,7 +48,9 @@ def mirrored(atoms):
 
 def latent_of(encoder, seed=0):
     torch.manual_seed(seed)
-    return Latent(LatentSpec(rows=ROWS, encoder=encoder))
+    latent = Latent(LatentSpec(rows=ROWS, encoder=encoder))
+    latent.feature_scale.fill_(1.0)  # as if it had been trained
+    return latent
 
 
 # maps of rows

@@ -1,5 +1,6 @@
 """Clebsch–Gordan blocks: orthonormal, equivariant, and equal to SymPy's up to a sign."""
 
+import time
 from itertools import product
 
 import numpy as np
@@ -139,3 +140,12 @@ def test_triples_of_the_paper():
     triples = coupled_triples(3)
     assert [sum(sum(t) % 2 == parity for t in triples) for parity in (0, 1)] == [23, 11]
     assert len(set(triples)) == len(triples)
+
+
+def test_large_orders_are_quick_and_orthonormal():
+    clebsch_gordan(1, 1, 1)
+    start = time.perf_counter()
+    block = clebsch_gordan(12, 11, 12)
+    assert time.perf_counter() - start < 0.2
+    gram = torch.einsum("xyz,xyw->zw", block, block)
+    torch.testing.assert_close(gram, torch.eye(25).double(), rtol=0, atol=1e-12)

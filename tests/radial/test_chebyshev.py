@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from atomplete.errors import InputError
 from atomplete.radial import ChebyshevSeries, GaussianTypeOrbitals, LaplacianEigenstates
 from atomplete.radial.chebyshev import LOWER_ENDS
 
@@ -147,3 +148,10 @@ def test_forward_mode(function):
     _, tangent = torch.func.jvp(series, (r,), (torch.ones_like(r),))
     expected = derivatives(series, r.numpy())[1]
     np.testing.assert_allclose(tangent.numpy(), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_a_function_that_is_too_sharp_is_refused():
+    with pytest.raises(InputError, match="too sharp for a cutoff of 2 Å"):
+        ChebyshevSeries(lambda r: np.abs(r - 1.0)[:, None], upper=CUTOFF)
+    with pytest.raises(InputError, match="too sharp"):
+        ChebyshevSeries(lambda r: np.full((len(r), 1), np.nan), upper=CUTOFF)

@@ -1,13 +1,16 @@
 """Radial functions against quadrature, closed forms and known zeros."""
 
 import math
+import time
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.linalg import sqrtm
 from scipy.special import gamma, spherical_in, spherical_jn
 
+from atomplete.errors import InputError
 from atomplete.radial import GaussianTypeOrbitals, LaplacianEigenstates
 
 CUTOFF, MAX_RADIAL, MAX_ANGULAR = 2.0, 6, 3
@@ -125,3 +128,72 @@ def test_laplacian_solves_the_eigenvalue_equation():
     assert np.abs(applied - eigenvalues * here).max() < 1e-3 * eigenvalues.max()
     assert (np.diff(eigenvalues, axis=0) > 0).all()
     assert abs(eigenvalues[0, 0] - (math.pi / CUTOFF) ** 2) < 1e-4
+
+
+@pytest.mark.parametrize("max_radial", [9, 16, 24])
+def test_many_gto_against_sixty_digits(max_radial):
+    """∫ x² φ_n(x) φ_m(x) dx = δ, and the radial function of a density on the centre."""
+    sizes = {"cutoff": CUTOFF, "max_radial": max_radial, "max_angular": 0}
+    width = 0.2
+    found = GaussianTypeOrbitals(density_width=width).evaluate(np.array([0.0]), **sizes)[0, :, 0]
+    with mpmath.workdps(60):
+        sigma = mpmath.mpf(width)
+        order = range(max_radial)
+        widths = [CUTOFF * math.sqrt(max(n, 1)) / max_radial for n in order]
+        a = [1 / (2 * mpmath.mpf(w) ** 2) for w in widths]
+
+        def moment(power, exponent):
+            return mpmath.gamma((power + 3) / mpmath.mpf(2)) / (
+                2 * exponent ** ((power + 3) / mpmath.mpf(2))
+            )
+
+        norms = [moment(2 * n, 2 * a[n]) ** -0.5 for n in order]
+        overlap = mpmath.matrix(
+            [[norms[n] * norms[m] * moment(n + m, a[n] + a[m]) for m in order] for n in order]
+        )
+        # on the centre, the integral of a primitive has a closed form
+        projections = mpmath.matrix(
+            [norms[n] * moment(n, a[n] + 1 / (2 * sigma**2)) for n in order]
+        )
+        u, squares, v = mpmath.svd_r(overlap)
+        root = u * mpmath.diag([mpmath.sqrt(square) for square in squares]) * v
+        expected = 4 * mpmath.pi * (mpmath.pi * sigma**2) ** mpmath.mpf(-0.75)
+        expected = expected * mpmath.lu_solve(root, projections)
+    expected = np.array([float(mpmath.re(value)) for value in expected])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+def test_laplacian_of_high_orders_against_sixty_digits():
+    n, o3_lambda, r = 60, 12, 1.37
+    found = LaplacianEigenstates().evaluate(
+        np.array([r]), cutoff=CUTOFF, max_radial=n, max_angular=o3_lambda
+    )[0, -1, -1]
+    with mpmath.workdps(60):
+        half = o3_lambda + mpmath.mpf(1) / 2
+        z = mpmath.besseljzero(half, n)
+
+        def bessel(order, x):
+            return mpmath.sqrt(mpmath.pi / (2 * x)) * mpmath.besselj(order, x)
+
+        norm = mpmath.sqrt(2 / mpmath.mpf(CUTOFF) ** 3) / abs(bessel(half + 1, z))
+        expected = norm * bessel(half, z * mpmath.mpf(r) / mpmath.mpf(CUTOFF))
+    assert abs(found - float(expected)) < 1e-11
+
+
+def test_a_narrow_density_is_quick_to_expand_and_right():
+    """Where a density is narrow, R_nl is the orbital times its weight, to second order."""
+    start = time.perf_counter()
+    r = np.linspace(0.2, CUTOFF, 500)
+    narrow, narrower = (
+        GaussianTypeOrbitals(density_width=width).evaluate(r, **SIZES)[:, :, 0]
+        / ((np.pi * width**2) ** -0.75 * (2 * np.pi * width**2) ** 1.5)
+        for width in (0.005, 0.01)
+    )
+    assert time.perf_counter() - start < 3
+    limit = narrow - (narrower - narrow) / 3
+    np.testing.assert_allclose(limit, orbitals(r), rtol=0, atol=1e-5 * np.abs(limit).max())
+
+
+def test_orbitals_and_densities_that_are_too_different_are_refused():
+    with pytest.raises(InputError, match="too different to be integrated"):
+        GaussianTypeOrbitals(density_width=1e-4).evaluate(np.array([1.0]), **SIZES)

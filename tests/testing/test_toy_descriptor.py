@@ -87,6 +87,7 @@ def test_it_is_featurized_by_the_library_and_by_the_verb(structures, tmp_path, c
 
 def test_latents_are_made_of_its_rows(structures, tmp_path):
     latent = Latent(LatentSpec(rows=ToySpec(), encoder=EncoderSpec(hidden=(8,), latent=(3, 1))))
+    latent.feature_scale.fill_(1.0)  # as if it had been trained
     save(tmp_path / "latent.pt", latent)
     system = System.from_atoms(structures[:2], 2.5)
     found = load(tmp_path / "latent.pt", Descriptor)(system).values

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from atomplete.cli.app import in_new_folder, naming
 from atomplete.cli.options import verb
 from atomplete.runs.outputs import FileOutput
+from atomplete.units import Cutoff
 
 Representation = Annotated[
     str,
@@ -30,10 +31,8 @@ class BasisOptions(BaseModel):
     center: int | None = Field(
         None, ge=0, description="Centre atom (default: that of the info, else 0)"
     )
-    cutoff: float | None = Field(
+    cutoff: Cutoff | None = Field(
         None,
-        gt=0,
-        le=1e4,
         description="Radius of an environment in Å (default: 1.25 times the farthest atom)",
     )
     position_precision: float | None = Field(

@@ -10,6 +10,7 @@ from atomplete.cli.app import PAIRS, XYZ, Quiet, in_new_folder, naming
 from atomplete.cli.options import Given, bytes_of, verb
 from atomplete.config import descriptor_of
 from atomplete.runs.outputs import FileOutput, FolderOutput
+from atomplete.units import Cutoff
 
 
 class GenerateOptions(BaseModel):
@@ -52,10 +53,9 @@ class FeaturizeOptions(BaseModel):
         "pair_nu2 or three_center (default: three_center); the YAML file may give a whole spec, "
         "and of nice must",
     )
-    cutoff: float | None = Field(None, gt=0, description="Cutoff in Å (default: 2)")
-    tag_cutoff: float | None = Field(
+    cutoff: Cutoff | None = Field(None, description="Cutoff in Å (default: 2)")
+    tag_cutoff: Cutoff | None = Field(
         None,
-        gt=0,
         description="Radius in Å of the neighbours that are tagged, no larger than the cutoff, "
         "which stays that of the density (default: the cutoff)",
     )

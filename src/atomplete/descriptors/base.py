@@ -148,8 +148,7 @@ class Descriptor(Registered):
         InputError
             If a fit is needed and was not made, or pairs were listed with another cutoff.
         """
-        self.refuse_unfitted()
-        self.refuse_other_cutoff(system)
+        self.check(system)
         features: Features = super().__call__(system)
         return features
 
@@ -158,12 +157,16 @@ class Descriptor(Registered):
         if not self.is_fitted:
             raise InputError(f"{self!r} must be fitted before it is used")
 
-    def refuse_other_cutoff(self, system: System) -> None:
-        """Raise an InputError for a system whose pairs were listed with another cutoff."""
-        if system.cutoff != self.cutoff:
-            raise InputError(
-                f"{self!r}: pairs were listed up to {system.cutoff:g} Å, not {self.cutoff:g} Å"
-            )
+    def check(self, system: System) -> None:
+        """Raise an InputError if the descriptor cannot be used, or not for such a system.
+
+        That is where a fit is needed and was not made, or pairs were listed with another cutoff.
+        """
+        self.refuse_unfitted()
+        try:
+            system.refuse_other_cutoff(self.cutoff)
+        except InputError as error:
+            raise InputError(f"{self!r}: {error}") from error
 
     @property
     def one_row_per_center(self) -> bool:

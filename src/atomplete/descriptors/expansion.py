@@ -18,6 +18,7 @@ from atomplete.radial import (
 )
 from atomplete.registry import Species
 from atomplete.system import System
+from atomplete.units import Cutoff
 
 #: Consecutive l whose radial functions and harmonics are multiplied all with all: a few large
 #: products are quicker than many small ones, although only those of equal l are kept.
@@ -36,7 +37,7 @@ class ExpansionSpec(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    cutoff: float = Field(default=2.0, gt=0, description="radius of an environment, Å")
+    cutoff: Cutoff = Field(default=2.0, description="radius of an environment, Å")
     max_radial: int = Field(default=6, ge=1, description="number of radial functions")
     max_angular: int = Field(default=3, ge=0, description="largest l, inclusive")
     species: Species = Field(default=(5,), description="atomic numbers of neighbours")
@@ -130,11 +131,14 @@ class Expansion:
         Raises
         ------
         InputError
-            If a neighbour is of a species that the spec does not name.
+            If a neighbour is of a species that the spec does not name, or pairs were listed with
+            another cutoff.
         """
+        cutoff = cutoff or self.spec.cutoff
+        system.refuse_other_cutoff(cutoff)
         r_ij = system.r_ij
         r = torch.linalg.vector_norm(r_ij, dim=-1)
-        radial = self._radial(r, self.spec.cutoff_function(r, cutoff or self.spec.cutoff))
+        radial = self._radial(r, self.spec.cutoff_function(r, cutoff))
         radial = radial.view(len(r), self.spec.max_angular + 1, self.spec.max_radial)
         radial = radial.transpose(1, 2)[:, :, self._angular_of_lm.to(r.device)]
         harmonics = spherical_harmonics(r_ij / r[:, None], self.spec.max_angular)
@@ -157,6 +161,7 @@ class Expansion:
         if g_ij is not None:
             rho_i = g_ij.new_zeros(len(system.centers), *g_ij.shape[1:])
             return rho_i.index_add(0, system.i, g_ij)
+        system.refuse_other_cutoff(self.spec.cutoff)
         n_species = len(self.spec.species)
         n_groups = len(system.centers) * n_species
         species, group_of_pair = self._species_of_atoms(system), system.i

@@ -9,6 +9,7 @@ from atomplete.descriptors.equivariants import blocks_of_order
 from atomplete.descriptors.expansion import ExpansionSpec
 from atomplete.descriptors.random_fourier.spec import RandomFourierSpec
 from atomplete.errors import InputError
+from atomplete.units import Cutoff
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -68,8 +69,8 @@ class ThreeCenterSpec(ExpandedSpec):
     """
 
     type: Literal["three_center"] = "three_center"
-    tag_cutoff: float | None = Field(
-        default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
+    tag_cutoff: Cutoff | None = Field(
+        default=None, description="radius of the tagged neighbours, Å; None: the cutoff"
     )
     radial_components: int | None = Field(default=None, ge=1)
     components: Annotated[tuple[Count, Count], AfterValidator(_not_all_zero)] | None = None
@@ -87,8 +88,8 @@ class TaggedCorrelationsSpec(ExpandedSpec):
     type: Literal["tagged_correlations"] = "tagged_correlations"
     n_tagged: Literal[0, 1, 2] = Field(default=1, description="N, tagged neighbours of a row")
     nu: Literal[0, 1, 2, 3] = Field(default=1, description="ν, densities that they correlate with")
-    tag_cutoff: float | None = Field(
-        default=None, gt=0, description="radius of the tagged neighbours, Å; None: the cutoff"
+    tag_cutoff: Cutoff | None = Field(
+        default=None, description="radius of the tagged neighbours, Å; None: the cutoff"
     )
     max_lambda: int | None = Field(
         default=None, ge=0, description="largest intermediate order; None: max_angular"

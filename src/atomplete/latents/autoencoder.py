@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from atomplete.descriptors import Features
+from atomplete.errors import InputError
 from atomplete.nn.set_map import SetMap
 
 
@@ -132,8 +133,9 @@ class AutoEncoder(nn.Module):
         super().__init__()
         self.spec = spec
         self.model = EncoderDecoder(spec, parity, torch.Generator().manual_seed(seed)).double()
-        one = torch.ones((), dtype=torch.float64)
-        self.feature_scale, self.scale = one, one
+        # zero until ``normalise`` was called
+        zero = torch.zeros((), dtype=torch.float64)
+        self.feature_scale, self.scale = zero, zero
         self.mean = torch.zeros(0, dtype=torch.float64)
         self.components = torch.zeros(0, 0, dtype=torch.float64)
 
@@ -141,11 +143,16 @@ class AutoEncoder(nn.Module):
         self, features: Features, n_structures: int | None = None
     ) -> Float[Tensor, "center target"]:
         """Principal components of the targets, in units of ``scale``."""
-        return self.model(features.scaled(self.feature_scale))
+        return self.model(self._scaled(features))
+
+    def _scaled(self, features: Features) -> Features:
+        if not self.feature_scale:
+            raise InputError("an AutoEncoder must be normalised on training data before it is used")
+        return features.scaled(self.feature_scale)
 
     def latent(self, features: Features) -> Features:
         """xi~ of each centre as one row."""
-        values = self.model.encoder(features.scaled(self.feature_scale))
+        values = self.model.encoder(self._scaled(features))
         return of_centers(features, values, self.spec.encoder.parity)
 
     def predict(self, features: Features) -> Float[Tensor, "center feature"]:

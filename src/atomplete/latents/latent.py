@@ -1,5 +1,6 @@
 """xi~, a learned descriptor: rows of another one, encoded and summed."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -7,6 +8,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from atomplete.descriptors import AnyDescriptorSpec, Descriptor, DescriptorSpec, Features
+from atomplete.descriptors.memory import MEMORY
+from atomplete.errors import InputError
 from atomplete.latents.autoencoder import AutoEncoder, EncoderSpec, of_centers
 from atomplete.registry import build
 from atomplete.system import System
@@ -42,7 +45,8 @@ class Latent(Descriptor, spec=LatentSpec):
     Parameters
     ----------
     spec
-        Rows and encoder; the weights are those of an ``AutoEncoder``, see ``of``.
+        Rows and encoder. The weights are those of a trained ``AutoEncoder``, see ``of``; without
+        them it cannot be used.
 
     References
     ----------
@@ -51,11 +55,16 @@ class Latent(Descriptor, spec=LatentSpec):
     Examples
     --------
     >>> import ase
-    >>> from atomplete.descriptors import ThreeCenterSpec
-    >>> latent = Latent(LatentSpec(rows=ThreeCenterSpec(), encoder=EncoderSpec()))
+    >>> from atomplete.descriptors import NAMED, ThreeCenterSpec
+    >>> from atomplete.latents import AutoEncoderSpec
     >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
-    >>> latent(system)
+    >>> rows, targets = build(ThreeCenterSpec()), build(NAMED["bispectrum"])
+    >>> trained = AutoEncoder(AutoEncoderSpec(), rows.parity)
+    >>> trained.normalise(rows(system), targets(system), train=torch.tensor([0]))
+    >>> Latent.of(rows, trained)(system)
     Features(2 rows × 128 features, 32 odd; rows labelled by structure, center)
+    >>> Latent(LatentSpec(rows=ThreeCenterSpec(), encoder=EncoderSpec())).is_fitted
+    False
     """
 
     def __init__(self, spec: LatentSpec) -> None:
@@ -66,7 +75,8 @@ class Latent(Descriptor, spec=LatentSpec):
         self.encoder = spec.encoder.build(self.rows.parity, generator).double()
         self.encoder.requires_grad_(False)
         self.feature_scale: Tensor
-        self.register_buffer("feature_scale", torch.ones((), dtype=torch.float64))
+        # zero until there are trained weights
+        self.register_buffer("feature_scale", torch.zeros((), dtype=torch.float64))
 
     @classmethod
     def of(cls, descriptor: Descriptor, trained: AutoEncoder) -> "Latent":
@@ -87,13 +97,19 @@ class Latent(Descriptor, spec=LatentSpec):
 
     @property
     def needs_fit(self) -> bool:
-        """Whether the rows need a fit; the encoder is trained elsewhere, see ``of``."""
-        return self.rows.needs_fit
+        """True: the encoder must be trained, see ``of``."""
+        return True
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the rows can be used."""
-        return self.rows.is_fitted
+        """Whether the weights are those of a trained encoder, and its rows can be used."""
+        return bool(self.feature_scale) and self.rows.is_fitted
+
+    def fit(
+        self, systems: Sequence[System], *, memory: int = MEMORY, progress: bool = False
+    ) -> "Latent":
+        """Refuse: the encoder is trained together with a decoder, see ``of``."""
+        raise InputError(f"{self!r} is trained as the encoder of an AutoEncoder")
 
     def forward(self, system: System) -> Features:
         """xi~ of every centre of ``system``: (center, latent)."""

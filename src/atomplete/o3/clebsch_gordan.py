@@ -1,6 +1,7 @@
 """Clebsch–Gordan blocks in the basis of real spherical harmonics."""
 
 from functools import cache
+from itertools import product
 
 import numpy as np
 import torch
@@ -9,24 +10,28 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-@cache
-def _real_from_complex(o3_lambda: int) -> np.ndarray:
-    """U with Y_real = U Y_complex, the complex ones with the Condon–Shortley phase."""
-    size = 2 * o3_lambda + 1
-    unitary = np.zeros((size, size), dtype=complex)
-    unitary[o3_lambda, o3_lambda] = 1.0
-    for m in range(1, o3_lambda + 1):
-        plus, minus = o3_lambda + m, o3_lambda - m
-        unitary[plus, plus], unitary[plus, minus] = (-1) ** m / 2**0.5, 1 / 2**0.5
-        unitary[minus, minus], unitary[minus, plus] = 1j / 2**0.5, -1j * (-1) ** m / 2**0.5
-    return unitary
+def _real_from_complex(o3_lambda: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Complex harmonics that each real one is made of: that of −|m|, then that of |m|.
+
+    As (m,) their positions and factors, for complex ones with the Condon–Shortley phase.
+    """
+    m = np.arange(-o3_lambda, o3_lambda + 1)
+    sign, zero = (-1.0) ** m, m == 0
+    minus = np.where(m < 0, 1j, 1.0) / 2**0.5
+    plus = np.where(m < 0, -1j * sign, sign) / 2**0.5
+    return [
+        (o3_lambda - abs(m), np.where(zero, 1.0, minus)),
+        (o3_lambda + abs(m), np.where(zero, 0.0, plus)),
+    ]
 
 
 @cache
 def _block(l1: int, l2: int, l3: int) -> Float[Tensor, "m1 m2 m3"]:
-    u1, u2, u3 = (_real_from_complex(l) for l in (l1, l2, l3))
     complex_block = wigners.clebsch_gordan_array(l1, l2, l3)
-    block = np.einsum("ai,bj,ck,ijk->abc", u1.conj(), u2.conj(), u3, complex_block)
+    block = np.zeros(complex_block.shape, dtype=complex)
+    for (i, a), (j, b), (k, c) in product(*map(_real_from_complex, (l1, l2, l3))):
+        factors = a.conj()[:, None, None] * b.conj()[:, None] * c
+        block += factors * complex_block[np.ix_(i, j, k)]
     # real for even l1+l2+l3, imaginary for odd
     return torch.from_numpy(block.real if (l1 + l2 + l3) % 2 == 0 else block.imag).contiguous()
 

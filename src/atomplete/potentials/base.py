@@ -101,9 +101,11 @@ class Potential(Registered):
         Raises
         ------
         InputError
-            For a property that is unknown or that the potential does not have.
+            For a property that is unknown or that the potential does not have, or pairs that were
+            listed with another cutoff.
         """
         check_properties(properties)
+        system.refuse_other_cutoff(self.cutoff)
         if "atom_virials" in properties:
             return self._by_vectors(system, properties, differentiable)
         with_forces, with_stress = "forces" in properties, "stress" in properties

@@ -8,10 +8,14 @@ from jaxtyping import Float
 from numpy.polynomial import chebyshev
 from torch import Tensor
 
+from atomplete.errors import InputError
+
 #: Few neighbours are nearer than these parts of the cutoff, and series from there on are shorter.
 LOWER_ENDS = (0.4, 0.2, 0.0)
 #: Degrees of which one may be chosen: polynomials below, times multiples of it, span all degrees.
 STRIDES = range(4, 9)
+#: Degrees that are tried one after the other.
+DEGREES = (64, 128, 256, 512, 1024, 2048)
 
 
 class ChebyshevSeries:
@@ -30,6 +34,11 @@ class ChebyshevSeries:
         End of the interval, Å.
     accuracy
         Largest error allowed, relative to the largest value; the series are as long as it takes.
+
+    Raises
+    ------
+    InputError
+        For a function that is too sharp for a series.
 
     Attributes
     ----------
@@ -129,14 +138,17 @@ def _interpolate(
     function: Callable[[np.ndarray], np.ndarray], upper: float
 ) -> tuple[np.ndarray, float]:
     """The series (degree + 1, output) of an analytic function to rounding, its largest value."""
-    for degree in (64, 128, 256, 512, 1024):
+    for degree in DEGREES:
         nodes = chebyshev.chebpts1(degree + 1)
         values = function(0.5 * upper * (nodes + 1.0))
         series = _through(values)
         tail = np.abs(series[-degree // 8 :]).max()
         if tail <= 1e-13 * np.abs(series).max():
-            break
-    return series, float(np.abs(values).max())
+            return series, float(np.abs(values).max())
+    raise InputError(
+        f"radial functions are too sharp for a cutoff of {upper:g} Å: no polynomial of degree "
+        f"{DEGREES[-1]} is like them"
+    )
 
 
 def _through(values: np.ndarray) -> np.ndarray:

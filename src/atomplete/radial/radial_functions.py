@@ -5,13 +5,29 @@ of librascal and featomic), and sharp (delta) densities on eigenfunctions of the
 ball, which are smooth by construction.
 """
 
+from functools import lru_cache
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
+import mpmath
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import brentq
 from scipy.special import ive, spherical_jn
+
+from atomplete.errors import InputError
+
+#: Condition of the overlaps of primitives, up to which float64 orthonormalises them to 1e-13.
+WELL_CONDITIONED = 1e5
+
+#: Widths of a Gaussian at which it is zero in float64.
+NARROW = 39
+
+#: Values of a Gaussian that are held at once.
+NUMBERS_AT_ONCE = 2**18
+
+#: Of a quadrature, 16 points each.
+MOST_PANELS = 5000
 
 
 class GaussianTypeOrbitals(BaseModel):
@@ -33,31 +49,34 @@ class GaussianTypeOrbitals(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["gto"] = "gto"
+    #: Largest number of radial functions; primitives are ever closer to linear dependence.
+    most: ClassVar[int] = 40
     density_width: float = Field(default=0.2, gt=0, description="width σ of the density, Å")
 
     def evaluate(
         self, r: np.ndarray, *, cutoff: float, max_radial: int, max_angular: int
     ) -> np.ndarray:
         """R_nl at the distances ``r`` (point,): an array (point, n, l)."""
-        n = np.arange(max_radial)
-        widths = cutoff * np.maximum(np.sqrt(n), 1.0) / max_radial
-        # the widest orbital and the smeared atom at the cutoff must both have decayed
-        end = max(cutoff + 10 * self.density_width, 12 * widths[-1])
-        panels = int(np.ceil(end / min(self.density_width, widths[0])))
-        x, w = _composite_gauss_legendre(end, panels)
-        primitives = x[:, None] ** n * np.exp(-(x[:, None] ** 2) / (2 * widths**2))
-        primitives = primitives / np.sqrt((w * x**2) @ primitives**2)
-        overlap = np.einsum("x,xn,xm->nm", w * x**2, primitives, primitives)
-        eigenvalues, vectors = np.linalg.eigh(overlap)
-        orbitals = primitives @ (vectors / np.sqrt(eigenvalues)) @ vectors.T
-
+        x, w, orbitals = _gaussian_type_orbitals(cutoff, max_radial, self.density_width)
         sigma2 = self.density_width**2
         prefactor = 4 * np.pi * (np.pi * sigma2) ** -0.75
-        argument = np.outer(r, x) / sigma2
-        gauss = np.exp(-((r[:, None] - x) ** 2) / (2 * sigma2)) * (w * x**2) * prefactor
         radial = np.empty((len(r), max_radial, max_angular + 1))
-        for o3_lambda in range(max_angular + 1):
-            radial[:, :, o3_lambda] = (gauss * _scaled_bessel_i(o3_lambda, argument)) @ orbitals
+        at_once = max(1, NUMBERS_AT_ONCE // len(x))
+        for start in range(0, len(r), at_once):
+            part = slice(start, start + at_once)
+            some = r[part, None]
+            # elsewhere the Gaussians of all these distances vanish
+            ends = (
+                some.min() - NARROW * self.density_width,
+                some.max() + NARROW * self.density_width,
+            )
+            near = slice(*np.searchsorted(x, ends))
+            argument = some * x[near] / sigma2
+            gauss = np.exp(-((some - x[near]) ** 2) / (2 * sigma2))
+            gauss = gauss * (w[near] * x[near] ** 2) * prefactor
+            for o3_lambda in range(max_angular + 1):
+                bessel = _scaled_bessel_i(o3_lambda, argument)
+                radial[part, :, o3_lambda] = (gauss * bessel) @ orbitals[near]
         return radial
 
 
@@ -80,6 +99,8 @@ class LaplacianEigenstates(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["laplacian"] = "laplacian"
+    #: Largest number of radial functions.
+    most: ClassVar[int] = 200
 
     def evaluate(
         self, r: np.ndarray, *, cutoff: float, max_radial: int, max_angular: int
@@ -95,6 +116,55 @@ class LaplacianEigenstates(BaseModel):
 
 
 RadialBasis = Annotated[GaussianTypeOrbitals | LaplacianEigenstates, Field(discriminator="type")]
+
+
+@lru_cache(maxsize=8)
+def _gaussian_type_orbitals(
+    cutoff: float, max_radial: int, density_width: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points and weights of a quadrature, and the orthonormal orbitals there, (point, n)."""
+    n = np.arange(max_radial)
+    widths = cutoff * np.maximum(np.sqrt(n), 1.0) / max_radial
+    # the widest orbital and the smeared atom at the cutoff must both have decayed
+    end = max(cutoff + 10 * density_width, 12 * widths[-1])
+    panels = np.ceil(end / min(density_width, widths[0]))
+    if panels > MOST_PANELS:
+        raise InputError(
+            f"a density of width {density_width:g} Å and orbitals of {widths[0]:.2g} Å and more "
+            f"are too different to be integrated up to {end:.3g} Å"
+        )
+    x, w = _composite_gauss_legendre(end, int(panels))
+    primitives = x[:, None] ** n * np.exp(-(x[:, None] ** 2) / (2 * widths**2))
+    primitives = primitives / np.sqrt((w * x**2) @ primitives**2)
+    overlap = np.einsum("x,xn,xm->nm", w * x**2, primitives, primitives)
+    eigenvalues, vectors = np.linalg.eigh(overlap)
+    if eigenvalues[-1] > WELL_CONDITIONED * eigenvalues[0]:
+        return x, w, _orthonormal_by_many_digits(x, widths)
+    return x, w, primitives @ (vectors / np.sqrt(eigenvalues)) @ vectors.T
+
+
+def _orthonormal_by_many_digits(x: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Löwdin-orthonormalised r^n exp(−r²/2σ_n²) where terms cancel to few digits of float64."""
+    orders = range(len(widths))
+    with mpmath.workdps(30 + 2 * len(widths)):
+        exponents = [1 / (2 * mpmath.mpf(width) ** 2) for width in widths]
+
+        def integral(n: int, m: int) -> mpmath.mpf:
+            power = mpmath.mpf(n + m + 3) / 2
+            return mpmath.gamma(power) / (2 * (exponents[n] + exponents[m]) ** power)
+
+        norms = [1 / mpmath.sqrt(integral(n, n)) for n in orders]
+        overlap = mpmath.matrix(
+            [[norms[n] * norms[m] * integral(n, m) for m in orders] for n in orders]
+        )
+        eigenvalues, vectors = mpmath.eigsy(overlap)
+        lowdin = vectors * mpmath.diag([1 / mpmath.sqrt(e) for e in eigenvalues]) * vectors.T
+        columns = [[norms[n] * lowdin[n, m] for n in orders] for m in orders]
+        orbitals = np.empty((len(x), len(widths)))
+        for row, point in zip(orbitals, map(mpmath.mpf, x), strict=True):
+            primitives = [point**n * mpmath.exp(-exponents[n] * point**2) for n in orders]
+            row[:] = [float(mpmath.fdot(primitives, column)) for column in columns]
+    return orbitals
 
 
 def _composite_gauss_legendre(end: float, panels: int) -> tuple[np.ndarray, np.ndarray]:

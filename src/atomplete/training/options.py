@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from atomplete.config import checked
 from atomplete.errors import InputError
+from atomplete.units import Cutoff
 
 if TYPE_CHECKING:  # the command line reads this module to start up
     from atomplete.data.dataset import Dataset
@@ -71,7 +72,7 @@ class TrainOptions(KeyOptions):
         description="density_correlations, power_spectrum, three_center, … (default: density "
         "correlations of a size that fits the number of elements); the YAML file may give a spec",
     )
-    cutoff: float | None = Field(default=None, gt=0, description="Cutoff in Å (default: 5)")
+    cutoff: Cutoff | None = Field(default=None, description="Cutoff in Å (default: 5)")
     readout: Literal["linear", "deep_set"] = Field(
         default="linear", description="linear, in closed form, or deep_set, a network"
     )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import combinations_with_replacement
 
+import numpy as np
 import pytest
 import torch
 from ase import Atoms
@@ -22,6 +23,7 @@ from atomplete.descriptors.derivatives import pair_derivatives
 from atomplete.descriptors.evaluate import cut
 from atomplete.descriptors.memory import LiveBytes
 from atomplete.errors import InputError
+from atomplete.latents import EncoderSpec, Latent, LatentSpec
 from atomplete.system import System
 
 SMALL = BASES["gto"].model_copy(update={"max_radial": 1})
@@ -197,11 +199,16 @@ def test_rows_keep_their_labels(descriptor, system):
         assert (result.atom[result.row == row] + first).tolist() == sorted(atoms)
 
 
-def test_selected_rows_are_those_of_all(descriptor, system):
+@pytest.mark.parametrize(
+    "kind", [list, tuple, np.array, lambda rows: np.array(rows, np.int32), torch.tensor]
+)
+@pytest.mark.parametrize("rows", [[4, 1, 3], [2, 2, 0, 2], [], [1]])
+def test_chosen_rows_come_in_the_order_given(descriptor, system, rows, kind):
     everything = gradients(descriptor, system)
-    chosen = [4, 1, 3]
-    result = gradients(descriptor, system, torch.tensor(chosen))
-    rows = sorted(chosen)
+    result = gradients(descriptor, system, kind(rows))
+    if not rows:
+        assert len(result.values) == len(result.positions) == len(result.strain) == 0
+        return
     close(result.values, everything.values[rows], 1e-13)
     close(dense(result, system), dense(everything, system)[rows], 1e-13)
     close(result.strain, everything.strain[rows], 1e-13)
@@ -277,11 +284,34 @@ def test_nothing_to_differentiate(descriptor, structures):
     assert not result.positions.any()
 
 
+def test_a_mask_and_a_range_choose_rows(descriptor, system):
+    n_rows = int(descriptor.rows_per_center(system).sum())
+    mask = np.arange(n_rows) % 2 == 1
+    expected = gradients(descriptor, system, list(range(1, n_rows, 2)))
+    for rows in (mask, mask.tolist(), torch.tensor(mask), range(1, n_rows, 2)):
+        result = gradients(descriptor, system, rows)
+        assert torch.equal(result.values, expected.values)
+        assert torch.equal(result.positions, expected.positions)
+
+
 @pytest.mark.parametrize("row", [-1, 10**6])
 def test_a_row_that_does_not_exist_is_refused(descriptor, system, row):
     n_rows = int(descriptor.rows_per_center(system).sum())
-    with pytest.raises(InputError, match=f"no row {row}: there are {n_rows}"):
+    with pytest.raises(InputError, match=f"row {row} of {n_rows} rows"):
         gradients(descriptor, system, torch.tensor([0, row]))
+
+
+def test_pairs_listed_with_a_shorter_cutoff_are_refused(descriptor):
+    other = System.from_atoms(molecule(3), CUTOFF - 0.5)
+    with pytest.raises(InputError, match=r"pairs were listed up to .* Å, not"):
+        gradients(descriptor, other)
+
+
+def test_a_descriptor_without_an_expansion_is_refused():
+    descriptor = Latent(LatentSpec(rows=SPECS["pair-gto"], encoder=EncoderSpec()))
+    descriptor.feature_scale.fill_(1.0)  # as if it had been trained
+    with pytest.raises(InputError, match="not made of pair coefficients"):
+        gradients(descriptor, System.from_atoms(molecule(3), CUTOFF))
 
 
 @pytest.mark.parametrize("name", ["bispectrum-gto", "pair-gto", "nice-gto"])

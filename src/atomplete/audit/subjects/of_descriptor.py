@@ -22,6 +22,7 @@ from atomplete.descriptors.memory import Measurements, center_bytes
 from atomplete.errors import InputError
 from atomplete.registry import build, registered
 from atomplete.system import Centers, System
+from atomplete.units import Cutoff
 
 #: Radial functions by number of species, which multiply the channels; fewer where many channels
 #: are multiplied: with two tagged neighbours, and at order four.
@@ -194,7 +195,7 @@ class Choices(FittedChoices):
     max_radial: int | None = Field(default=None, ge=1)
     max_angular: int | None = Field(default=None, ge=0)
     width: float | None = Field(default=None, gt=0)
-    cutoff: float | None = Field(default=None, gt=0)
+    cutoff: Cutoff | None = None
 
 
 class SpecSubject(Subject):

@@ -13,6 +13,7 @@ from atomplete.config import checked
 from atomplete.degenerate.congruence.congruence import Level
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.system import center_of
+from atomplete.units import Cutoff
 
 
 class MaceChoices(BaseModel):
@@ -31,7 +32,7 @@ class UntrainedChoices(MaceChoices):
     correlation: int = Field(default=3, ge=1)
     max_angular: int = Field(default=3, ge=0)
     channels: int = Field(default=16, ge=1)
-    cutoff: float | None = Field(default=None, gt=0)
+    cutoff: Cutoff | None = None
     seed: int = Field(default=0, ge=0, lt=2**32)
 
 

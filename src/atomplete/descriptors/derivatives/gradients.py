@@ -4,7 +4,9 @@ A row of centre i is a function of the vectors r_ij to the neighbours alone, who
 all others: dF/dx_k = Σ_{j on k} dF/dr_ij − δ_ik Σ_j dF/dr_ij and dF/dε = Σ_j r_ij ⊗ dF/dr_ij.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,6 +17,7 @@ from atomplete.descriptors.derivatives.pair_derivatives import pair_derivatives
 from atomplete.descriptors.evaluate import cut
 from atomplete.descriptors.memory import CHUNK_BYTES, center_bytes
 from atomplete.errors import InputError
+from atomplete.selection import chosen_of, members
 from atomplete.system import System
 
 #: Times the memory of rows that their graph takes, for second derivatives, beside derivatives.
@@ -62,6 +65,18 @@ class Gradients:
     atom: Int[Tensor, " sample"]
     strain: Float[Tensor, "row xyz xyz feature"]
 
+    def take(self, place: Int[Tensor, " chosen"]) -> "Gradients":
+        """Some of the rows with their samples, in the order given and as often as given."""
+        sample, row = members(self.row, place)
+        return Gradients(
+            values=self.values[place],
+            rows={name: column[place] for name, column in self.rows.items()},
+            positions=self.positions[sample],
+            row=row,
+            atom=self.atom[sample],
+            strain=self.strain[place],
+        )
+
     def __repr__(self) -> str:
         n_rows, n_features = self.values.shape
         return f"Gradients({n_rows} rows × {n_features} features, {len(self.row)} samples)"
@@ -70,7 +85,7 @@ class Gradients:
 def gradients(
     descriptor: Descriptor,
     system: System,
-    rows: Int[Tensor, " row"] | None = None,
+    rows: Iterable[Any] | Tensor | None = None,
     *,
     chunk_bytes: int = CHUNK_BYTES,
 ) -> Gradients:
@@ -85,36 +100,43 @@ def gradients(
     descriptor
         The descriptor; its contractions must have been fitted.
     system
-        Any number of structures, with the pairs within the cutoff of the descriptor.
+        Any number of structures, with all pairs within the cutoff of the descriptor; those
+        beyond it are left out.
     rows
-        Which rows of ``descriptor(system)``, all by default.
+        Which rows of ``descriptor(system)``, as ``selection.chosen_of`` takes them; they
+        come in the order given and as often as given. By default all.
     chunk_bytes
         Bound on the memory of one chunk of centres, beside which the result and one copy are held.
 
     Raises
     ------
     InputError
-        For a row that does not exist.
+        For a row that does not exist, a descriptor that is not made of an ``expansion``, and
+        as the descriptor itself.
 
     Examples
     --------
     >>> import ase
     >>> from atomplete.descriptors import NAMED, build
     >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
-    >>> first = gradients(build(NAMED["power_spectrum"]), system, torch.tensor([0]))
+    >>> first = gradients(build(NAMED["power_spectrum"]), system, rows=[0])
     >>> first, first.atom.tolist(), first.strain.shape
     (Gradients(1 rows × 84 features, 2 samples), [0, 1], torch.Size([1, 3, 3, 84]))
     >>> bool(torch.allclose(first.positions[0], -first.positions[1]))
     True
     """
     system = system.within(descriptor.cutoff)
+    descriptor.check(system)
+    if not hasattr(descriptor, "expansion"):
+        raise InputError(f"{descriptor!r} is not made of pair coefficients")
     center_of_row = torch.repeat_interleave(descriptor.rows_per_center(system))
     wanted = torch.ones_like(center_of_row, dtype=torch.bool)
+    place: Tensor | None = None
     if rows is not None:
-        outside = (rows < 0) | (rows >= len(wanted))
-        if outside.any():
-            raise InputError(f"no row {int(rows[outside][0])}: there are {len(wanted)}")
-        wanted = torch.zeros_like(wanted).index_fill(0, rows, True)
+        chosen = chosen_of(rows, len(wanted), "row", "rows", wanted.device)
+        # each row is differentiated once, in order
+        different, place = chosen.unique(return_inverse=True)
+        wanted = torch.zeros_like(wanted).index_fill(0, different, True)
     centers = center_of_row[wanted].unique()
     environments = _of_centers(system, centers)
     wanted = wanted[torch.isin(center_of_row, centers)]
@@ -125,7 +147,10 @@ def gradients(
     parts = cut(environments, need, chunk_bytes)
     sizes = [int(rows_of(part).sum()) for part in parts]
     chunks = zip(parts, wanted.split(sizes), strict=True)
-    return _joined([_of_part(descriptor, part, kept) for part, kept in chunks])
+    found = _joined([_of_part(descriptor, part, kept) for part, kept in chunks])
+    if place is None or torch.equal(place, torch.arange(len(found.values), device=place.device)):
+        return found
+    return found.take(place)
 
 
 def _of_centers(system: System, centers: Int[Tensor, " center"]) -> System:

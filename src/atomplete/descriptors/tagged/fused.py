@@ -78,6 +78,7 @@ class FusedRows:
         even: Float[Tensor, "even even_output"],
         odd: Float[Tensor, "odd odd_output"],
     ) -> None:
+        descriptor.refuse_unfitted()
         self.descriptor = descriptor
         if descriptor.even is not None and descriptor.odd is not None:
             even = descriptor.even.to(even) @ even
@@ -96,7 +97,7 @@ class FusedRows:
 
     def __call__(self, system: System) -> Features:
         """(row, output), in the dtype of the positions."""
-        self.descriptor.refuse_other_cutoff(system)
+        self.descriptor.check(system)
         near, g_ij, rho_i = self.descriptor.tagged(system)
         parities = [(n, [step.to(g_ij) for step in steps]) for n, steps in self._parities]
         counts = near.neighbor_counts

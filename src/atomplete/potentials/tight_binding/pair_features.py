@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from atomplete.radial import CutoffFunction, ShiftedCosine
+from atomplete.units import Cutoff
 
 
 class PairBasisSpec(BaseModel):
@@ -20,7 +21,7 @@ class PairBasisSpec(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    cutoff: float = Field(default=4.5, gt=0, description="Å")
+    cutoff: Cutoff = Field(default=4.5, description="Å")
     cutoff_function: CutoffFunction = ShiftedCosine(width=0.5)
     max_radial: int = Field(default=8, ge=1, description="functions of the distance")
     max_radial_surroundings: int = Field(
