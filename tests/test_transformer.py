@@ -62,10 +62,10 @@ def test_rows_are_those_of_the_representation(structures):
         DescriptorTransformer(TAGGED, per="row").fit(structures)
     ).transform_with_labels(structures)
     np.testing.assert_allclose(values, expected.values, rtol=0, atol=1e-14)
-    assert list(labels) == ["structure", "center", "neighbor_1", "neighbor_2"]
+    assert list(labels) == ["structure", "center", "neighbor_1", "neighbor_2", "center_species"]
     for name, column in labels.items():
         assert column.dtype.kind == "i"
-        np.testing.assert_array_equal(column, expected.rows[name])
+        np.testing.assert_array_equal(column, expected.labels[name])
 
 
 def test_centers_are_sums_over_their_neighbours(structures):
@@ -73,7 +73,8 @@ def test_centers_are_sums_over_their_neighbours(structures):
     transformer = DescriptorTransformer(TAGGED, per="center").fit(structures)
     values, labels = transformer.transform_with_labels(structures)
     assert len(values) == sum(map(len, structures))
-    for row, (structure, center) in enumerate(zip(*labels.values(), strict=True)):
+    for row, (structure, center, species) in enumerate(zip(*labels.values(), strict=True)):
+        assert species == structures[structure].numbers[center]
         of_center = (expected.rows["structure"] == structure) & (expected.rows["center"] == center)
         total = expected.values[of_center].sum(0)
         np.testing.assert_allclose(values[row], total, rtol=0, atol=1e-13)
@@ -84,7 +85,16 @@ def test_centers_are_sums_over_their_neighbours(structures):
 def test_structures_are_means_over_their_centres(structures, spec):
     of_centers = DescriptorTransformer(spec, per="center").fit(structures)
     values, labels = of_centers.transform_with_labels(structures)
-    means = [values[labels["structure"] == k].mean(0) for k in range(len(structures))]
+    means = [
+        np.concatenate(
+            [
+                values[(labels["structure"] == k) & (labels["center_species"] == z)].sum(0)
+                / len(atoms)
+                for z in (1, 6, 8)
+            ]
+        )
+        for k, atoms in enumerate(structures)
+    ]
     transformer = DescriptorTransformer(spec, chunk_bytes=1).fit(structures)
     np.testing.assert_allclose(transformer.transform(structures), means, rtol=0, atol=1e-13)
     assert transformer.labels(structures)["structure"].tolist() == list(range(len(structures)))
@@ -347,3 +357,56 @@ def test_unseen_species_are_refused_by_the_number_of_their_structure(structures,
     unseen = [*structures, Atoms("CAu", [(0, 0, 0), (0, 0, 1.5)])]
     with pytest.raises(InputError, match=r"^structure 7: atom of atomic number 79.* 1, 6, 8"):
         transformer.transform(unseen)
+
+
+def tetrahedron(center, corner, shift=0.0):
+    positions = [(0, 0, 0), (1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)]
+    return Atoms([center] + [corner] * 4, np.array(positions) * 0.8 + shift)
+
+
+@pytest.mark.parametrize("name", ["power_spectrum", "three_center"])
+def test_features_of_structures_tell_the_species_of_centres(name):
+    """CH4 + SiF4 and SiH4 + CF4 have the same sums over all centres, whatever the species."""
+    one = tetrahedron("C", "H") + tetrahedron("Si", "F", 50.0)
+    two = tetrahedron("Si", "H") + tetrahedron("C", "F", 50.0)
+    spec = {"type": NAMED[name].type, "expansion": {"max_radial": 2, "max_angular": 1}}
+    transformer = DescriptorTransformer(spec, cutoff=2.0).fit([one, two])
+    assert transformer.center_species_ == [1, 6, 9, 14]
+    values = transformer.transform([one, two])
+    names = transformer.get_feature_names_out()
+    assert values.shape == (2, len(names))
+    n_features = len(transformer.descriptor_.parity)
+    assert len(names) == 4 * n_features
+    assert names[0].startswith("H_")
+    assert names[-1].startswith("Si_")
+    assert np.abs(values[0] - values[1]).max() > 0.1 * np.abs(values).max()
+    # without blocks, nothing tells the two
+    blocks = values.reshape(2, 4, n_features)
+    np.testing.assert_allclose(blocks[0].sum(0), blocks[1].sum(0), rtol=0, atol=1e-12)
+    # by hand: sums over centres of one species over the number of all
+    transformer.set_params(per="center")
+    centers, labels = transformer.transform_with_labels([one, two])
+    np.testing.assert_array_equal(
+        labels["center_species"], np.concatenate([one.numbers, two.numbers])
+    )
+    for k, z in enumerate((1, 6, 9, 14)):
+        for structure in (0, 1):
+            of_species = (labels["structure"] == structure) & (labels["center_species"] == z)
+            expected = centers[of_species].sum(0) / 10
+            np.testing.assert_allclose(blocks[structure, k], expected, rtol=0, atol=1e-12)
+
+
+def test_one_species_of_centres_has_one_block():
+    structures = [tetrahedron("C", "H"), tetrahedron("C", "H")]
+    for atoms in structures:
+        atoms.info["center"] = 0
+    transformer = DescriptorTransformer("power_spectrum").fit(structures)
+    assert transformer.transform(structures).shape[1] == len(transformer.descriptor_.parity)
+    assert transformer.get_feature_names_out()[0] == "even0"
+
+
+def test_a_centre_that_the_fit_did_not_see_is_refused():
+    transformer = DescriptorTransformer("power_spectrum", species=(1, 6, 14))
+    transformer.fit([tetrahedron("C", "H")])
+    with pytest.raises(InputError, match="structure 1: a center of atomic number 14, but the tra"):
+        transformer.transform([tetrahedron("C", "H"), tetrahedron("Si", "H")])

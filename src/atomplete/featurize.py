@@ -35,9 +35,10 @@ def featurize(
     """Compute features chunk by chunk and write them to an HDF5 file.
 
     The file holds ``values`` (row, feature), a column for each row label (``structure``,
-    ``center``, for tagged neighbours ``neighbor_1`` and ``neighbor_2``), ``weight`` (row,),
-    ``parity`` (feature,) and, where features are products of factors, ``labels`` (feature,
-    column): (q, l) of each factor of three-centre descriptors, (q, l, k) of tagged correlations.
+    ``center``, for tagged neighbours ``neighbor_1`` and ``neighbor_2``, and ``center_species``,
+    an atomic number, which no feature tells), ``weight`` (row,), ``parity`` (feature,) and, where
+    features are products of factors, ``labels`` (feature, column): (q, l) of each factor of
+    three-centre descriptors, (q, l, k) of tagged correlations.
     Spec, versions, the hash of the structures and what contractions have kept are attributes.
 
     Parameters
@@ -106,7 +107,7 @@ def featurize(
 
 def _write(file: h5py.File, features: Features, start: int, total: int) -> int:
     """Write rows after those written before; returns their number."""
-    columns = {**features.rows, "weight": features.weight, "values": features.values}
+    columns = {**features.labels, "weight": features.weight, "values": features.values}
     for name, rows in columns.items():
         if name not in file:
             shape = total, *rows.shape[1:]

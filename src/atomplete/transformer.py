@@ -8,10 +8,13 @@ from typing import Any, Literal
 import ase
 import numpy as np
 import torch
+from ase.data import chemical_symbols
+from jaxtyping import Float
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from atomplete.config import descriptor_spec
 from atomplete.descriptors import (
@@ -44,10 +47,12 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
     cutoff
         Radius of an environment, Å; ``None``: that of the spec.
     per
-        What a row of the result is. ``"structure"``: the mean over its centres; ``"center"``: a
-        centre, the plain sum over its tagged neighbours; ``"row"``: a centre with its tagged
-        neighbours. A plain sum or mean of three-centre rows tells no more than the bispectrum;
-        what they can tell more, only a non-linear function of each row does.
+        What a row of the result is. ``"structure"``: the sum over its centres of each species, side
+        by side for all species of centres, over the number of all centres; ``"center"``: a centre,
+        the plain sum over its tagged neighbours; ``"row"``: a centre with its tagged neighbours.
+        No feature tells the species of its centre, but a label of the row does. A plain sum or
+        mean of three-centre rows tells no more than the bispectrum; what they can tell more, only
+        a non-linear function of each row does.
     centers
         ``"all"`` atoms, or ``"info"``: the one that ``info["center"]`` names. ``"auto"`` is
         ``"info"`` where every structure in ``fit`` has one.
@@ -68,6 +73,9 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         The descriptor, its contractions fitted. ``fit`` alone fits them.
     centers_
         ``"all"`` or ``"info"``.
+    center_species_
+        Atomic numbers of the centres in ``fit``. The features of structures have a block for each,
+        and there are none of other centres.
 
     Raises
     ------
@@ -129,9 +137,11 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         )
         auto = System.centers_of(structures)
         self.centers_: Centers = auto if self.centers == "auto" else self.centers
+        system = self._system(structures)
+        self.center_species_: list[int] = system.species[system.centers].unique().tolist()
         descriptor: Descriptor = build(self.spec_)
         if descriptor.needs_fit:
-            descriptor.fit([self._system(structures)])
+            descriptor.fit([system])
         self.descriptor_ = descriptor
         return self
 
@@ -152,7 +162,8 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         """Features and, for each row, integer columns that say what it describes.
 
         ``structure`` is a position in ``X``; ``center`` and for tagged neighbours ``neighbor_1``
-        and so on, counted within the structure, are there as far as ``per`` keeps them apart.
+        and so on, counted within the structure, and ``center_species``, an atomic number, are
+        there as far as ``per`` keeps them apart.
 
         Examples
         --------
@@ -180,6 +191,8 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """The factors of each feature where it has any, else its parity and position.
 
+        Before them the centre, where features of structures have blocks of several species.
+
         Examples
         --------
         >>> boron = ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
@@ -198,6 +211,9 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
                 "_".join(f"{a}{n}" for a, n in zip(letters, label, strict=True))
                 for label in labels.tolist()
             ]
+        if self.per == "structure" and len(self.center_species_) > 1:
+            symbols = [chemical_symbols[number] for number in self.center_species_]
+            names = [f"{symbol}_{name}" for symbol in symbols for name in names]
         return np.array(names, dtype=object)
 
     def _system(self, structures: list[ase.Atoms]) -> System:
@@ -237,7 +253,14 @@ def _job(
         with _one_thread():
             system = transformer._system(structures)
             parts = run(transformer.descriptor_, system, transformer.chunk_bytes)
-            values, labels = _gathered(parts, transformer.per, len(structures))
+            if transformer.per == "structure":
+                values = _of_structures(parts, transformer.center_species_, len(structures))
+                labels = {"structure": torch.arange(len(structures))}
+            else:
+                whole = concatenate(
+                    [part if transformer.per == "row" else part.summed() for part in parts]
+                )
+                values, labels = whole.values, whole.labels
     except InputError as error:
         count = re.compile(r"^structure (\d+)")
         sentence = count.sub(lambda found: f"structure {int(found[1]) + first}", str(error))
@@ -246,26 +269,21 @@ def _job(
     return values.numpy(), {name: column.numpy() for name, column in labels.items()}
 
 
-def _gathered(
-    parts: Iterator[Features], per: Per, n_structures: int
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Chunks of features as one array; rows are added up as each chunk comes."""
-    if per == "row":
-        whole = concatenate(list(parts))
-        return whole.values, dict(whole.rows)
-    if per == "center":
-        whole = concatenate([part.summed() for part in parts])
-        return whole.values, dict(whole.rows)
-    total: torch.Tensor | None = None
+def _of_structures(
+    parts: Iterator[Features], species: list[int], n_structures: int
+) -> Float[Tensor, "structure species_feature"]:
+    """Sums over the centres of each species over the number of all, added up chunk by chunk."""
+    total: Tensor | None = None
     count = torch.zeros(n_structures, 1)
     for part in parts:
         centers = part.sum_over_neighbors()
         if total is None:
-            total = centers.new_zeros(n_structures, centers.shape[1])
-        total.index_add_(0, part.center_structure, centers)
+            total = centers.new_zeros(n_structures * len(species), centers.shape[1])
+        block = part.center_position(species, "the transformer")
+        total.index_add_(0, part.center_structure * len(species) + block, centers)
         count.index_add_(0, part.center_structure, torch.ones(len(centers), 1))
     assert total is not None  # there is always a chunk, be it empty
-    return total / count.to(total), {"structure": torch.arange(n_structures)}
+    return total.view(n_structures, -1) / count.to(total)
 
 
 @contextmanager

@@ -55,8 +55,11 @@ def fit_linear(model, structures, features, energies, train, validation, weight=
 
 
 def per_structure(features, values):
-    total = torch.zeros(50, values.shape[1], dtype=torch.float64)
-    return total.index_add(0, features.center_structure, values)
+    """Sums over the centres of each species, a block for each of them."""
+    total = torch.zeros(50 * len(SPECIES), values.shape[1], dtype=torch.float64)
+    block = torch.searchsorted(torch.tensor(SPECIES), features.center_species)
+    where = features.center_structure * len(SPECIES) + block
+    return total.index_add(0, where, values).view(50, -1)
 
 
 def composition(structures):
@@ -66,7 +69,7 @@ def composition(structures):
 
 def linear_target(structures, features):
     """An energy that is exactly linear in the features, with references of three species."""
-    weights = torch.linspace(-1, 2, features.values.shape[1], dtype=torch.float64)
+    weights = torch.linspace(-1, 2, 3 * features.values.shape[1], dtype=torch.float64)
     references = torch.tensor([-13.6, -1036.0, -2043.5], dtype=torch.float64)
     inputs = per_structure(features, features.values)
     return inputs @ weights + composition(structures) @ references, references

@@ -9,9 +9,10 @@ import torch
 from ase import Atoms
 from small_models import CUTOFF, DESCRIPTORS, SMALL_DEEP_SET, energy_model, molecule
 
-from atomplete.descriptors import ThreeCenter
+from atomplete.descriptors import ExpansionSpec, ThreeCenter
 from atomplete.errors import InputError
 from atomplete.nn import DeepSetSpec, LinearSpec
+from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
 
 
@@ -161,3 +162,42 @@ def test_weights_learn_from_energies_without_rows():
     for ours, theirs in zip(found, expected, strict=True):
         assert theirs.abs().max() > 1e-6
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-10)
+
+
+def tetrahedron(center, corner, shift=0.0):
+    positions = [(0, 0, 0), (1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)]
+    return Atoms([center] + [corner] * 4, np.array(positions) * 0.8 + shift)
+
+
+@pytest.mark.parametrize("name", ["density_correlations", "three_center"])
+@pytest.mark.parametrize("form", [SMALL_DEEP_SET, LinearSpec(), DeepSetSpec(hidden=(8,), head=())])
+def test_the_species_of_a_centre_is_known(name, form):
+    """CH4 + SiF4 and SiH4 + CF4 have the same rows, but not of the same centres."""
+    species = (1, 6, 9, 14)
+    basis = ExpansionSpec(max_radial=2, max_angular=1, species=species)
+    descriptor = REPRESENTATIONS[name].model_copy(update={"expansion": basis})
+    spec = DescriptorPotentialSpec(descriptor=descriptor, readout=form, species=species)
+    one = tetrahedron("C", "H") + tetrahedron("Si", "F", 50.0)
+    two = tetrahedron("Si", "H") + tetrahedron("C", "F", 50.0)
+    model = DescriptorPotential(spec)
+    system = model.system([one, two])
+    model.normalise(model.descriptor(system), torch.arange(2))
+    if form.type == "linear":
+        weights = model.readout.coefficients
+        assert weights.shape[0] == 4
+        weights.copy_(torch.randn(weights.shape, generator=torch.Generator().manual_seed(0)))
+    energies = model.energies(system).detach()
+    assert abs(energies[0] - energies[1]) > 1e-3 * energies.abs().max()
+    # the energy of a centre depends on its own species alone
+    alone = [model.predict(tetrahedron(*pair)).energy for pair in (("C", "H"), ("Si", "F"))]
+    torch.testing.assert_close(energies[:1], alone[0] + alone[1], rtol=0, atol=1e-9)
+    # with and without rows
+    explicit = model.energies_of(model.descriptor(system), 2)
+    torch.testing.assert_close(explicit.detach(), energies, rtol=0, atol=1e-9)
+
+
+def test_one_species_of_centres_needs_no_parameters_of_its_own():
+    spec = DescriptorPotentialSpec(
+        descriptor=REPRESENTATIONS["density_correlations"], readout=SMALL_DEEP_SET, species=(6,)
+    )
+    assert "readout.of_species" not in DescriptorPotential(spec).state_dict()

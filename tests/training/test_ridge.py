@@ -25,7 +25,7 @@ ALONE = References((5, 6), (-1.0, -2.0), ("given", "given"))
 def fresh(readout=None):
     spec = DescriptorPotentialSpec(
         descriptor=DensityCorrelationsSpec(nu=(1,), expansion=BASIS),
-        readout=readout or LinearSpec(by_species=True),
+        readout=readout or LinearSpec(),
         species=(5, 6),
     )
     return DescriptorPotential(spec)

@@ -1,11 +1,13 @@
 """Feature rows that know which atoms they describe."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atomplete.errors import InputError
 from atomplete.system import System
 
 
@@ -129,6 +131,38 @@ class Features:
     ) -> "Features":
         """The same rows with other features."""
         return replace(self, values=values, parity=parity.to(values.device))
+
+    @property
+    def labels(self) -> dict[str, Int[Tensor, " row"]]:
+        """What each row describes, ``rows``, and the atomic number of its centre."""
+        return {**self.rows, "center_species": self.center_species[self.center_of_row]}
+
+    def center_position(self, species: Sequence[int], who: str) -> Int[Tensor, " center"]:
+        """Position of the species of each centre in a list of atomic numbers.
+
+        Raises
+        ------
+        InputError
+            For a centre of another species than ``who`` knows; names the structure.
+
+        Examples
+        --------
+        >>> import ase
+        >>> system = System.from_atoms(ase.Atoms("BN", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+        >>> features = Features.of_centers(system, torch.zeros(2, 0), torch.zeros(0).long())
+        >>> features.center_position((7, 5), "the model")
+        tensor([1, 0])
+        """
+        known = torch.tensor(species, device=self.center_species.device)
+        match = self.center_species[:, None] == known
+        unknown = ~match.any(1)
+        if unknown.any():
+            first = int(unknown.nonzero()[0, 0])
+            raise InputError(
+                f"structure {int(self.center_structure[first])}: a center of atomic number "
+                f"{int(self.center_species[first])}, but {who} knows {', '.join(map(str, species))}"
+            )
+        return match.long().argmax(1)
 
     @property
     def even(self) -> Float[Tensor, "row n_even"]:

@@ -41,7 +41,9 @@ class DeepSet(RowSum, Readout, spec=DeepSetSpec):
 
     The rows' weights w vanish with a tagged neighbour at the cutoff; n is a constant. Under
     ``group="O3"`` psi is symmetrised over inversion, psi(x_even, x_odd) + psi(x_even, −x_odd), so
-    that a mirror image has the same xi~; the first layer is shared by both terms.
+    that a mirror image has the same xi~; the first layer is shared by both terms. Where there are
+    centres of several species, the bias of that layer is another one for each of them, since rows
+    do not tell the species of their centre.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ class DeepSet(RowSum, Readout, spec=DeepSetSpec):
     parity
         (feature,) +1 for scalars, −1 for pseudoscalars.
     species
-        Plays no part.
+        Atomic numbers of the centres.
     seed
         Of the initial weights.
 
@@ -81,6 +83,12 @@ class DeepSet(RowSum, Readout, spec=DeepSetSpec):
         for layer in head:
             initialise(layer, generator)
         self.head = nn.ModuleList(head)
+        self._species = species
+        #: (species, hidden) added to the first layer in rows of a centre of that species.
+        self.of_species: nn.Parameter | None = None
+        if len(species) > 1:
+            drawn = torch.rand(len(species), spec.hidden[0], generator=generator)
+            self.of_species = nn.Parameter(2 * drawn - 1)
         self.double()
 
     def __repr__(self) -> str:
@@ -100,7 +108,17 @@ class DeepSet(RowSum, Readout, spec=DeepSetSpec):
     def latent(self, features: Features) -> Float[Tensor, "center latent"]:
         """xi~_i, (center, latent): zero for a centre without rows."""
         features = features.to(self.even.weight.dtype)
-        return self._latent(*self.first(features), features)
+        even, odd = self.first(features)
+        return self._latent(self._with_species(even, features), odd, features)
+
+    def _with_species(
+        self, even: Float[Tensor, "row hidden"], rows: Features
+    ) -> Float[Tensor, "row hidden"]:
+        """The first layer of rows, with what the species of their centre adds to it."""
+        if self.of_species is None:
+            return even
+        position = rows.center_position(self._species, "the readout")
+        return even + self.of_species[position[rows.center_of_row]]
 
     def _latent(
         self,
@@ -140,7 +158,8 @@ class DeepSet(RowSum, Readout, spec=DeepSetSpec):
         """E_i of each centre, where ``rows`` are the features times ``first_layer``."""
         rows = rows.to(self.even.weight.dtype)
         odd = None if self.odd is None else rows.odd
-        return self._energy(self._latent(rows.even + self.even.bias, odd, rows))
+        even = self._with_species(rows.even + self.even.bias, rows)
+        return self._energy(self._latent(even, odd, rows))
 
     def _energy(self, hidden: Float[Tensor, "center latent"]) -> Float[Tensor, " center"]:
         for layer in self.head[:-1]:

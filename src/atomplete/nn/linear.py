@@ -4,7 +4,6 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor
 
 from atomplete.descriptors import Features
@@ -15,31 +14,30 @@ class LinearSpec(ReadoutSpec):
     """Spec of a linear readout.
 
     Under O(3) only scalars enter: a linear function of pseudoscalars changes sign in a mirror.
+    Centres of each species have weights of their own, since features do not tell the species of
+    their centre.
 
     Examples
     --------
     >>> LinearSpec()
-    LinearSpec(type='linear', group='O3', by_species=False)
+    LinearSpec(type='linear', group='O3')
     """
 
     type: Literal["linear"] = "linear"
     group: Literal["O3", "SO3"] = "O3"
-    by_species: bool = Field(
-        default=False, description="whether centres of each species have weights of their own"
-    )
 
 
 class Linear(Readout, spec=LinearSpec):
-    """E_i = w · Σ_rows x: blind to whatever the plain sum of rows is blind to.
+    """E_i = w(species of i) · Σ_rows x: blind to whatever the plain sum of rows is blind to.
 
     Parameters
     ----------
     spec
-        Group, and whether each species has weights of its own.
+        Group.
     parity
         (feature,) +1 for scalars, −1 for pseudoscalars.
     species
-        Atomic numbers of the centres.
+        Atomic numbers of the centres; without any, all have the same weights.
     seed
         Plays no part.
 
@@ -58,14 +56,14 @@ class Linear(Readout, spec=LinearSpec):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.spec, self._species = spec, species if spec.by_species else ()
+        self.spec, self._species = spec, species
         n_features = int((parity > 0).sum()) if spec.group == "O3" else len(parity)
         self.weights: Tensor
         shape = max(len(self._species), 1), n_features
         self.register_buffer("weights", torch.zeros(shape, dtype=torch.float64))
 
     def __repr__(self) -> str:
-        blocks = f" × {len(self.weights)} species" if self._species else ""
+        blocks = f" × {len(self.weights)} species" if len(self.weights) > 1 else ""
         return f"Linear({self.weights.shape[1]} features{blocks}; {self.spec.group})"
 
     @property
@@ -83,11 +81,10 @@ class Linear(Readout, spec=LinearSpec):
         return ((parity > 0) | (self.spec.group == "SO3")).nonzero()[:, 0]
 
     def block(self, features: Features) -> Int[Tensor, " center"]:
-        """Position of the species of each centre, or zero if all share their weights."""
-        if not self._species:
+        """Position of the species of each centre, or zero if there is one only."""
+        if len(self._species) <= 1:
             return super().block(features)
-        known = torch.tensor(self._species, device=features.center_species.device)
-        return (features.center_species[:, None] == known).long().argmax(1)
+        return features.center_position(self._species, "the readout")
 
     def forward(self, features: Features) -> Float[Tensor, " center"]:
         """E_i of each centre, in the model's own scale."""

@@ -8,7 +8,6 @@ from pydantic import Field
 from torch import Tensor
 
 from atomplete.descriptors import AnyDescriptorSpec, Descriptor, Features
-from atomplete.errors import InputError
 from atomplete.nn.readout import AnyReadoutSpec, Readout
 from atomplete.potentials.base import Potential
 from atomplete.registry import Spec, Species, build, restore
@@ -39,6 +38,7 @@ class DescriptorPotentialSpec(Spec):
 class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
     """E = Σ_i (E_ref(species of i) + scale · E_i) over the centres of a structure, eV.
 
+    E_i, too, is another function of its rows for each species of centre, see the readouts.
     A deep set of three-centre descriptors is evaluated without forming their rows, see
     ``descriptors.tagged.fused``.
 
@@ -111,17 +111,7 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
 
     def _position(self, features: Features) -> Int[Tensor, " center"]:
         """Position of the species of each centre among those that are known."""
-        known = torch.tensor(self.species, device=features.center_species.device)
-        match = features.center_species[:, None] == known
-        unknown = ~match.any(1)
-        if unknown.any():
-            first = int(unknown.nonzero()[0, 0])
-            raise InputError(
-                f"structure {int(features.center_structure[first])}: a center of atomic number "
-                f"{int(features.center_species[first])}, but the potential knows "
-                f"{', '.join(map(str, self.species))}"
-            )
-        return match.long().argmax(1)
+        return features.center_position(self.species, "the potential")
 
     # features that were computed before
 

@@ -106,7 +106,7 @@ class TrainOptions(KeyOptions):
         from atomplete.nn.linear import LinearSpec
 
         if self.readout == "linear":
-            return LinearSpec(by_species=True)
+            return LinearSpec()
         return checked(DeepSetSpec, self.deep_set, "deep_set")
 
     def solver_spec(self) -> "Solver":
