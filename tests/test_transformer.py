@@ -23,6 +23,7 @@ from atomplete.descriptors import (
     ExpansionSpec,
     ThreeCenterSpec,
     build,
+    evaluate,
 )
 from atomplete.errors import InputError
 from atomplete.system import System
@@ -82,7 +83,7 @@ def test_centers_are_sums_over_their_neighbours(structures):
 
 
 @pytest.mark.parametrize("spec", [POWER, TAGGED], ids=lambda spec: spec.type)
-def test_structures_are_means_over_their_centres(structures, spec):
+def test_structures_are_means_over_their_centres(structures, spec, monkeypatch):
     of_centers = DescriptorTransformer(spec, per="center").fit(structures)
     values, labels = of_centers.transform_with_labels(structures)
     means = [
@@ -95,7 +96,8 @@ def test_structures_are_means_over_their_centres(structures, spec):
         )
         for k, atoms in enumerate(structures)
     ]
-    transformer = DescriptorTransformer(spec, chunk_bytes=1).fit(structures)
+    transformer = DescriptorTransformer(spec).fit(structures)
+    monkeypatch.setattr(evaluate, "CHUNK_BYTES", 1)
     np.testing.assert_allclose(transformer.transform(structures), means, rtol=0, atol=1e-13)
     assert transformer.labels(structures)["structure"].tolist() == list(range(len(structures)))
 
@@ -179,7 +181,7 @@ def test_jobs_and_chunks_join_in_order(structures, per, monkeypatch):
     transformer = DescriptorTransformer(CONTRACTED, per=per).fit(structures)
     expected, expected_labels = transformer.transform_with_labels(structures)
     monkeypatch.setattr(module, "ATOMS_PER_JOB", 5)
-    transformer.set_params(chunk_bytes=1)
+    monkeypatch.setattr(evaluate, "CHUNK_BYTES", 1)
     values, labels = transformer.transform_with_labels(structures)
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-13)
     assert list(labels) == list(expected_labels)

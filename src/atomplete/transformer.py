@@ -23,8 +23,10 @@ from atomplete.descriptors import (
     Features,
     build,
     concatenate,
+    estimate,
     run,
 )
+from atomplete.descriptors.memory import MEMORY
 from atomplete.errors import InputError
 from atomplete.system import Centers, System
 
@@ -62,8 +64,8 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         Processes that ``transform`` uses, as everywhere in scikit-learn; each computes on one
         thread. Inside ``joblib.parallel_config(backend="dask")``, the workers of a Dask cluster.
         Results are the same to the bit.
-    chunk_bytes
-        Bound on the memory of each process beside its pairs and results.
+    memory
+        Bound on what each process holds beside structures, pairs and results, bytes.
 
     Attributes
     ----------
@@ -80,7 +82,8 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
     Raises
     ------
     InputError
-        From every method, for parameters and structures that cannot be used.
+        From every method, for parameters and structures that cannot be used, and for an
+        environment whose rows alone take more than the memory.
 
     Examples
     --------
@@ -111,7 +114,7 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         centers: Centers | Literal["auto"] = "auto",
         dtype: Literal["float64", "float32"] = "float64",
         n_jobs: int | None = None,
-        chunk_bytes: int = 64 * 2**20,
+        memory: int = MEMORY,
     ) -> None:
         self.descriptor = descriptor
         self.species = species
@@ -120,7 +123,7 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         self.centers = centers
         self.dtype = dtype
         self.n_jobs = n_jobs
-        self.chunk_bytes = chunk_bytes
+        self.memory = memory
 
     def fit(self, X: Sequence[ase.Atoms], y: object = None) -> "DescriptorTransformer":
         """Find species, and fit the contractions that the spec names; ``y`` is ignored."""
@@ -141,7 +144,7 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         self.center_species_: list[int] = system.species[system.centers].unique().tolist()
         descriptor: Descriptor = build(self.spec_)
         if descriptor.needs_fit:
-            descriptor.fit([system])
+            descriptor.fit([system], memory=self.memory)
         self.descriptor_ = descriptor
         return self
 
@@ -252,7 +255,8 @@ def _job(
     try:
         with _one_thread():
             system = transformer._system(structures)
-            parts = run(transformer.descriptor_, system, transformer.chunk_bytes)
+            size = estimate(transformer.descriptor_, system, transformer.memory)
+            parts = run(transformer.descriptor_, system, size.chunk_bytes)
             if transformer.per == "structure":
                 values = _of_structures(parts, transformer.center_species_, len(structures))
                 labels = {"structure": torch.arange(len(structures))}

@@ -64,6 +64,7 @@ class Projected:
     ) -> None:
         self.descriptor, self.even, self.odd = descriptor, even, odd
         self.rows_per_center = descriptor.rows_per_center
+        self.numbers_per_row = descriptor.numbers_per_row
 
     def __call__(self, system: System) -> Features:
         """(row, output), in the dtype of the positions."""
@@ -115,6 +116,16 @@ class Descriptor(Registered):
     def cutoff(self) -> float:
         """Radius of an environment, Å."""
         return float(self.spec.cutoff)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features; before a fit, the most that there may be."""
+        return len(self.parity)
+
+    @property
+    def numbers_per_row(self) -> int:
+        """Numbers that a row is computed from at the least, if they are more than its features."""
+        return self.n_features
 
     @property
     def needs_fit(self) -> bool:

@@ -11,7 +11,15 @@ from torch import Tensor
 
 from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.features import Features
-from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY, OVERHEAD, Measurements, center_bytes
+from atomplete.descriptors.memory import (
+    CHUNK_BYTES,
+    LABEL_BYTES,
+    MEMORY,
+    OVERHEAD,
+    Measurements,
+    center_bytes,
+    is_one_chunk,
+)
 from atomplete.errors import InputError
 from atomplete.runs.progress import progress_of
 from atomplete.system import System
@@ -72,17 +80,22 @@ def estimate(descriptor: Descriptor, system: System, memory: int = MEMORY) -> Es
     >>> estimate(build(ThreeCenterSpec()), system).n_rows
     20
     """
+    n_features = descriptor.n_features
     held = OVERHEAD + sum(buffer.nbytes for buffer in descriptor.buffers())
+    held += LABEL_BYTES * n_features
     chunk_bytes, fit = min(CHUNK_BYTES, memory - held), None
-    if descriptor.is_fitted:
+    rows_of = descriptor.rows_per_center
+    if descriptor.is_fitted and is_one_chunk(descriptor, system, rows_of, chunk_bytes):
+        peak = held + chunk_bytes
+    elif descriptor.is_fitted:
         with torch.no_grad():
-            need = center_bytes(descriptor, system, descriptor.rows_per_center, descriptor.measured)
+            need = center_bytes(descriptor, system, rows_of, descriptor.measured)
         refuse_larger(system, need, memory - held)
         peak = held + min(int(need.sum()), max(chunk_bytes, int(need.max()) if len(need) else 0))
     else:
         fit = descriptor.cost_of_fit([system], memory)
         peak = max(fit.memory, held + chunk_bytes)
-    n_rows, n_features = int(descriptor.rows_per_center(system).sum()), len(descriptor.parity)
+    n_rows = int(rows_of(system).sum())
     return Estimate(
         n_rows=n_rows,
         n_features=n_features,
@@ -99,6 +112,7 @@ def split(
     chunk_bytes: int = CHUNK_BYTES,
     rows_of: Callable[[System], Int[Tensor, " center"]] | None = None,
     known: Measurements | None = None,
+    numbers_per_row: int | None = None,
 ) -> list[System]:
     """Cut a system into runs of centres that take at most ``chunk_bytes`` in ``function``.
 
@@ -117,6 +131,8 @@ def split(
         square of the number of neighbours.
     known
         What was measured of the function before, by default that of the descriptor.
+    numbers_per_row
+        As in ``memory.center_bytes``.
 
     Examples
     --------
@@ -126,12 +142,13 @@ def split(
     >>> split(build(ThreeCenterSpec()), system, chunk_bytes=10_000_000)
     [System(10 structures, 20 atoms, 20 centers, 20 pairs)]
     """
-    if len(system.centers) <= 1:
+    rows_of = rows_of or getattr(function, "rows_per_center", _squared_counts)
+    if len(system.centers) <= 1 or is_one_chunk(function, system, rows_of, chunk_bytes):
         return [system]
-    own: Callable[[System], Tensor] = getattr(function, "rows_per_center", _squared_counts)
     if known is None:
         known = getattr(function, "measured", None)
-    return cut(system, center_bytes(function, system, rows_of or own, known), chunk_bytes)
+    need = center_bytes(function, system, rows_of, known, numbers_per_row)
+    return cut(system, need, chunk_bytes)
 
 
 def cut(system: System, need: Int[Tensor, " center"], chunk_bytes: int) -> list[System]:

@@ -39,7 +39,7 @@ class ExpansionSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     cutoff: Cutoff = Field(default=2.0, description="radius of an environment, Å")
     max_radial: int = Field(default=6, ge=1, description="number of radial functions")
-    max_angular: int = Field(default=3, ge=0, description="largest l, inclusive")
+    max_angular: int = Field(default=3, ge=0, le=16, description="largest l, inclusive")
     species: Species = Field(default=(5,), description="atomic numbers of neighbours")
     embedding: tuple[tuple[float, ...], ...] | None = Field(
         default=None,
@@ -47,6 +47,15 @@ class ExpansionSpec(BaseModel):
     )
     radial: RadialBasis = GaussianTypeOrbitals()
     cutoff_function: CutoffFunction = ShiftedCosine()
+
+    @model_validator(mode="after")
+    def _no_more_than_the_basis_has(self) -> "ExpansionSpec":
+        if self.max_radial > self.radial.most:
+            raise ValueError(
+                f"max_radial {self.max_radial}: a {self.radial.type!r} basis has no more than "
+                f"{self.radial.most} radial functions"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_row_for_each_species(self) -> "ExpansionSpec":

@@ -29,6 +29,15 @@ MARGIN = 1.5
 #: Bytes that a measurement may itself take, about.
 ROOM = 32 * 2**20
 
+#: Parity and labels of a feature: seven columns, and what makes them.
+LABEL_BYTES = 8 * 8
+
+#: Copies of a large row that are held while it is computed.
+LARGE_COPIES = 4
+
+#: So few centres are a chunk of their own, if copies of their rows take no more than it may.
+FEW_CENTERS, COPIES = 16, 16
+
 
 class LiveBytes(TorchDispatchMode):
     """Bytes held by all tensors that are used meanwhile, whoever made them.
@@ -108,12 +117,14 @@ def center_bytes(
     system: System,
     rows_of: Callable[[System], Int[Tensor, " center"]],
     known: Measurements | None = None,
+    numbers_per_row: int | None = None,
 ) -> Int[Tensor, " center"]:
     """Bytes that each centre takes while ``function`` is evaluated, at the most.
 
-    Measured is what one more copy adds to two of the centre that has most rows, with its nearest
-    neighbour and with as many neighbours as little memory allows, all if it can be. What another
-    centre takes grows no faster than its neighbours or its rows, whichever grow faster.
+    Rows that are large are counted. Of others, measured is what one more copy adds to two of the
+    centre that has most rows, with its nearest neighbour and with as many neighbours as little
+    memory allows, all if it can be. What another centre takes grows no faster than its neighbours
+    or its rows, whichever grow faster.
 
     Parameters
     ----------
@@ -125,6 +136,8 @@ def center_bytes(
         Number of rows of each centre of a system.
     known
         What was measured of the function before; what is measured now is added.
+    numbers_per_row
+        Numbers that a row is computed from at the least, by default those of the function.
 
     Examples
     --------
@@ -139,6 +152,11 @@ def center_bytes(
     counts, rows = system.neighbor_counts, rows_of(system)
     if not len(counts):
         return counts
+    if numbers_per_row is None:
+        numbers_per_row = getattr(function, "numbers_per_row", 0)
+    of_row = numbers_per_row * system.dtype.itemsize
+    if LARGE_COPIES * 3 * of_row > ROOM:  # a measurement would itself take more than its room
+        return LARGE_COPIES * of_row * rows.clamp_min(1)
     known = {} if known is None else known
     found = known.setdefault((system.dtype, system.positions.device), [])
     most = int(counts.max()), int(rows.max())
@@ -150,6 +168,32 @@ def center_bytes(
     ]
     least = [bound.clamp_min(one.bytes) for bound, one in zip(bounds, found, strict=True)]
     return torch.stack(least).amin(0).ceil().long()
+
+
+def is_one_chunk(
+    function: Callable[[System], Any],
+    system: System,
+    rows_of: Callable[[System], Int[Tensor, " center"]],
+    chunk_bytes: int,
+) -> bool:
+    """Whether there is so little to be computed that nothing must be measured or cut.
+
+    Only of a function that says how many ``numbers_per_row`` there are.
+
+    Examples
+    --------
+    >>> import ase
+    >>> from atomplete.descriptors import ThreeCenterSpec, build
+    >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+    >>> descriptor = build(ThreeCenterSpec())
+    >>> is_one_chunk(descriptor, system, descriptor.rows_per_center, 2**24)
+    True
+    """
+    numbers = getattr(function, "numbers_per_row", 0)
+    if len(system.centers) > FEW_CENTERS or not numbers:
+        return False
+    n_rows = max(int(rows_of(system).sum()), len(system.centers))
+    return COPIES * n_rows * numbers * system.dtype.itemsize <= chunk_bytes
 
 
 def _measured(

@@ -5,13 +5,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from atomplete.descriptors.base import DescriptorSpec
-from atomplete.descriptors.equivariants import blocks_of_order
+from atomplete.descriptors.equivariants import blocks_of_order, couplings
 from atomplete.descriptors.expansion import ExpansionSpec
+from atomplete.descriptors.memory import MEMORY
 from atomplete.descriptors.random_fourier.spec import RandomFourierSpec
 from atomplete.errors import InputError
+from atomplete.o3 import coupled_triples
 from atomplete.units import Cutoff
 
 Count = Annotated[int, Field(ge=0)]
+
+#: Bytes that a spec may ask for to describe features, before any of them is computed.
+LARGEST = 2 * MEMORY
 
 
 def _not_all_zero(counts: tuple[int, int]) -> tuple[int, int]:
@@ -40,6 +45,21 @@ class ExpandedSpec(DescriptorSpec):
         """Atomic numbers of the neighbours that are described."""
         return self.expansion.species
 
+    def numbers_held(self) -> int:
+        """Numbers that are held to describe features and to contract them, about, at the most."""
+        return 0
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> "ExpandedSpec":
+        size = 8 * self.numbers_held()
+        if size > LARGEST:
+            raise ValueError(
+                f"features of {self.expansion.n_channels} channels and l up to "
+                f"{self.expansion.max_angular} are too many, {size / 1e9:.2g} GB before any is "
+                "computed; name fewer species or radial functions, or contract them first"
+            )
+        return self
+
 
 class DensityCorrelationsSpec(ExpandedSpec):
     """Invariants of the neighbour density, of the orders ν named (N = 0).
@@ -52,6 +72,13 @@ class DensityCorrelationsSpec(ExpandedSpec):
 
     type: Literal["density_correlations"] = "density_correlations"
     nu: tuple[Literal[1, 2, 3], ...] = Field(default=(1, 2, 3), min_length=1)
+
+    def numbers_held(self) -> int:
+        """Parities, a number for each feature, and the positions of them among all products."""
+        n_channels, n_orders = self.expansion.n_channels, self.expansion.max_angular + 1
+        triples = coupled_triples(self.expansion.max_angular)
+        n_blocks = {1: 1, 2: n_orders, 3: sum(a <= b <= c for a, b, c in triples)}
+        return sum(2 * n_blocks[nu] * n_channels**nu for nu in self.nu)
 
 
 class ThreeCenterSpec(ExpandedSpec):
@@ -75,6 +102,13 @@ class ThreeCenterSpec(ExpandedSpec):
     radial_components: int | None = Field(default=None, ge=1)
     components: Annotated[tuple[Count, Count], AfterValidator(_not_all_zero)] | None = None
 
+    def numbers_held(self) -> int:
+        """Labels and parity, eight for each feature, and the columns of components."""
+        n_channels = min(self.expansion.n_channels, self.radial_components or 10**9)
+        n_features = n_channels**3 * len(coupled_triples(self.expansion.max_angular))
+        columns = 0 if self.components is None else min(max(self.components), n_features)
+        return n_features * (8 + columns)
+
 
 class TaggedCorrelationsSpec(ExpandedSpec):
     """Correlations of N tagged neighbours and ν densities, of any equivariance.
@@ -92,8 +126,25 @@ class TaggedCorrelationsSpec(ExpandedSpec):
         default=None, description="radius of the tagged neighbours, Å; None: the cutoff"
     )
     max_lambda: int | None = Field(
-        default=None, ge=0, description="largest intermediate order; None: max_angular"
+        default=None, ge=0, le=32, description="largest intermediate order; None: max_angular"
     )
+
+    def numbers_held(self) -> int:
+        """Labels of all products, three for each factor and one more."""
+        n_factors, max_angular = self.n_tagged + self.nu, self.expansion.max_angular
+        largest = max_angular if self.max_lambda is None else self.max_lambda
+        density = [(l, 1) for l in range(max_angular + 1)]
+        ways = dict.fromkeys(density, 1)
+        for factor in range(1, n_factors):
+            orders = range(largest + 1) if factor < n_factors - 1 else range(1)
+            ways = {
+                (o3_lambda, sigma): sum(
+                    ways[left] for left, _ in couplings(list(ways), density, o3_lambda, sigma)
+                )
+                for o3_lambda in orders
+                for sigma in (1, -1)
+            }
+        return sum(ways.values()) * self.expansion.n_channels**n_factors * (3 * n_factors + 1)
 
     @model_validator(mode="after")
     def _has_a_factor(self) -> "TaggedCorrelationsSpec":
@@ -147,9 +198,9 @@ class NiceSpec(ExpandedSpec):
     """
 
     type: Literal["nice"] = "nice"
-    max_nu: int = Field(default=4, ge=1, description="largest ν, inclusive")
+    max_nu: int = Field(default=4, ge=1, le=20, description="largest ν, inclusive")
     max_lambda: int | None = Field(
-        default=None, ge=0, description="largest intermediate order; None: max_angular"
+        default=None, ge=0, le=32, description="largest intermediate order; None: max_angular"
     )
     components: tuple[tuple[Count, ...], ...] | Annotated[float, Field(gt=0, le=1)] | None = (
         1 - 1e-6

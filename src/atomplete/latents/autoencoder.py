@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from atomplete.descriptors import Features
+from atomplete.descriptors.specs import Count
 from atomplete.errors import InputError
+from atomplete.nn.row_sum import Width
 from atomplete.nn.set_map import SetMap
 
 
@@ -22,11 +24,13 @@ class EncoderSpec(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    hidden: tuple[int, ...] = Field(
-        default=(256, 128), description="widths of psi; none for a linear contraction of the rows"
+    hidden: tuple[Width, ...] = Field(
+        default=(256, 128),
+        max_length=100,
+        description="widths of psi; none for a linear contraction of the rows",
     )
     group_norm: int = Field(default=0, ge=0, description="groups to normalise in psi; 0 for none")
-    latent: tuple[int, int] = Field(
+    latent: tuple[Count, Count] = Field(
         default=(96, 32), description="scalars and pseudoscalars of xi~"
     )
 
@@ -59,10 +63,10 @@ class AutoEncoderSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     encoder: EncoderSpec = EncoderSpec()
-    decoder: tuple[int, ...] = Field(
-        default=(512, 512), min_length=1, description="hidden widths of the decoder"
+    decoder: tuple[Width, ...] = Field(
+        default=(512, 512), min_length=1, max_length=100, description="hidden widths of the decoder"
     )
-    targets: tuple[int, int] = Field(
+    targets: tuple[Count, Count] = Field(
         default=(300, 150),
         description="principal components, scalars and pseudoscalars, that the decoder predicts",
     )

@@ -96,6 +96,11 @@ class Latent(Descriptor, spec=LatentSpec):
         return self.spec.encoder.parity
 
     @property
+    def numbers_per_row(self) -> int:
+        """Numbers of a row that is encoded."""
+        return self.rows.numbers_per_row
+
+    @property
     def needs_fit(self) -> bool:
         """True: the encoder must be trained, see ``of``."""
         return True

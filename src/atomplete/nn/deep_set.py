@@ -5,12 +5,12 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from atomplete.descriptors import Descriptor, Features
 from atomplete.nn.readout import Readout, ReadoutSpec
-from atomplete.nn.row_sum import RowSum, initialise
+from atomplete.nn.row_sum import RowSum, Width, initialise, refuse_large
 from atomplete.nn.whitening import unwhiten, whiten
 from atomplete.system import System
 
@@ -28,12 +28,23 @@ class DeepSetSpec(ReadoutSpec):
     """
 
     type: Literal["deep_set"] = "deep_set"
-    hidden: tuple[int, ...] = Field(default=(256, 128), min_length=1, description="widths of psi")
-    head: tuple[int, ...] = Field(default=(128,), description="hidden widths after the sum")
+    hidden: tuple[Width, ...] = Field(
+        default=(256, 128), min_length=1, max_length=100, description="widths of psi"
+    )
+    head: tuple[Width, ...] = Field(
+        default=(128,), max_length=100, description="hidden widths after the sum"
+    )
     group_norm: int = Field(default=0, ge=0, description="groups to normalise in psi; 0 for none")
     group: Literal["O3", "SO3"] = Field(
         default="O3", description="invariance; SO3 tells mirror images apart"
     )
+
+    @model_validator(mode="after")
+    def _groups_are_equal(self) -> "DeepSetSpec":
+        for width in self.hidden if self.group_norm else ():
+            if width % self.group_norm:
+                raise ValueError(f"a width of {width} has no {self.group_norm} equal groups")
+        return self
 
 
 class DeepSet(RowSum, Readout, spec=DeepSetSpec):
@@ -79,6 +90,7 @@ class DeepSet(RowSum, Readout, spec=DeepSetSpec):
         super().__init__(spec.hidden, spec.group_norm, len(parity) - n_odd, n_odd, generator)
         self.spec = spec
         widths = (spec.hidden[-1], *spec.head, 1)
+        refuse_large(*widths)
         head = [nn.Linear(a, b) for a, b in pairwise(widths)]
         for layer in head:
             initialise(layer, generator)

@@ -1,12 +1,19 @@
 """Sums over feature rows of a non-linear function: what every deep set begins with."""
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from atomplete.descriptors import Features
+from atomplete.descriptors.memory import MEMORY
+from atomplete.errors import InputError
+
+#: Field for the width of a layer.
+Width = Annotated[int, Field(ge=1)]
 
 
 class RowSum(nn.Module):
@@ -36,6 +43,7 @@ class RowSum(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
+        refuse_large(n_even + n_odd, *hidden)
         self.n_even, self.n_odd = n_even, n_odd
         self.even = nn.Linear(n_even, hidden[0])
         self.odd = nn.Linear(n_odd, hidden[0], bias=False) if n_odd else None
@@ -79,6 +87,21 @@ class RowSum(nn.Module):
     def count_rows(self, n_rows: int, n_centers: int) -> None:
         """Fix n to the average over training data."""
         self.rows_per_center.fill_(max(n_rows / max(n_centers, 1), 1e-3))
+
+
+def refuse_large(*widths: int) -> None:
+    """Raise an InputError for layers of such widths that take more than ``MEMORY``.
+
+    Examples
+    --------
+    >>> refuse_large(7344, 10**9, 1)
+    Traceback (most recent call last):
+    atomplete.errors.InputError: layers 7344 → 1000000000 → 1 take 5.9e+04 GB, more than 2 GB
+    """
+    size = 8 * sum(a * b for a, b in pairwise(widths))
+    if size > MEMORY:
+        layers = " → ".join(map(str, widths))
+        raise InputError(f"layers {layers} take {size / 1e9:.2g} GB, more than {MEMORY / 1e9:g} GB")
 
 
 def initialise(layer: nn.Linear, generator: torch.Generator) -> None:

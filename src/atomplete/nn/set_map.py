@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomplete.descriptors import Features
-from atomplete.nn.row_sum import RowSum, initialise
+from atomplete.nn.row_sum import RowSum, initialise, refuse_large
 
 
 class SetMap(nn.Module):
@@ -50,6 +50,7 @@ class SetMap(nn.Module):
         self._label = f"{n_even} even, {n_odd} odd → " + "".join(f"{n} → " for n in hidden)
         self.rows = RowSum(hidden, group_norm, n_even, n_odd, generator) if hidden else None
         n_even, n_odd = (hidden[-1], hidden[-1]) if hidden else (n_even, n_odd)
+        refuse_large(n_even + n_odd, sum(outputs))
         self.even = nn.Linear(n_even, outputs[0])
         self.odd = nn.Linear(n_odd, outputs[1], bias=False) if outputs[1] else None
         for layer in filter(None, (self.even, self.odd)):

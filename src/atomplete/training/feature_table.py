@@ -59,7 +59,7 @@ class RowTable:
             Tables with the rows of each centre, and with one row for each centre.
         """
         n_rows = int(descriptor.rows_per_center(system).sum())
-        values = torch.empty(n_rows, len(descriptor.parity), dtype=dtype)
+        values = torch.empty(n_rows, descriptor.n_features, dtype=dtype)
         labels: list[Features] = []
         sums: list[Features] = []
         done = 0

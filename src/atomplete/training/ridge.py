@@ -256,7 +256,7 @@ def _design(task: Task, train: Int[Tensor, " train"]) -> Float[Tensor, "structur
             squares += float(features.values[fitted].square().sum())
             n_rows += int(fitted.sum())
     if squares:
-        potential.feature_scale.fill_((len(potential.descriptor.parity) * n_rows / squares) ** 0.5)
+        potential.feature_scale.fill_((potential.descriptor.n_features * n_rows / squares) ** 0.5)
     return inputs.view(len(dataset), -1) * potential.feature_scale
 
 

@@ -264,7 +264,7 @@ class SpecSubject(Subject):
 
     def n_features(self, scope: Scope) -> int:
         """Number of features of a row, before any readout and any fit."""
-        return len(build(self._spec(scope)).parity)
+        return build(self._spec(scope)).n_features
 
     def at(self, basis: Basis) -> "SpecSubject":
         """Return the same descriptor in another basis."""

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atomplete.o3 import coupled_triples
+
 
 @dataclass(frozen=True)
 class Exchange:
@@ -62,6 +64,24 @@ class Exchange:
         columns[self.first, n_sums:] = 0.5**0.5 * differences
         columns[self.second, n_sums:] = -(0.5**0.5) * differences
         return columns
+
+
+def exchanged_sizes(n_channels: int, max_angular: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Sizes of the exchange of even and of odd features, without their labels.
+
+    Examples
+    --------
+    >>> exchanged_sizes(6, 3)
+    ((2610, 2358), (1278, 1098))
+    """
+    sizes = []
+    for parity in (0, 1):
+        orders = [triple for triple in coupled_triples(max_angular) if sum(triple) % 2 == parity]
+        # exchanged for itself is what has q1 = q2 and l1 = l2
+        fixed = sum(l1 == l2 for l1, l2, _ in orders) * n_channels**2
+        differences = (len(orders) * n_channels**3 - fixed) // 2
+        sizes.append((fixed + differences, differences))
+    return sizes[0], sizes[1]
 
 
 def exchanges(labels: Int[Tensor, "feature 6"]) -> tuple[Exchange, Exchange]:

@@ -58,7 +58,7 @@ def three_center(
     couplings = [
         couplings_of(l1, _coupled_to(l1, max_angular), g_ij) for l1 in range(max_angular + 1)
     ]
-    labels = three_center_labels(g_ij.shape[1], max_angular)
+    parity = three_center_parity(g_ij.shape[1], max_angular)
     counts = system.neighbor_counts
     groups = (
         (rows, _blocks(g_ij[pairs], rho_i[centers], couplings))
@@ -67,11 +67,10 @@ def three_center(
     values = in_order(
         groups,
         int((counts**2).sum()),
-        len(labels),
+        len(parity),
         g_ij,
         differentiable=torch.is_grad_enabled() and (g_ij.requires_grad or rho_i.requires_grad),
     )
-    parity = 1 - 2 * (labels[:, 1::2].sum(1) % 2)
     return rows_of_pairs(system, values, parity, cutoff=cutoff, cutoff_function=cutoff_function)
 
 
@@ -98,16 +97,36 @@ def three_center_labels(n_channels: int, max_angular: int) -> Int[Tensor, "featu
     torch.Size([7344, 6])
     """
     q = torch.arange(n_channels)
-    labels = []
-    for l1 in range(max_angular + 1):
-        orders = torch.tensor(_coupled_to(l1, max_angular))
-        q1, t, q2, q3 = (
-            axis.flatten()
-            for axis in torch.meshgrid(q, torch.arange(len(orders)), q, q, indexing="ij")
-        )
-        l2, l3 = orders[t].unbind(1)
-        labels.append(torch.stack([q1, torch.full_like(q1, l1), q2, l2, q3, l3], 1))
-    return torch.cat(labels)
+    blocks = [torch.tensor(_coupled_to(l1, max_angular)) for l1 in range(max_angular + 1)]
+    # filled in place: of many channels, copies would count
+    labels = torch.empty(sum(map(len, blocks)) * n_channels**3, 6, dtype=torch.long)
+    start = 0
+    for l1, orders in enumerate(blocks):
+        shape = n_channels, len(orders), n_channels, n_channels
+        block = labels[start : (start := start + n_channels**3 * len(orders))].view(*shape, 6)
+        block[..., 0] = q[:, None, None, None]
+        block[..., 1] = l1
+        block[..., 2] = q[:, None]
+        block[..., 3] = orders[:, 0, None, None]
+        block[..., 4] = q
+        block[..., 5] = orders[:, 1, None, None]
+    return labels
+
+
+def three_center_parity(n_channels: int, max_angular: int) -> Int[Tensor, " feature"]:
+    """(feature,) +1 for scalars, −1 for pseudoscalars, in the order of ``three_center``.
+
+    Examples
+    --------
+    >>> int((three_center_parity(6, 3) < 0).sum())
+    2376
+    """
+    signs = [
+        torch.tensor([(-1) ** (l1 + l2 + l3) for l2, l3 in _coupled_to(l1, max_angular)])
+        for l1 in range(max_angular + 1)
+    ]
+    blocks = [sign.repeat_interleave(n_channels**2).repeat(n_channels) for sign in signs]
+    return torch.cat(blocks)
 
 
 def neighbor_tuples(system: System) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"]]:

@@ -1,6 +1,7 @@
 """Three-centre descriptors, as they are or contracted."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -14,14 +15,19 @@ from atomplete.descriptors.contraction.contraction import (
     radial_moments,
     row_components,
 )
-from atomplete.descriptors.contraction.exchange import exchanges
+from atomplete.descriptors.contraction.exchange import exchanged_sizes, exchanges
 from atomplete.descriptors.contraction.method import Plan, plan
 from atomplete.descriptors.evaluate import refuse_larger, split
 from atomplete.descriptors.expansion import Expansion
 from atomplete.descriptors.features import Features
 from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY, OVERHEAD, Measurements, center_bytes
 from atomplete.descriptors.specs import ThreeCenterSpec, tag_cutoff_of
-from atomplete.descriptors.tagged.rows import neighbor_tuples, three_center, three_center_labels
+from atomplete.descriptors.tagged.rows import (
+    neighbor_tuples,
+    three_center,
+    three_center_labels,
+    three_center_parity,
+)
 from atomplete.o3 import lm_slice
 from atomplete.runs.progress import progress_of
 from atomplete.system import System
@@ -63,10 +69,10 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         self.expansion = Expansion(basis)
         channels = min(basis.n_channels, spec.radial_components or basis.n_channels)
         radial_shape = (basis.max_angular + 1, basis.n_channels, channels)
-        #: (feature, 6): (q1, l1, q2, l2, q3, l3) of each feature before the projection.
-        self.labels = three_center_labels(channels, basis.max_angular)
-        n_odd = int((self.labels[:, 1::2].sum(1) % 2).sum())
-        sizes = len(self.labels) - n_odd, n_odd
+        self._channels = channels
+        #: Of both parities: sums and differences of features that an exchange of neighbours swaps.
+        self._sizes = exchanged_sizes(channels, basis.max_angular)
+        sizes = sum(self._sizes[0]), sum(self._sizes[1])
         kept = sizes if spec.components is None else spec.components
         self._kept = min(sizes[0], kept[0]), min(sizes[1], kept[1])
         self._kept_of_fit: tuple[Kept, ...] = ()
@@ -78,13 +84,28 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
 
     def __repr__(self) -> str:
         cutoff = self.spec.expansion.cutoff
-        return f"ThreeCenter({len(self.parity)} features, cutoff {cutoff} Å)"
+        return f"ThreeCenter({self.n_features} features, cutoff {cutoff} Å)"
+
+    @cached_property
+    def labels(self) -> Int[Tensor, "feature 6"]:
+        """(feature, 6): (q1, l1, q2, l2, q3, l3) of each feature before the projection."""
+        return three_center_labels(self._channels, self.spec.expansion.max_angular)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return sum(self._kept)
+
+    @property
+    def numbers_per_row(self) -> int:
+        """Features of a row before the projection."""
+        return sum(map(sum, self._sizes))
 
     @property
     def parity(self) -> Int[Tensor, " feature"]:
         """(feature,) +1 for scalars, −1 for pseudoscalars."""
         if self.even is None:
-            return 1 - 2 * (self.labels[:, 1::2].sum(1) % 2)
+            return three_center_parity(self._channels, self.spec.expansion.max_angular)
         return torch.tensor([1] * self._kept[0] + [-1] * self._kept[1])
 
     @property
@@ -225,7 +246,7 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         """Method by which ``fit`` finds components of the rows of ``systems`` within ``memory``."""
         tagged = torch.cat([self._near(system).neighbor_counts for system in systems])
         return plan(
-            [exchange.sizes for exchange in exchanges(self.labels)],
+            self._sizes,
             self._kept,
             n_rows=int((tagged * (tagged + 1)).sum()) // 2,
             largest=self._refuse_larger(systems, memory) - OVERHEAD,
@@ -237,7 +258,11 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         largest = max(systems, key=lambda system: int(self.rows_per_center(system).max()))
         with torch.no_grad():
             need = center_bytes(
-                self._distinct_rows, largest, self.rows_per_center, self._measured_rows
+                self._distinct_rows,
+                largest,
+                self.rows_per_center,
+                self._measured_rows,
+                self.numbers_per_row,
             )
         refuse_larger(largest, need, memory - OVERHEAD)
         return OVERHEAD + int(need.max())
@@ -262,7 +287,12 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
     def _parts(self, system: System, chunk_bytes: int = CHUNK_BYTES) -> list[System]:
         """Chunks of centres whose rows are multiplied at a time."""
         return split(
-            self._distinct_rows, system, chunk_bytes, self.rows_per_center, self._measured_rows
+            self._distinct_rows,
+            system,
+            chunk_bytes,
+            self.rows_per_center,
+            self._measured_rows,
+            self.numbers_per_row,
         )
 
     def _distinct_rows(self, system: System) -> Float[Tensor, "row feature"]:

@@ -23,13 +23,16 @@ class PairBasisSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     cutoff: Cutoff = Field(default=4.5, description="Å")
     cutoff_function: CutoffFunction = ShiftedCosine(width=0.5)
-    max_radial: int = Field(default=8, ge=1, description="functions of the distance")
+    max_radial: int = Field(default=8, ge=1, le=100, description="functions of the distance")
     max_radial_surroundings: int = Field(
-        default=5, ge=1, description="of these, how many are multiplied with densities"
+        default=5, ge=1, le=100, description="of these, how many are multiplied with densities"
     )
     decay: float = Field(default=1.5, gt=0, description="length on which functions decay, Å")
     widths: tuple[float, ...] = Field(
-        default=(1.2, 1.7, 2.4), min_length=1, description="of Gaussians that count neighbours, Å"
+        default=(1.2, 1.7, 2.4),
+        min_length=1,
+        max_length=20,
+        description="of Gaussians that count neighbours, Å",
     )
 
 
