@@ -245,12 +245,12 @@ def test_the_number_of_threads_is_put_back(structures):
 
 
 def test_names_of_features(structures):
-    transformer = DescriptorTransformer(TAGGED).fit(structures)
+    transformer = DescriptorTransformer(TAGGED, per="center").fit(structures)
     names = transformer.get_feature_names_out()
     labels = transformer.descriptor_.labels.tolist()
     assert len(set(names)) == len(names) == len(labels)
     assert names[7] == "q{}_l{}_q{}_l{}_q{}_l{}".format(*labels[7])
-    contracted = DescriptorTransformer(CONTRACTED).fit(structures)
+    contracted = DescriptorTransformer(CONTRACTED, per="row").fit(structures)
     assert contracted.get_feature_names_out().tolist() == [
         *(f"even{k}" for k in range(6)),
         *(f"odd{k}" for k in range(6, 9)),

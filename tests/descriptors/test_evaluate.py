@@ -1,5 +1,8 @@
 """Chunks of centres: the same features as all at once, within the bound on memory."""
 
+import subprocess
+import sys
+
 import ase
 import numpy as np
 import pytest
@@ -18,7 +21,15 @@ from atomplete.descriptors import (
     run,
     split,
 )
-from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY, OVERHEAD, LiveBytes, center_bytes
+from atomplete.descriptors import memory as memory_module
+from atomplete.descriptors.memory import (
+    CHUNK_BYTES,
+    LABEL_BYTES,
+    MEMORY,
+    OVERHEAD,
+    LiveBytes,
+    center_bytes,
+)
 from atomplete.errors import InputError
 from atomplete.system import System
 
@@ -190,12 +201,80 @@ def test_an_estimate_keeps_to_the_memory(memory, components):
 
 
 def kept_bytes(descriptor):
-    return sum(buffer.nbytes for buffer in descriptor.buffers())
+    labels = LABEL_BYTES * descriptor.n_features
+    return labels + sum(buffer.nbytes for buffer in descriptor.buffers())
+
+
+def test_a_few_small_rows_are_not_measured(monkeypatch):
+    """What is a chunk of its own in any case is neither measured nor cut."""
+
+    def refuse(*_):
+        raise AssertionError("measured")
+
+    monkeypatch.setattr(memory_module, "_measured", refuse)
+    descriptor = build(ThreeCenterSpec())
+    few = System.from_atoms([molecule(0, n=3, symbols="B")], CUTOFF)
+    assert len(split(descriptor, few)) == 1
+    assert estimate(descriptor, few).n_rows == int((few.neighbor_counts**2).sum())
+    many = System.from_atoms([molecule(s, n=8, symbols="B") for s in range(3)], CUTOFF)
+    for system, chunk_bytes in ((few, 10**5), (many, CHUNK_BYTES)):
+        with pytest.raises(AssertionError, match="measured"):
+            split(descriptor, system, chunk_bytes)
+        with pytest.raises(AssertionError, match="measured"):
+            estimate(descriptor, system, OVERHEAD + 10**6)
+
+
+def test_one_large_environment_is_refused_before_it_is_computed():
+    atoms = molecule(0, n=40, symbols="B", radius=2.4)
+    system = System.from_atoms(atoms, CUTOFF, centers=[0])
+    assert int(system.neighbor_counts[0]) > 15
+    with pytest.raises(InputError, match=r"structure 0: the rows of atom 0 with \d+ neighbours"):
+        estimate(build(ThreeCenterSpec()), system, 115 * 10**6)
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+import ase
+from atomplete.descriptors import ExpansionSpec, ThreeCenterSpec, build, estimate
+from atomplete.errors import InputError
+from atomplete.featurize import featurize
+from atomplete.system import System
+
+def peak():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+n_species, n_structures = int(sys.argv[1]), int(sys.argv[2])
+numbers = range(1, n_species + 1)
+batch = [ase.Atoms(numbers=[z, z % n_species + 1], positions=[(0, 0, 0), (0, 0, 1.2)])
+         for z in numbers][:n_structures]
+start, bound = peak(), 2 * 10**9
+try:
+    descriptor = build(ThreeCenterSpec(expansion=ExpansionSpec(species=tuple(numbers))))
+    bound = estimate(descriptor, System.from_atoms(batch, 2.0)).memory
+    featurize(batch, descriptor, Path(sys.argv[3]), progress=False)
+    print("written", end=" ")
+except ValueError as error:
+    print("refused", end=" ")
+print(peak() - start, bound)
+"""
+
+
+@pytest.mark.parametrize(
+    ("n_species", "outcome"), [(2, "written"), (5, "written"), (16, "refused"), (60, "refused")]
+)
+def test_many_elements_keep_to_the_stated_memory(n_species, outcome, tmp_path):
+    """Constructors, labels and refusals included: peaks of processes of their own."""
+    arguments = [sys.executable, "-c", PEAK, str(n_species), "2", str(tmp_path / "f.h5")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    found, peak, bound = done.stdout.split()
+    assert found == outcome
+    assert int(peak) < (2 * int(bound) if outcome == "written" else 10**8)
 
 
 def test_an_environment_that_does_not_fit_is_named():
     system = System.from_atoms([molecule(0, n=3), molecule(0, n=12, radius=1.9)], 4.0)
     basis = ExpansionSpec(species=(1, 6, 8), cutoff=4.0)
-    says = r"structure 1: the rows of atom 0 with 11 neighbours take .* GB .* but 0\.1 GB"
+    says = r"structure 1: the rows of atom 0 with 11 neighbours take .* GB .* but 0\.087 GB"
     with pytest.raises(InputError, match=says):
         estimate(build(ThreeCenterSpec(expansion=basis)), system, 2 * 10**8)

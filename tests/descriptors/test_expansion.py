@@ -4,9 +4,9 @@ import ase
 import numpy as np
 import pytest
 import torch
-from environments import BASES, CUTOFF, crystal, molecule, systems
+from environments import BASES, CUTOFF, SPECS, crystal, molecule, systems
 
-from atomplete.descriptors import Expansion, ExpansionSpec
+from atomplete.descriptors import Expansion, ExpansionSpec, build
 from atomplete.errors import InputError
 from atomplete.o3 import lm_slice
 from atomplete.system import System
@@ -237,19 +237,16 @@ def test_density_without_pairs():
         assert not rho_i.any()
 
 
-def test_density_of_pairs_beyond_the_cutoff():
-    """They may be listed, and count for nothing, nor do their derivatives."""
-    atoms = molecule(2)
-    expansion = Expansion(BASES["gto"])
-    near, far = (System.from_atoms(atoms, cutoff) for cutoff in (CUTOFF, 10.0))
-    assert len(far.i) > len(near.i)
-    gradients = []
-    for system in (near, far):
-        x = system.positions.clone().requires_grad_()
-        rho_i = expansion.density(system.with_positions(x))
-        gradients.append(torch.autograd.grad(rho_i.square().sum(), x)[0])
-    torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
-    torch.testing.assert_close(expansion.density(far), expansion.density(near), rtol=0, atol=1e-13)
+@pytest.mark.parametrize("method", ["pairs", "density"])
+@pytest.mark.parametrize("cutoff", [CUTOFF - 0.3, CUTOFF + 0.3])
+def test_pairs_listed_with_another_cutoff_are_refused(method, cutoff):
+    system = System.from_atoms(molecule(2), cutoff)
+    with pytest.raises(InputError, match=f"pairs were listed up to {cutoff:g} Å, not {CUTOFF:g} Å"):
+        getattr(Expansion(BASES["gto"]), method)(system)
+    with pytest.raises(InputError, match="pairs were listed"):
+        build(SPECS["three_center-gto"]).rows(system)
+    with pytest.raises(InputError, match="pairs were listed"):
+        build(SPECS["pair-gto"]).equivariants(system, 1)
 
 
 # PyTorch's own, when it first differentiates forward

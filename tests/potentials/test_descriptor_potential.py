@@ -175,7 +175,7 @@ def test_the_species_of_a_centre_is_known(name, form):
     """CH4 + SiF4 and SiH4 + CF4 have the same rows, but not of the same centres."""
     species = (1, 6, 9, 14)
     basis = ExpansionSpec(max_radial=2, max_angular=1, species=species)
-    descriptor = REPRESENTATIONS[name].model_copy(update={"expansion": basis})
+    descriptor = DESCRIPTORS[name].model_copy(update={"expansion": basis})
     spec = DescriptorPotentialSpec(descriptor=descriptor, readout=form, species=species)
     one = tetrahedron("C", "H") + tetrahedron("Si", "F", 50.0)
     two = tetrahedron("Si", "H") + tetrahedron("C", "F", 50.0)
@@ -198,6 +198,6 @@ def test_the_species_of_a_centre_is_known(name, form):
 
 def test_one_species_of_centres_needs_no_parameters_of_its_own():
     spec = DescriptorPotentialSpec(
-        descriptor=REPRESENTATIONS["density_correlations"], readout=SMALL_DEEP_SET, species=(6,)
+        descriptor=DESCRIPTORS["density_correlations"], readout=SMALL_DEEP_SET, species=(6,)
     )
     assert "readout.of_species" not in DescriptorPotential(spec).state_dict()

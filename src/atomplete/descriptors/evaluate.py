@@ -142,7 +142,8 @@ def split(
     >>> split(build(ThreeCenterSpec()), system, chunk_bytes=10_000_000)
     [System(10 structures, 20 atoms, 20 centers, 20 pairs)]
     """
-    rows_of = rows_of or getattr(function, "rows_per_center", _squared_counts)
+    if rows_of is None:
+        rows_of = getattr(function, "rows_per_center", _squared_counts)
     if len(system.centers) <= 1 or is_one_chunk(function, system, rows_of, chunk_bytes):
         return [system]
     if known is None:

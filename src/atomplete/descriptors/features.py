@@ -134,7 +134,7 @@ class Features:
 
     @property
     def labels(self) -> dict[str, Int[Tensor, " row"]]:
-        """What each row describes, ``rows``, and the atomic number of its centre."""
+        """Labels of the rows, as in ``rows``, and the atomic number of their centre."""
         return {**self.rows, "center_species": self.center_species[self.center_of_row]}
 
     def center_position(self, species: Sequence[int], who: str) -> Int[Tensor, " center"]:
