@@ -35,9 +35,9 @@ def spec_of_many(kind, **options):
 @pytest.mark.parametrize(
     ("species", "message"),
     [
-        ((6, 6), "6 is named twice"),
-        ((-1,), "-1 is no atomic number"),
-        ((1, 119), "119 is no atomic number"),
+        ((6, 6), "different atomic numbers"),
+        ((-1,), "different atomic numbers"),
+        ((1, 119), "different atomic numbers"),
         ((), "at least 1 item"),
     ],
 )

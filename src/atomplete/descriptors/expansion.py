@@ -40,7 +40,7 @@ class ExpansionSpec(BaseModel):
     cutoff: Cutoff = Field(default=2.0, description="radius of an environment, Å")
     max_radial: int = Field(default=6, ge=1, description="number of radial functions")
     max_angular: int = Field(default=3, ge=0, le=16, description="largest l, inclusive")
-    species: Species = Field(default=(5,), description="atomic numbers of neighbours")
+    species: Species = Field(default=(5,), min_length=1, description="atomic numbers of neighbours")
     embedding: tuple[tuple[float, ...], ...] | None = Field(
         default=None,
         description="weights of the channels for each of the species; None: a channel for each",

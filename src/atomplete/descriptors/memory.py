@@ -192,8 +192,9 @@ def is_one_chunk(
     numbers = getattr(function, "numbers_per_row", 0)
     if len(system.centers) > FEW_CENTERS or not numbers:
         return False
-    n_rows = max(int(rows_of(system).sum()), len(system.centers))
-    return COPIES * n_rows * numbers * system.dtype.itemsize <= chunk_bytes
+    # sums over neighbours may be computed from a term for each two of them
+    terms = torch.maximum(rows_of(system), system.neighbor_counts.clamp_min(1) ** 2)
+    return COPIES * int(terms.sum()) * numbers * system.dtype.itemsize <= chunk_bytes
 
 
 def _measured(

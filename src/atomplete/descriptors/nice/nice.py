@@ -63,7 +63,8 @@ class Nice(Descriptor, spec=NiceSpec):
         self.expansion = Expansion(spec.expansion)
         n_channels, max_angular = spec.expansion.n_channels, spec.expansion.max_angular
         shape = max_angular + 1, n_channels, n_channels
-        self.register_buffer("radial", torch.zeros(shape, dtype=torch.float64))
+        # not a number until a fit: nor is what is made of it
+        self.register_buffer("radial", torch.full(shape, torch.nan, dtype=torch.float64))
         #: Of each order ν = 2..max_nu, its blocks by key.
         self.orders: list[dict[Key, NiceBlock]] = []
         for nu, sizes in enumerate(block_sizes(spec), 2):
@@ -129,7 +130,7 @@ class Nice(Descriptor, spec=NiceSpec):
     @property
     def is_fitted(self) -> bool:
         """Whether a fit was made."""
-        return bool(self.radial.any())
+        return not bool(self.radial.isnan().any())
 
     def blocks(self, system: System) -> list[dict[Key, Float[Tensor, "center feature mu"]]]:
         """The equivariant blocks (λ, σ) of the orders ν = 1..max_nu, from which all is made."""

@@ -209,6 +209,7 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         self, system: System
     ) -> Iterator[tuple[Int[Tensor, " pair"], Float[Tensor, "pair xyz feature"]]]:
         """Derivatives of the features of each centre in the vectors to its neighbours, 1/Å."""
+        self.check(system)
         n_pairs = len(system.i)
         size = (self.spec.max_angular + 1) ** 2
         widest = max(9 * size * level.channels + 3 * level.features for level in self.spec.levels)

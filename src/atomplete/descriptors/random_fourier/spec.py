@@ -5,6 +5,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from atomplete.descriptors.base import DescriptorSpec
+from atomplete.descriptors.memory import MEMORY
+from atomplete.registry import Species
+from atomplete.units import Cutoff
 
 
 class LevelSpec(BaseModel):
@@ -43,16 +46,11 @@ class RandomFourierSpec(DescriptorSpec):
     """
 
     type: Literal["random_fourier"] = "random_fourier"
-    cutoff: float = Field(
-        default=5.0, gt=0, allow_inf_nan=False, description="radius of an environment, Å"
+    cutoff: Cutoff = Field(default=5.0, description="radius of an environment, Å")
+    tag_cutoff: Cutoff | None = Field(
+        default=None, description="radius of the tagged neighbours, Å; None: the cutoff"
     )
-    tag_cutoff: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="radius of the tagged neighbours, Å; None: the cutoff",
-    )
-    species: tuple[int, ...] = Field(default=(5,), description="atomic numbers of neighbours")
+    species: Species = Field(default=(5,), min_length=1, description="atomic numbers of neighbours")
     max_radial: int = Field(default=8, ge=1, le=64, description="number of radial functions")
     max_angular: int = Field(default=3, ge=0, le=8, description="largest l, inclusive")
     center: LevelSpec = LevelSpec(channels=128, features=1000, frequency=0.06)
@@ -66,6 +64,16 @@ class RandomFourierSpec(DescriptorSpec):
             raise ValueError(f"tag_cutoff: larger than the cutoff {self.cutoff:g}")
         if not self.n_features:
             raise ValueError("no feature would be left")
+        return self
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> "RandomFourierSpec":
+        size = 8 * sum(
+            level.features * (level.channels + len(self.species) ** n_tagged)
+            for n_tagged, level in enumerate(self.levels)
+        )
+        if size > MEMORY:
+            raise ValueError(f"frequencies and phases take {size / 1e9:.2g} GB: choose fewer")
         return self
 
     @property

@@ -78,9 +78,9 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         self._kept_of_fit: tuple[Kept, ...] = ()
         self._measured_rows: Measurements = {}
         contracted, projected = spec.radial_components is not None, spec.components is not None
-        self.register_buffer("radial", _zeros(*radial_shape) if contracted else None)
-        self.register_buffer("even", _zeros(sizes[0], self._kept[0]) if projected else None)
-        self.register_buffer("odd", _zeros(sizes[1], self._kept[1]) if projected else None)
+        self.register_buffer("radial", _unfitted(*radial_shape) if contracted else None)
+        self.register_buffer("even", _unfitted(sizes[0], self._kept[0]) if projected else None)
+        self.register_buffer("odd", _unfitted(sizes[1], self._kept[1]) if projected else None)
 
     def __repr__(self) -> str:
         cutoff = self.spec.expansion.cutoff
@@ -130,12 +130,11 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
     @property
     def is_fitted(self) -> bool:
         """Whether there are no contractions, or all were fitted."""
+        contractions = [self.radial, self.even, self.odd]
         # one column tells, and is quick to look through
-        radial, rows = (
-            [buffer[..., :1].any() for buffer in some if buffer is not None]
-            for some in ((self.radial,), (self.even, self.odd))
+        return not any(
+            bool(columns[..., :1].isnan().any()) for columns in contractions if columns is not None
         )
-        return all(radial) and (any(rows) or not rows)
 
     @property
     def feature_labels(self) -> tuple[tuple[str, ...], Int[Tensor, "feature column"]] | None:
@@ -303,5 +302,6 @@ class ThreeCenter(Descriptor, spec=ThreeCenterSpec):
         return values
 
 
-def _zeros(*shape: int) -> Tensor:
-    return torch.zeros(shape, dtype=torch.float64)
+def _unfitted(*shape: int) -> Tensor:
+    """Columns that no fit has found: what is made of them is no number either."""
+    return torch.full(shape, torch.nan, dtype=torch.float64)
