@@ -4,7 +4,6 @@ Energies are in eV and lengths in Å everywhere else. The values are CODATA 2018
 conversion of Å to Bohr to within 1e-10.
 """
 
-from math import inf
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -26,6 +25,9 @@ HARTREE_PER_BOHR = HARTREE / BOHR
 #: Atoms nearer than this coincide: no direction can be told between them, Å.
 COINCIDENCE = 1e-3
 
+#: Nobody means an environment that is larger, Å.
+LARGEST_CUTOFF = 1e4
+
 
 def check_cutoff(cutoff: float) -> float:
     """Radius of an environment as a number, Å.
@@ -33,16 +35,18 @@ def check_cutoff(cutoff: float) -> float:
     Raises
     ------
     InputError
-        If it is none: not finite, or no larger than the distance of atoms that coincide.
+        If it is none: not finite, no larger than the distance of atoms that coincide, or absurd.
 
     Examples
     --------
     >>> check_cutoff(-1.0)
     Traceback (most recent call last):
-    atomplete.errors.InputError: the cutoff -1 Å is not a finite length above 0.001 Å
+    atomplete.errors.InputError: the cutoff -1 Å is not a length from 0.001 to 10000 Å
     """
-    if not COINCIDENCE < cutoff < inf:
-        raise InputError(f"the cutoff {cutoff:g} Å is not a finite length above {COINCIDENCE:g} Å")
+    if not COINCIDENCE < cutoff <= LARGEST_CUTOFF:
+        raise InputError(
+            f"the cutoff {cutoff:g} Å is not a length from {COINCIDENCE:g} to {LARGEST_CUTOFF:g} Å"
+        )
     return float(cutoff)
 
 
