@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ase import Atoms
 from fake_methods import Fake
 from label_runs import alive, started, wait_until, without_times
 
 from atomplete.data import read_structures, write_structures
 from atomplete.errors import InputError
 from atomplete.labels import XTB, LocalWorkers, Selection, label_file
+from atomplete.labels.workers.process import LabelProcess
 
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/task").is_dir(), reason="looks for children in /proc"
@@ -175,3 +178,14 @@ def test_a_disk_that_is_really_full(undisturbed, small_disk):
     assert (done.labelled, done.resumed) == (40, len(lines))
     whole = without_times(undisturbed / "out.xyz")
     assert whole.startswith(without_times(output))
+
+
+def test_temporary_files_that_are_swept_away_fail_no_structure(tmp_path):
+    """Systems clear their temporary folder by age, and campaigns run for weeks."""
+    process = LabelProcess(Fake(str(tmp_path / "log")))
+    atoms = Atoms("Ne", info={"act": "scratch"})
+    assert process.label(atoms).converged
+    shutil.rmtree(process._scratch.name)
+    again = process.label(atoms)
+    process.end()
+    assert again.converged, again.reason

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,6 +42,9 @@ class Fake:
                 raise InputError("late refusal")
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "scratch":
+                with tempfile.NamedTemporaryFile():
+                    pass
             case "sleep":
                 time.sleep(60)
             case "garble":

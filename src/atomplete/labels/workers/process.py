@@ -97,6 +97,8 @@ class LabelProcess:
             If :meth:`end` was called meanwhile.
         """
         start = time.perf_counter()
+        if self._connection and not Path(self._scratch.name).is_dir():
+            self._kill()  # its files were swept from the temporary folder: start anew
         for _ in range(2):
             try:
                 connection = self._connection or self._start()
