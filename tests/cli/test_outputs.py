@@ -161,3 +161,14 @@ def test_a_page_of_somebody_else_is_kept(atomplete, folder):
     (folder / "report.html").unlink()
     for _ in range(2):
         assert atomplete("report", ".").code == 0
+
+
+@pytest.mark.parametrize("subject", ["mace:a.model", "metatomic:a.pt?output=energy"])
+@pytest.mark.parametrize("verb", ["audit", "resolve", "search"])
+def test_models_that_may_run_code_are_asked_for(atomplete, folder, verb, subject):
+    """And none of their bytes is read before: the package need not even be installed."""
+    arguments = [verb, subject, *(["in.xyz", "-o", "o.xyz"] if verb != "audit" else [])]
+    outcome = atomplete(*arguments)
+    assert outcome.code == 2
+    assert f"{subject}: the loader of {subject.split(':')[0]} runs code" in outcome.err
+    assert "--trust" not in atomplete(*arguments, "--trust").err

@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,28 @@ XYZ = (".xyz", ".extxyz")
 PAIRS = r"\A.*\n(?!.*(?:energy|forces|label_method))(?=.*\bpair_id=).*\bfamily="
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Open models of MACE and metatomic, whose own loaders run code that the file holds.",
+    ),
+]
+
+
+def check_trusted(subjects: Iterable[str], trust: bool) -> None:
+    """Refuse models that may run any code when they are opened, unless the user trusts them.
+
+    A function or a calculator of the user's is code by intent, and our own files hold none.
+    """
+    for subject in () if trust else subjects:
+        package, _, file = subject.partition("?")[0].partition(":")
+        if package in ("mace", "metatomic") and file != "untrained":
+            raise InputError(
+                f"{subject}: the loader of {package} runs code that the file holds; "
+                "give --trust if you know where it comes from"
+            )
 
 
 def _show_version(asked: bool) -> None:

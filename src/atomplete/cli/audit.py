@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import Quiet
+from atomplete.cli.app import Quiet, Trust, check_trusted
 from atomplete.cli.options import verb
 from atomplete.errors import InputError
 from atomplete.runs.outputs import FolderOutput
@@ -54,6 +54,7 @@ def audit(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for audit.json and run.json.")
     ] = None,
+    trust: Trust = False,
     quiet: Quiet = False,
 ) -> None:
     """Find out what descriptors and models cannot tell apart, and how sure that is.
@@ -84,6 +85,7 @@ def audit(
     for name in options.options:
         if name not in options.subjects:
             raise InputError(f"options of {name}, which is no subject of this audit")
+    check_trusted(options.subjects, trust)
     if options.gallery:
         chosen = subjects_of_gallery(options.subjects)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import in_new_folder, naming
+from atomplete.cli.app import Trust, check_trusted, in_new_folder, naming
 from atomplete.cli.options import verb
 from atomplete.runs.outputs import FileOutput
 from atomplete.units import Cutoff
@@ -60,6 +60,7 @@ def resolve(
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     options: ResolveOptions,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON to write.")] = None,
+    trust: Trust = False,
 ) -> None:
     """Count the directions that a descriptor resolves around each structure.
 
@@ -74,6 +75,7 @@ def resolve(
     from atomplete.data import read_structures
     from atomplete.runs.files import atomic_write
 
+    check_trusted([descriptor], trust)
     structures = read_structures(input)
     destination = None if output is None else in_new_folder(output)
     with naming(input):

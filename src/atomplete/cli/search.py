@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 from pydantic import Field
 
-from atomplete.cli.app import PAIRS, XYZ, Quiet, in_new_folder
+from atomplete.cli.app import PAIRS, XYZ, Quiet, Trust, check_trusted, in_new_folder
 from atomplete.cli.options import verb
 from atomplete.cli.resolve import BasisOptions, Representation
 from atomplete.errors import InputError
@@ -50,6 +50,7 @@ def search(
     input: Annotated[Path, typer.Argument(help="File with the structure.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
     options: SearchOptions,
+    trust: Trust = False,
     quiet: Quiet = False,
 ) -> None:
     """Search for structures that a descriptor cannot tell apart, by optimisation.
@@ -70,6 +71,7 @@ def search(
     from atomplete.data import read_structures, write_structures
     from atomplete.degenerate.labelled import labelled
 
+    check_trusted([descriptor], trust)
     structures = read_structures(input)
     if options.index >= len(structures):
         raise InputError(f"{input}: no structure {options.index}, it holds {len(structures)}")
