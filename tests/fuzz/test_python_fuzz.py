@@ -80,8 +80,8 @@ def a_sentence():
         with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
             yield
     except (InputError, MissingExtraError) as error:
-        assert str(error).strip(), "a sentence"
-        assert len(str(error)) < 3000
+        if not str(error).strip() or "\n" in str(error):
+            raise AssertionError("no sentence") from error
 
 
 @fuzz

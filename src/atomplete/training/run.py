@@ -125,7 +125,10 @@ class TrainingRun:
                 found = read_tensors(path)
             except InputError as error:
                 raise InputError(f"{error}; remove it to begin anew") from error
-            if found.get("identity") == identity and found.keys() >= state.keys():
+            kinds = {name: type(value) for name, value in state.items()}
+            if found.get("identity") == identity:
+                if any(type(found.get(name)) is not kind for name, kind in kinds.items()):
+                    raise InputError(f"{path}: a damaged training state; remove it to begin anew")
                 state = found
         return cls(folder, state)
 
