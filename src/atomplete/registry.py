@@ -188,12 +188,13 @@ def spec_field(base: type[Registered]) -> BeforeValidator:
             raise PydanticCustomError("spec", f"Input should be the spec of a {base.kind}")
         if "type" not in given:
             raise PydanticKnownError("union_tag_not_found", {"discriminator": "'type'"})
-        known = _of_kind(base, str(given["type"]))
-        if given["type"] not in known:
+        tag = str(given["type"])  # which in a file may be anything
+        known = _of_kind(base, tag)
+        if tag not in known:
             tags = ", ".join(map(repr, sorted(known)))
-            context = {"discriminator": "'type'", "tag": str(given["type"]), "expected_tags": tags}
+            context = {"discriminator": "'type'", "tag": tag, "expected_tags": tags}
             raise PydanticKnownError("union_tag_invalid", context)
-        return known[given["type"]][0].model_validate(dict(given))
+        return known[tag][0].model_validate(dict(given))
 
     return BeforeValidator(validate)
 

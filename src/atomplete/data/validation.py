@@ -8,6 +8,9 @@ from scipy.spatial import cKDTree
 from atomplete.errors import InputError
 from atomplete.units import COINCIDENCE
 
+#: No coordinate is as large, Å: a billion leaves 1e-7 Å to a number.
+FARTHEST = 1e9
+
 
 def validate(atoms: Atoms, name: str) -> None:
     """Refuse a structure that no method could give a meaning to.
@@ -22,7 +25,7 @@ def validate(atoms: Atoms, name: str) -> None:
     Raises
     ------
     InputError
-        For no atoms, atoms of no element, positions or cell entries that are not finite, periodic
+        For no atoms, atoms of no element, positions or cell entries that are not below 1e9 Å, periodic
         directions that span no volume, and two atoms (or an atom and an image) closer than 1e-3 Å.
 
     Examples
@@ -38,13 +41,15 @@ def validate(atoms: Atoms, name: str) -> None:
     if len(no_element):
         atom = no_element[0]
         raise InputError(f"{name}: atom {atom} has the atomic number {atoms.numbers[atom]}")
-    not_finite = np.argwhere(~np.isfinite(atoms.positions))
-    if len(not_finite):
-        atom, axis = not_finite[0]
+    outside = np.argwhere(~(np.abs(atoms.positions) < FARTHEST))
+    if len(outside):
+        atom, axis = outside[0]
         value = atoms.positions[atom, axis]
-        raise InputError(f"{name}: the {'xyz'[axis]} coordinate of atom {atom} is {value}")
-    if not np.isfinite(atoms.cell).all():
-        raise InputError(f"{name}: the cell {np.array(atoms.cell).tolist()} is not finite")
+        raise InputError(f"{name}: the {'xyz'[axis]} coordinate of atom {atom} is {value} Å")
+    if not (np.abs(np.array(atoms.cell)) < FARTHEST).all():
+        raise InputError(
+            f"{name}: the cell {np.array(atoms.cell).tolist()} Å is not finite, or not below 1e9 Å"
+        )
     points, atom_of_point = atoms.positions, np.arange(len(atoms))  # (point, xyz), (point,)
     if atoms.pbc.any():
         points, atom_of_point = _with_images(atoms, name)

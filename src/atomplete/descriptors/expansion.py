@@ -25,6 +25,10 @@ from atomplete.units import Cutoff
 ORDERS = 4
 
 
+#: Cutoffs beyond so many widths of the density take minutes to build, and resolve nothing.
+MOST_WIDTHS = 500
+
+
 class ExpansionSpec(BaseModel):
     """Everything that fixes the basis on which environments are expanded.
 
@@ -68,6 +72,16 @@ class ExpansionSpec(BaseModel):
         lengths = sorted({len(row) for row in self.embedding})
         if len(lengths) > 1 or lengths[0] == 0:
             raise ValueError(f"embedding: rows of equal length, not {lengths}")
+        return self
+
+    @model_validator(mode="after")
+    def _density_is_not_a_needle(self) -> "ExpansionSpec":
+        width = getattr(self.radial, "density_width", None)
+        if width is not None and self.cutoff > MOST_WIDTHS * width:
+            raise ValueError(
+                f"cutoff {self.cutoff:g} Å is more than {MOST_WIDTHS} times the width of the "
+                f"density, {width:g} Å"
+            )
         return self
 
     @property

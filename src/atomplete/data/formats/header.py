@@ -23,8 +23,8 @@ def check_header(header: str, atom_lines: Sequence[str]) -> None:
     Raises
     ------
     ValueError
-        For a name that is given twice, quotes that are not closed, columns without a name, and
-        two columns of species that differ.
+        For a name that is given twice, quotes that are not closed, columns without a name or
+        without numbers, and two columns of species that differ.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def check_header(header: str, atom_lines: Sequence[str]) -> None:
     width = sum(width for _, width in columns)
     for number, line in enumerate(atom_lines if columns else ()):
         fields = line.split()
-        if len(fields) > width:
+        if len(fields) != width:
             raise ValueError(f"atom {number} has {len(fields)} fields, the header names {width}")
     _compare_species(columns, atom_lines)
 
