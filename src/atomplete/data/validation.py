@@ -25,8 +25,9 @@ def validate(atoms: Atoms, name: str) -> None:
     Raises
     ------
     InputError
-        For no atoms, atoms of no element, positions or cell entries that are not below 1e9 Å, periodic
-        directions that span no volume, and two atoms (or an atom and an image) closer than 1e-3 Å.
+        For no atoms, atoms of no element, positions or cell entries that are not below 1e9 Å,
+        periodic directions that span no volume, and two atoms (or an atom and an image) closer
+        than 1e-3 Å.
 
     Examples
     --------

@@ -25,7 +25,7 @@ from atomplete.units import Cutoff
 ORDERS = 4
 
 
-#: Cutoffs beyond so many widths of the density take minutes to build, and resolve nothing.
+#: A basis for a cutoff of more widths of the density, or for a wider one, takes minutes to build.
 MOST_WIDTHS = 500
 
 
@@ -42,7 +42,7 @@ class ExpansionSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     cutoff: Cutoff = Field(default=2.0, description="radius of an environment, Å")
-    max_radial: int = Field(default=6, ge=1, description="number of radial functions")
+    max_radial: int = Field(default=6, ge=1, le=200, description="number of radial functions")
     max_angular: int = Field(default=3, ge=0, le=16, description="largest l, inclusive")
     species: Species = Field(default=(5,), min_length=1, description="atomic numbers of neighbours")
     embedding: tuple[tuple[float, ...], ...] | None = Field(
@@ -75,12 +75,12 @@ class ExpansionSpec(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _density_is_not_a_needle(self) -> "ExpansionSpec":
-        width = getattr(self.radial, "density_width", None)
-        if width is not None and self.cutoff > MOST_WIDTHS * width:
+    def _lengths_are_comparable(self) -> "ExpansionSpec":
+        width = getattr(self.radial, "density_width", self.cutoff)
+        if not 1 / MOST_WIDTHS <= self.cutoff / width <= MOST_WIDTHS:
             raise ValueError(
-                f"cutoff {self.cutoff:g} Å is more than {MOST_WIDTHS} times the width of the "
-                f"density, {width:g} Å"
+                f"cutoff {self.cutoff:g} Å and a density of width {width:g} Å differ by more than "
+                f"a factor of {MOST_WIDTHS}"
             )
         return self
 

@@ -48,7 +48,9 @@ def check_header(header: str, atom_lines: Sequence[str]) -> None:
     for number, line in enumerate(atom_lines if columns else ()):
         fields = line.split()
         if len(fields) != width:
-            raise ValueError(f"atom {number} has {len(fields)} fields, the header names {width}")
+            what = f"atom {number} has {len(fields)} fields, the header names {width}"
+            # before ASE makes room for as many as it names
+            raise ValueError(f"not understood as extended XYZ ({what})")
     _compare_species(columns, atom_lines)
 
 
