@@ -15,7 +15,7 @@ class InputError(ValueError):
     atomplete.errors.InputError: b8.xyz, structure 3: atoms 0 and 4 coincide (distance 0.0 Å)
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str = "") -> None:
         # values that it names, such as arrays, may be printed in several lines
         super().__init__(re.sub(r"\s*[\r\n]\s*", " ", message))
 
