@@ -15,6 +15,7 @@ from atomplete.runs.files import atomic_write
 
 # energies are written with nine decimals, and summed in single precision by some models
 _NOTHING = 1e-3
+_MOST = 1e100  # eV
 _COLUMNS = ("energy_plus", "energy_minus", "predicted_plus", "predicted_minus")
 
 
@@ -87,8 +88,8 @@ class Predictions:
         except (KeyError, TypeError, ValueError, OverflowError, OSError, csv.Error) as error:
             raise InputError(f"{path}: damaged, not a table of predictions ({error})") from error
         energies = np.array(values).reshape(-1, 4)
-        if not len(energies) or not np.isfinite(energies).all():
-            raise InputError(f"{path}: damaged, it holds no energies, or some that are not finite")
+        if not len(energies) or not (np.abs(energies) < _MOST).all():
+            raise InputError(f"{path}: damaged, it holds no energies, or some that are none")
         return cls(ids, part, energies[:, :2], energies[:, 2:])
 
     @property

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from markupsafe import Markup
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from atomplete.errors import InputError
 from atomplete.report import charts
@@ -55,12 +56,16 @@ def write_fit_page(folder: Path) -> Path:
     return write_report(folder, [FIT_PAGE])
 
 
+#: A value that axes can hold.
+Drawable = Annotated[float, Field(ge=-1e100, le=1e100)]
+
+
 class Parity(BaseModel):
     """Reference and predicted values of one quantity."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
-    reference: list[float]
-    predicted: list[float]
+    reference: list[Drawable]
+    predicted: list[Drawable]
 
     @model_validator(mode="after")
     def _as_many(self) -> "Parity":
