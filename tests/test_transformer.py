@@ -21,6 +21,7 @@ from atomplete.descriptors import (
     NAMED,
     DensityCorrelationsSpec,
     ExpansionSpec,
+    ThreeCenter,
     ThreeCenterSpec,
     build,
     evaluate,
@@ -48,8 +49,8 @@ def structures():
 
 def direct(spec, structures, **options):
     """Features without the transformer, for a spec that names the species."""
-    system = System.from_atoms(structures, spec.expansion.cutoff, **options)
-    return build(spec)(system), system
+    system = System.from_atoms(structures, spec.cutoff, **options)
+    return build(spec).fit([system])(system), system
 
 
 def with_species(spec, *species):
@@ -412,3 +413,24 @@ def test_a_centre_that_the_fit_did_not_see_is_refused():
     transformer.fit([tetrahedron("C", "H")])
     with pytest.raises(InputError, match="structure 1: a center of atomic number 14, but the tra"):
         transformer.transform([tetrahedron("C", "H"), tetrahedron("Si", "H")])
+
+
+def test_an_environment_larger_than_the_memory_is_refused_before_it_is_computed(monkeypatch):
+    rng = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3), -1).reshape(-1, 3) * 0.9
+    large = Atoms(f"B{len(grid)}", grid + rng.uniform(-0.05, 0.05, grid.shape))
+    small = Atoms("B2", [(0, 0, 0), (0, 0, 1.5)])
+    large.info["center"], small.info["center"] = 62, 0
+    transformer = DescriptorTransformer("three_center", cutoff=5.0).fit([small])
+    # a bound that a smaller environment keeps to
+    assert transformer.transform([small]).shape == (1, 7344)
+    seen, forward = [], ThreeCenter.forward
+
+    def recorded(self, system):
+        seen.append(int((system.neighbor_counts**2).sum()))
+        return forward(self, system)
+
+    monkeypatch.setattr(ThreeCenter, "forward", recorded)
+    with pytest.raises(InputError, match="structure 1: the rows of atom 62 with 124 neighbours"):
+        transformer.transform([small, large])
+    assert max(seen) < 2000  # measured was a part of it, of 15376 rows

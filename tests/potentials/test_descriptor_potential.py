@@ -201,3 +201,15 @@ def test_one_species_of_centres_needs_no_parameters_of_its_own():
         descriptor=DESCRIPTORS["density_correlations"], readout=SMALL_DEEP_SET, species=(6,)
     )
     assert "readout.of_species" not in DescriptorPotential(spec).state_dict()
+
+
+@pytest.mark.parametrize("name", ["density_correlations", "three_center"])
+@pytest.mark.parametrize("properties", [("energy",), ("energy", "forces"), ("atom_virials",)])
+@pytest.mark.parametrize("change", [-0.5, 0.5])
+def test_pairs_listed_with_another_cutoff_are_refused(name, properties, change):
+    model = energy_model(DESCRIPTORS[name])
+    system = System.from_atoms([molecule(0)], CUTOFF + change)
+    with pytest.raises(InputError, match=r"pairs were listed up to .* Å, not 2 Å"):
+        model(system, properties)
+    with pytest.raises(InputError, match=r"pairs were listed up to .* Å, not 2 Å"):
+        model.energies(system)
