@@ -150,7 +150,9 @@ def test_the_command_says_what_positions_are_worth(tmp_path, atomplete):
     assert [row["position_precision"] for row in rows] == [5e-9, 5e-9]
     assert all(row["separation"] < 5 * row["imprecision"] for row in rows)
     assert atomplete("report", "out", "--quiet").code == 0
-    assert "blind within precision" in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "✗ 1 blind within precision" in page
+    assert "other digits of the positions up to " in page
     # another precision is another question
     again = ("audit", BLIND, "--pairs", "mine.xyz", "-o", "out", "--quiet")
     assert atomplete(*again, "--position-precision", 0).code == 0

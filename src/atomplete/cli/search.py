@@ -88,6 +88,7 @@ def search(
         raise InputError(f"longest {limits.longest:g} Å is not within the cutoff {radius:g} Å")
     features = FeatureMap(subject, atoms, options.level, radius)
     features = in_basis(features, options.max_radial, options.max_angular)
+    precision = precision_of(structures[options.index], options.position_precision)
     result = search_pairs(
         features,
         limits,
@@ -97,7 +98,7 @@ def search(
         target=Target(
             options.feature_distance, options.structural_distance, options.least_nu, options.group
         ),
-        precision=precision_of(structures[options.index], options.position_precision),
+        precision=precision,
         seed=options.seed,
         progress=not quiet,
     )
@@ -107,6 +108,8 @@ def search(
     print(result)
     for pair in result.finds:
         print(f"  {pair}")
+    if precision and not options.move_both:
+        print(f"coordinates are worth {precision:.0e} Å: features agree as far as that tells")
     if result.finds:
         print(f"{len(result.finds)} pairs in {output}")
     elif result.nearest is not None:

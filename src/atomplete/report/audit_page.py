@@ -98,6 +98,8 @@ def _cell(found: Sequence[PairVerdict]) -> dict[str, Any]:
         hints.append(f"separation {number(min(values), 2)} to {number(max(values), 2)}")
     if floors := [e.noise_floor for e in found if e.noise_floor is not None]:
         hints.append(f"noise floor up to {number(max(floors), 2)}")
+    if inexact := [e.imprecision for e in found if e.imprecision]:
+        hints.append(f"other digits of the positions up to {number(max(inexact), 2)}")
     hints += dict.fromkeys(e.reason for e in found if e.reason)
     counts = Counter(e.words for e in found).most_common()
     return {"verdicts": counts, "hint": "; ".join(hints)}
