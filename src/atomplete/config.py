@@ -331,7 +331,10 @@ def _name(error: "ErrorDetails", content: Any) -> str:
     name = []
     for part in error["loc"]:
         if isinstance(part, int) or (isinstance(content, Mapping) and part in content):
-            content = content[part]
+            try:
+                content = content[part]
+            except (IndexError, KeyError, TypeError):  # what is missing is not there
+                content = None
         elif error["type"] != "missing":
             continue
         name.append(str(part))

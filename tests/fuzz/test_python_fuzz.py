@@ -15,7 +15,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mutations import HEADERS, JSON_TEXTS, VALUES, spoiled_bytes, spoiled_checkpoint, spoiled_xyz
 
@@ -38,6 +38,7 @@ fuzz = settings(
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
 )
 SMALL = ExpansionSpec(max_radial=2, max_angular=1, species=(1, 6, 8))
 DESCRIPTOR = build(DensityCorrelationsSpec(nu=(1, 2), expansion=SMALL))

@@ -22,7 +22,7 @@ import typer
 import yaml
 from ase import Atoms
 from ase.build import bulk
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from labelled_pairs import SMALL, write_labelled
 from mutations import OPTIONS, spoil
@@ -131,14 +131,14 @@ def files(tmp_path_factory):
             "audit spec.yaml --config audit.yaml -o audits",
             "reproduce --config reproduce.yaml -o table",
         ):
-            code, said = run([*line.split(), "--quiet"])
+            code, said = run([*line.split(), "--quiet"], 300)
             assert code == 0, said
     finally:
         os.chdir(before)
     return folder
 
 
-def run(arguments):
+def run(arguments, patience=PATIENCE):
     """Exit code of a command, None if it was still at work; and what it said."""
     said = io.StringIO()
     argv = sys.argv
@@ -148,7 +148,7 @@ def run(arguments):
         raise Patience
 
     before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(PATIENCE)
+    signal.alarm(patience)
     try:
         with (
             warnings.catch_warnings(action="ignore"),
@@ -236,6 +236,7 @@ def test_commands(files, tmp_path_factory, monkeypatch):
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
     )
     @given(seed=st.integers(0, 2**40))
     def look(seed):
