@@ -64,6 +64,8 @@ class ResultFolder:
             reason = "it does not lie in the folder"
         except (OSError, ValueError) as error:
             reason = str(error)
+        except RuntimeError:  # as Python 3.11 and 3.12 say it
+            reason = "links lead in a circle"
         self.problems.append(printable(f"{path}: {reason}"))
         return None
 

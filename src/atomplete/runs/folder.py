@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
@@ -25,7 +26,7 @@ class RunFolder:
     """A folder that a run writes into; use :func:`run_folder`."""
 
     def __init__(self, path: Path, verb: str) -> None:
-        self.place, self.verb = path.resolve(), verb
+        self.place, self.verb = _place(path), verb
         self._path, self._record = path, path / RECORD
         known = self._record.read_text(errors="replace") if self._record.is_file() else ""
         self._known = set(known.splitlines())
@@ -125,9 +126,13 @@ def _made(path: Path) -> Iterator[None]:
                 place.rmdir()
 
 
+def _place(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # unlike resolve(), it bears links that lead in a circle
+
+
 def claim(path: Path) -> None:
     """Refuse to write over a file of a run's folder that the run's verb did not write."""
-    place = path.parent.resolve() / path.name
+    place = _place(path.parent) / path.name
     for folder in _OPEN.get():
         if place.is_relative_to(folder.place):
             folder.claim(place.relative_to(folder.place).as_posix())
