@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from pydantic import ValidationError
 
 from atomplete.errors import InputError
 from atomplete.registry import Registered, kind_named, registered
@@ -81,8 +82,17 @@ def load(path: Path | str, base: type[T] = Registered) -> T:  # type: ignore[ass
         spec = spec_type.model_validate(json.loads(content["spec"]))
         return found.from_state(spec, content["state"])
     except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(f"{path}: a {kind} that this version cannot read ({first})") from error
+        reason = _reason(error)
+        raise InputError(f"{path}: a {kind} that this version cannot read ({reason})") from error
+
+
+def _reason(error: Exception) -> str:
+    """One line on an error; of a spec, the first option that is wrong and why."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        option = ".".join(map(str, first["loc"]))
+        return f"{option}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def write_tensors(path: Path | str, content: dict[str, Any]) -> None:

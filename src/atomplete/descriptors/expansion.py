@@ -42,7 +42,7 @@ class ExpansionSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     cutoff: Cutoff = Field(default=2.0, description="radius of an environment, Å")
-    max_radial: int = Field(default=6, ge=1, le=200, description="number of radial functions")
+    max_radial: int = Field(default=6, ge=1, description="number of radial functions")
     max_angular: int = Field(default=3, ge=0, le=16, description="largest l, inclusive")
     species: Species = Field(default=(5,), min_length=1, description="atomic numbers of neighbours")
     embedding: tuple[tuple[float, ...], ...] | None = Field(
