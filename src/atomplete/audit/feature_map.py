@@ -77,25 +77,25 @@ class FeatureMap:
         return positions
 
     def __call__(self, positions: Float[np.ndarray, "structure atom xyz"]) -> Floats:
-        """(structure, feature) of (structure, atom, xyz) in Å."""
+        """(structure, feature) of (structure, atom, xyz) in Å, in the `unit`."""
         structures = [with_positions(self.template, self.level, x) for x in positions]
         rows = self.subject.describe(structures, self.scope)
         self._check(structures, rows)
-        rows = [row / self._unit for row in rows]
+        rows = [row / self.unit for row in rows]
         if len(rows[0]) == 1:
             return np.concatenate(rows)
         return np.stack([self._readout.of_atoms(*self._atoms(row)).numpy() for row in rows])
 
     def jacobian(self, positions: Float[np.ndarray, "structure atom xyz"]) -> tuple[Floats, Floats]:
-        """(structure, feature) and (structure, feature, coordinate), 1/Å."""
+        """(structure, feature) and (structure, feature, coordinate), 1/Å, in the `unit`."""
         structures = [with_positions(self.template, self.level, x) for x in positions]
         rows, slopes = zip(*self.subject.jacobian(structures, self.scope), strict=True)
         self._check(structures, rows)
         self._check(structures, slopes)
-        rows = [row / self._unit for row in rows]
+        rows = [row / self.unit for row in rows]
         first = len(self.template) - positions.shape[1]
         slopes = [slope[:, :, first:].reshape(*slope.shape[:2], -1) for slope in slopes]
-        slopes = [slope / self._unit for slope in slopes]
+        slopes = [slope / self.unit for slope in slopes]
         if len(rows[0]) == 1:
             return np.concatenate(rows), np.concatenate(slopes)
         values, jacobians = [], []
@@ -124,14 +124,14 @@ class FeatureMap:
         return rows
 
     @cached_property
-    def _unit(self) -> np.float64:
+    def unit(self) -> np.float64:
         """A power of two near typical features, for features of any size are squared later."""
         return np.float64(unit_of(self._typical))
 
     @cached_property
     def _readout(self) -> RandomReadout:
         """Random functions, with arguments of order one for a random structure."""
-        even = torch.from_numpy(self._typical / self._unit)
+        even = torch.from_numpy(self._typical / self.unit)
         return RandomReadout(even, even[:, :0])
 
     def _atoms(self, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
