@@ -37,7 +37,7 @@ FOURIER = RandomFourierSpec(
 
 
 def linear(spec):
-    model = energy_model(spec, LinearSpec(by_species=True))
+    model = energy_model(spec, LinearSpec())
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(model.readout.coefficients.shape, generator=generator).double()
     model.readout.coefficients.copy_(weights)

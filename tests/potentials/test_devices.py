@@ -53,5 +53,6 @@ def test_energies_and_their_loss_stay_there(batch, group):
 
 def test_latents_stay_there(batch):
     model = AutoEncoder(AutoEncoderSpec(), batch.parity)
+    model.feature_scale = torch.ones((), dtype=torch.float64)  # as if it had been trained
     model.model.to("meta")
     assert model(elsewhere(batch, "meta")).device.type == "meta"

@@ -3,7 +3,15 @@
 import numpy as np
 from ase import Atoms
 
-from atomplete.descriptors import NAMED, ExpansionSpec, NiceSpec, ThreeCenterSpec, build
+from atomplete.descriptors import (
+    NAMED,
+    ExpansionSpec,
+    NiceSpec,
+    RandomFourierSpec,
+    ThreeCenterSpec,
+    build,
+)
+from atomplete.descriptors.random_fourier.spec import LevelSpec
 from atomplete.radial import LaplacianEigenstates, PolynomialCutoff
 from atomplete.system import System
 
@@ -21,20 +29,33 @@ BASES = {
     ),
 }
 
-SPECS = {
-    f"{name}-{basis}": spec.model_copy(update={"expansion": expansion})
-    for basis, expansion in BASES.items()
-    for name, spec in NAMED.items()
-} | {
-    f"{name}-{basis}": spec
-    for basis, expansion in BASES.items()
-    for name, spec in {
-        "contracted": ThreeCenterSpec(
-            expansion=expansion, radial_components=4, components=(30, 12)
-        ),
-        "nice": NiceSpec(expansion=expansion, components=0.999, candidates=60),
-    }.items()
-}
+SPECS = (
+    {
+        f"{name}-{basis}": spec.model_copy(update={"expansion": expansion})
+        for basis, expansion in BASES.items()
+        for name, spec in NAMED.items()
+        if "expansion" in type(spec).model_fields
+    }
+    | {
+        "random_fourier-small": RandomFourierSpec(
+            cutoff=CUTOFF,
+            species=(1, 6, 8),
+            center=LevelSpec(channels=8, features=10),
+            neighbor=LevelSpec(channels=6, features=8),
+            pair=LevelSpec(channels=4, features=6),
+        )
+    }
+    | {
+        f"{name}-{basis}": spec
+        for basis, expansion in BASES.items()
+        for name, spec in {
+            "contracted": ThreeCenterSpec(
+                expansion=expansion, radial_components=4, components=(30, 12)
+            ),
+            "nice": NiceSpec(expansion=expansion, components=0.999, candidates=60),
+        }.items()
+    }
+)
 
 
 def molecule(seed=0, n=7, symbols="HCO", radius=1.9):
@@ -71,6 +92,6 @@ def systems():
 def fitted(spec):
     """The descriptor of a spec, fitted on other structures where it has to be."""
     descriptor = build(spec)
-    if isinstance(spec, ThreeCenterSpec | NiceSpec):
+    if descriptor.needs_fit:
         descriptor.fit([System.from_atoms([molecule(s) for s in (10, 11)], CUTOFF)])
     return descriptor

@@ -36,6 +36,7 @@ SPECS = {
     f"{name}-{basis}": spec.model_copy(update={"expansion": expansion})
     for basis, expansion in BASES.items()
     for name, spec in NAMED.items()
+    if "expansion" in type(spec).model_fields
 } | {
     f"contracted-{basis}": ThreeCenterSpec(
         expansion=expansion, radial_components=1, components=(8, 4)
