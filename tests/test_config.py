@@ -117,7 +117,7 @@ def test_specs_hold_finite_numbers(value):
         {"type": "density_correlations", "nu": [2], "expansion": {"cutoff": value}},
         {"type": "three_center", "tag_cutoff": value},
     ):
-        with pytest.raises(InputError, match="is not a length from|should be a finite number"):
+        with pytest.raises(InputError, match=r"is not a length from|should be a finite number"):
             descriptor_spec(spec)
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import h5py
 import numpy as np
@@ -168,7 +169,8 @@ def test_killed_again_and_again(folder, verb):
         with started(f"{line} {output.name}", folder) as process:
             time.sleep(rng.uniform(0, 0.4 * seconds))
             ended = process.poll()
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended by now
+                os.killpg(process.pid, signal.SIGKILL)
             _, err = process.communicate()
         assert ended in (None, 0), err.decode()
         kills += ended is None
