@@ -36,7 +36,7 @@ OBJECTIVES = [
 ]
 ABLATION = [
     {
-        "descriptor": descriptor,
+        "representation": representation,
         "set": pairs,
         "mean_error": 0.2,
         "difference_error": error,
@@ -44,7 +44,7 @@ ABLATION = [
         "difference_error_spread": 0.03,
         "seeds": 3,
     }
-    for descriptor, error in (("N2nu1", 0.1), ("nu3", 1.0))
+    for representation, error in (("N2nu1", 0.1), ("nu3", 1.0))
     for pairs in ("b8", "union")
 ]
 LEARNING = [
