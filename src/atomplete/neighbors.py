@@ -71,7 +71,7 @@ def neighbor_pairs(
             some = members[start : start + at_once]
             parts.append(_pairs_of_few(positions, first[some], size, some, cutoff))
     neighbor_list = NeighborList(cutoff=cutoff, full_list=True, sorted=True)
-    for index in np.flatnonzero(~few).tolist():
+    for index in np.flatnonzero(~few & (sizes > 0)).tolist():
         i, j, shift = _pairs_of_one(neighbor_list, batch[index], index)
         parts.append((i + first[index], j + first[index], shift))
     return _joined(parts)
