@@ -254,7 +254,8 @@ def test_features_are_those_of_the_library(atomplete, pairs, tmp_path, name):
     assert outcome.code == 0, outcome.err
     columns, attributes = features_of(tmp_path / "f" / "features.h5")
     descriptor = build(NAMED[name])
-    expected = descriptor(System.from_atoms(generate("b8", 3), 2.0, centers="info"))
+    system = System.from_atoms(generate("b8", 3), descriptor.cutoff, centers="info")
+    expected = descriptor.fit([system])(system)
     np.testing.assert_allclose(columns["values"], expected.values, rtol=1e-12, atol=1e-14)
     assert columns["values"].dtype == np.float64
     for label, column in expected.rows.items():
@@ -580,7 +581,10 @@ def test_a_training_state_is_not_a_model(refuses, table_folder, pairs):
         ),
         (["featurize", "pairs.xyz", "-o", "f", "--dtype", "int8"], ["dtype", "int8"]),
         (["featurize", "pairs.xyz", "-o", "f", "--cutoff", "-1"], ["cutoff", "-1"]),
-        (["featurize", "pairs.xyz", "-o", "f", "--cutoff", "inf"], ["expansion.cutoff = inf"]),
+        (
+            ["featurize", "pairs.xyz", "-o", "f", "--cutoff", "inf"],
+            ["cutoff inf Å is not a length"],
+        ),
         (
             ["featurize", "pairs.xyz", "-o", "f", "--components", "-1", "0"],
             ["three_center: option components.0 = -1"],

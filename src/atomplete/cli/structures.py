@@ -50,10 +50,12 @@ class FeaturizeOptions(BaseModel):
     descriptor: str | dict[str, Any] = Field(
         "three_center",
         description="radial_spectrum, power_spectrum, bispectrum, density_correlations, pair, "
-        "pair_nu2 or three_center (default: three_center); the YAML file may give a whole spec, "
-        "and of nice must",
+        "pair_nu2, three_center or random_fourier (default: three_center); the YAML file may give "
+        "a whole spec, and of nice must",
     )
-    cutoff: Cutoff | None = Field(None, description="Cutoff in Å (default: 2)")
+    cutoff: Cutoff | None = Field(
+        None, description="Cutoff in Å (default: that of the descriptor, 2 or 5)"
+    )
     tag_cutoff: Cutoff | None = Field(
         None,
         description="Radius in Å of the neighbours that are tagged, no larger than the cutoff, "

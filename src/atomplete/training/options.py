@@ -69,7 +69,7 @@ class TrainOptions(KeyOptions):
     potential: dict[str, Any] | None = None  # the spec of any registered one
     descriptor: str | dict[str, Any] | None = Field(
         default=None,
-        description="density_correlations, power_spectrum, three_center, … (default: density "
+        description="random_fourier, power_spectrum, three_center, … (default: density "
         "correlations of a size that fits the number of elements); the YAML file may give a spec",
     )
     cutoff: Cutoff | None = Field(default=None, description="Cutoff in Å (default: 5)")
