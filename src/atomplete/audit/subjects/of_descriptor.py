@@ -76,8 +76,11 @@ class DescriptorSubject(Subject):
         name: str | None = None,
         group: Group = "O3",
         dtype: torch.dtype = torch.float64,
+        measured: dict[tuple[int, ...], Measurements] | None = None,
     ) -> None:
         self.descriptor, self.group, self.dtype = descriptor, group, dtype
+        # by species, memory of a centre, which does not depend on the cutoff
+        self._measured = {} if measured is None else measured
         self.name = name or str(descriptor.spec.type)
         self.cutoff = descriptor.cutoff
         self._of_species = lru_cache(maxsize=8)(self._prepare)
@@ -146,9 +149,11 @@ class DescriptorSubject(Subject):
         except InputError as error:  # such as of species that it does not know
             raise CannotDescribe(f"{self.name}: {error}") from error
         readout = RandomReadout(rows.even, rows.odd, self.group)
-        if self.descriptor.one_row_per_center:
-            return self.descriptor, readout, {}
-        return self.descriptor.projected(readout.even, readout.odd), readout, {}
+        source: Any = self.descriptor
+        if not self.descriptor.one_row_per_center:
+            source = self.descriptor.projected(readout.even, readout.odd)
+        source.measured = self._measured.setdefault(species, {})
+        return source, readout, {}
 
     def _rows(self, features: Features, readout: RandomReadout) -> Float[Tensor, "center feature"]:
         """One row of a centre."""
@@ -233,6 +238,7 @@ class SpecSubject(Subject):
         self.name, self.content, self.choices = name, content, choices
         self.group = choices.group
         self._adapted = lru_cache(maxsize=8)(self._adapt)
+        self._measured: dict[tuple[int, ...], Measurements] = {}
         # refuses a wrong spec at once, and tells one that has a cutoff of its own
         cutoffs = {self._spec(Scope("environment", r, (6,))).cutoff for r in (5.0, 6.0)}
         self.cutoff = cutoffs.pop() if len(cutoffs) == 1 else None
@@ -301,4 +307,4 @@ class SpecSubject(Subject):
         except InputError as error:  # such as of species that it does not know
             raise CannotDescribe(f"{self.name}: {error}") from error
         dtype = getattr(torch, self.choices.dtype)
-        return DescriptorSubject(descriptor, self.name, self.group, dtype)
+        return DescriptorSubject(descriptor, self.name, self.group, dtype, self._measured)
