@@ -198,6 +198,7 @@ def several_jobs():
     return transformer, structures
 
 
+@pytest.mark.slow
 def test_processes_do_not_change_a_bit(several_jobs):
     transformer, structures = several_jobs
     structures[0].calc = EMT()

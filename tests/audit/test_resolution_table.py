@@ -66,6 +66,7 @@ def test_under_reflections_enantiomers_are_one():
     assert (row.verdict, row.group, row.reason) == ("blind", "O3", "congruent")
 
 
+@pytest.mark.slow
 def test_periodic_triples_are_as_invisible_to_nu2_as_finite_ones():
     families = ("antipodal_1d", "antipodal_2d", "antipodal_3d")
     assert set().union(*verdicts("N0nu2", families, 2).values()) == {DEG}

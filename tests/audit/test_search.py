@@ -87,6 +87,7 @@ def test_finds_the_double_of_a_given_structure():
 CROSS = Atoms("B5", [(0, 0, 0), (1.2, 0, 0), (0, 1.3, 0.4), (-1.4, 0, 0), (0, -1.5, 0)])
 
 
+@pytest.mark.slow
 def test_three_center_is_reported_as_not_found():
     features = of_spec(SPECS["three_center"], CROSS)
     result = search(features, LIMITS, move_both=True, budget=Budget(16, 1e3))

@@ -11,6 +11,8 @@ from ase import Atoms
 import atomplete as package
 from atomplete.data import read_structures, write_structures
 
+pytestmark = pytest.mark.slow
+
 ATOMPLETE = f"{sys.executable} -m atomplete.cli"
 
 

@@ -30,6 +30,8 @@ from atomplete.featurize import featurize
 from atomplete.labels import Journal, Selection
 from atomplete.system import System
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("ATOMPLETE_FUZZ", "150"))
 
 fuzz = settings(

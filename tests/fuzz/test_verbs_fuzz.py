@@ -31,6 +31,8 @@ from atomplete.cli import app, main
 from atomplete.data import write_structures
 from atomplete.degenerate.families.registry import generate
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("ATOMPLETE_FUZZ", "60"))
 
 #: Seconds after which a command that is still at work counts as one that was accepted.

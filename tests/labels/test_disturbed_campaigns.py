@@ -77,6 +77,7 @@ def label(tmp_path, fake, name="out.xyz", **options):
     return label_file(*given, progress=False, **options)
 
 
+@pytest.mark.slow
 def test_whatever_a_calculator_does_the_next_run_ends_as_if_it_had_not(rattled, tmp_path):
     acts = {
         1: ("raise", "RuntimeError: two lines"),

@@ -119,6 +119,7 @@ def hydroxyl(charge=0, moments=None):
     return atoms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

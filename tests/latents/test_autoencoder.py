@@ -220,6 +220,7 @@ def train(model, table, targets, split, spec, folder):
     train_on_features(model.model, model, table, relative, task, spec, depends_on=(model.spec,))
 
 
+@pytest.mark.slow
 def test_training_reconstructs_both_parities(problem, tmp_path):
     model = autoencoder(problem)
     split = Split(torch.arange(50).view(-1, 1), torch.arange(50, 60).view(-1, 1))

@@ -69,6 +69,7 @@ def shipped_as(monkeypatch, tmp_path):
     return copy
 
 
+@pytest.mark.slow
 def test_shipping_nothing_new_changes_no_label(pbe, shipped_as, tmp_path):
     (tmp_path / "empty.jsonl").touch()
     before = gzip.decompress(shipped_as.read_bytes())
@@ -82,6 +83,7 @@ def test_shipping_nothing_new_changes_no_label(pbe, shipped_as, tmp_path):
     assert shipped_as.read_bytes() == once
 
 
+@pytest.mark.slow
 def test_whole_new_pairs_are_shipped_and_shipped_labels_stay(
     pbe, shipped_as, tmp_path, monkeypatch, capsys
 ):

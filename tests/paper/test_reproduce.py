@@ -236,6 +236,7 @@ def test_another_seed_gives_another_table(finished, options_of, tmp_path):
         assert other["validation_mean_error"] != row["validation_mean_error"]
 
 
+@pytest.mark.slow
 def test_several_seeds_make_means_and_spreads(finished, options_of, tmp_path):
     rows = ("A_NL", "D_L")
     first, other = tmp_path / "0, 1", tmp_path / "1"
@@ -262,6 +263,7 @@ def test_seeds_that_make_no_sense(options_of, seeds):
         options_of(seeds=seeds)
 
 
+@pytest.mark.slow
 def test_test_pairs_enter_no_weight(finished, options_of, tmp_path):
     _, folder, _ = finished
     structures = labelled(32)

@@ -60,6 +60,7 @@ def test_spectra_are_those_of_resolve(audit):
     assert texts[start : start + 4] == ["radial_spectrum", "spurious", "2 of 3", "0"]
 
 
+@pytest.mark.slow
 def test_many_spectra_are_not_all_drawn(tmp_path):
     folder = write_audit(tmp_path / "audit")
     (row,) = json.loads((folder / "resolution_power_spectrum.json").read_text())[:1]

@@ -316,6 +316,7 @@ test_adam.run(test_adam.Problem(), Path({folder!r}), test_adam.LONG)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on(problem, tmp_path):
     undisturbed = run(problem, tmp_path / "undisturbed", LONG)
     folder = tmp_path / "killed"

@@ -56,6 +56,7 @@ def error(model, structures):
     return (model.predict(unseen).energy - energies_of(unseen)).square().mean().sqrt().item()
 
 
+@pytest.mark.slow
 def test_finds_the_energies_of_a_model_of_its_own_form(pairs, tmp_path):
     spread = energies_of(pairs).std().item()
     assert error(fit(pairs, tmp_path), pairs) < 0.02 * spread
@@ -64,6 +65,7 @@ def test_finds_the_energies_of_a_model_of_its_own_form(pairs, tmp_path):
     assert losses == sorted(losses, reverse=True)
 
 
+@pytest.mark.slow
 def test_forces_help(pairs, tmp_path):
     few = TRAIN[:12]
     with_forces = fit(pairs, tmp_path / "with", train=few)

@@ -347,6 +347,7 @@ print(resident() - before, descriptor.kept[0].method)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the peak from Linux")
 @pytest.mark.parametrize(("memory", "method"), [(150 * 10**6, "sketch"), (250 * 10**6, "exact")])
 def test_a_fit_stays_within_its_memory(memory, method):

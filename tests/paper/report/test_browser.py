@@ -18,7 +18,10 @@ from atomplete.report import AUDIT_PAGE, write_report
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on PATH")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no chromium on PATH"),
+]
 
 OPTIONS = (
     "--headless=new",

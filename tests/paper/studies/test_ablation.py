@@ -10,6 +10,8 @@ from atomplete.paper.studies.ablation import AblationOptions, Name, ablation
 from atomplete.paper.studies.pair_sets import FAMILIES, family_study
 from atomplete.system import System
 
+pytestmark = pytest.mark.slow
+
 SMALL = AblationOptions(
     representations=("N1nu1", "N1nu2", "nu3"),
     b8_pairs=24,

@@ -9,6 +9,8 @@ from atomplete.errors import InputError
 from atomplete.paper.options import ReproduceOptions
 from atomplete.paper.studies.learning_curve import CurvePoint, extrapolate, learning_curve
 
+pytestmark = pytest.mark.slow
+
 SEEDS, SIZES = (0, 1), (20, 40)
 
 
