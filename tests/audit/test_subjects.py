@@ -1,6 +1,8 @@
 """Subjects by name: what they describe, and how they refuse."""
 
+import gc
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -409,3 +411,29 @@ def test_exact_jacobians_are_those_of_differences(name, level):
         assert slopes.shape == (*rows.shape, len(atoms), 3)
         np.testing.assert_allclose(rows, same, rtol=1e-12, atol=1e-12)
         assert np.abs(slopes - differences).max() < 1e-7 * np.abs(slopes).max()
+
+
+def test_rows_that_could_not_be_compared_are_refused():
+    """Two million features of exact ν = 4: sixty rows and their copies would take 9 GB."""
+    scope = Scope("environment", 5.0, (1, 6, 8))
+    subject = subject_of("nu4?max_radial=3,max_angular=3")
+    pair = Atoms("CHO", [(0, 0, 0), (0, 0, 1.1), (0, 1.4, 0)], info={"center": 0})
+    with pytest.raises(CannotDescribe, match=r"60 rows of \d+ features take .* GB while"):
+        subject.describe([pair] * 60, scope)
+    assert subject.describe([pair], scope)[0].shape[0] == 1
+
+
+def test_descriptors_of_a_subject_are_freed_with_it():
+    """Not at the next garbage collection, which does not know how large tensors are."""
+    subject = subject_of("power_spectrum")
+    pair = Atoms("B2", [(0, 0, 0), (0, 0, 1.6)], info={"center": 0})
+    for cutoff in (2.0, 3.0, 4.0):
+        subject.describe([pair], Scope("environment", cutoff, (5,)))
+    held = [weakref.ref(one.descriptor) for one in subject._recent.values()]
+    assert len(held) == 2
+    gc.disable()
+    try:
+        del subject
+        assert [one() for one in held] == [None, None]
+    finally:
+        gc.enable()

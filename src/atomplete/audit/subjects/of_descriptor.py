@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -17,8 +16,8 @@ from atomplete.audit.subjects.subject import Basis, CannotDescribe, Rows, Scope,
 from atomplete.config import checked
 from atomplete.degenerate.congruence.congruence import Group
 from atomplete.degenerate.random_structures import random_environment
-from atomplete.descriptors import Descriptor, DescriptorSpec, Features, run
-from atomplete.descriptors.memory import Measurements, center_bytes
+from atomplete.descriptors import Descriptor, DescriptorSpec, Features, concatenate, run
+from atomplete.descriptors.memory import MEMORY, Measurements, center_bytes
 from atomplete.errors import InputError
 from atomplete.registry import build, registered
 from atomplete.system import Centers, System
@@ -34,6 +33,9 @@ CUTOFF_WIDTH = 0.3
 
 #: Rows of the centres of a system.
 Source = Callable[[System], Features]
+
+# Copies of rows that are held while they are compared, about.
+_COPIES = 8
 
 # Bound on the memory of derivatives at a time, bytes.
 _JACOBIAN_BYTES = 200 * 10**6
@@ -83,14 +85,25 @@ class DescriptorSubject(Subject):
         self._measured = {} if measured is None else measured
         self.name = name or str(descriptor.spec.type)
         self.cutoff = descriptor.cutoff
-        self._of_species = lru_cache(maxsize=8)(self._prepare)
+        self._prepared: dict[tuple[int, ...], tuple[Source, RandomReadout, Measurements]] = {}
 
     def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
         """Rows of the centre, or of all atoms, of each structure."""
         system = self._system(structures, scope)
+        self._refuse_too_many(len(system.centers))
         source, readout, _ = self._of_species(scope.species)
         parts = [self._rows(features, readout) for features in run(source, system)]
         return [part.numpy() for part in torch.cat(parts).split(_sizes(system))]
+
+    def _refuse_too_many(self, n_rows: int) -> None:
+        """Raise CannotDescribe for rows that could not be held and compared within ``MEMORY``."""
+        n_features = self.descriptor.n_features if self.descriptor.one_row_per_center else 0
+        size = _COPIES * n_rows * n_features * self.dtype.itemsize
+        if size > MEMORY:
+            raise CannotDescribe(
+                f"{self.name}: {n_rows} rows of {n_features} features take {size / 1e9:.2g} GB "
+                f"while they are compared, more than {MEMORY / 1e9:g} GB"
+            )
 
     def jacobian(
         self, structures: Sequence[Atoms], scope: Scope
@@ -138,16 +151,21 @@ class DescriptorSubject(Subject):
             structures, self.descriptor.cutoff, centers=centers, dtype=self.dtype
         )
 
+    def _of_species(self, species: tuple[int, ...]) -> tuple[Source, RandomReadout, Measurements]:
+        if species not in self._prepared:
+            self._prepared[species] = self._prepare(species)
+        return self._prepared[species]
+
     def _prepare(self, species: tuple[int, ...]) -> tuple[Source, RandomReadout, Measurements]:
         """The descriptor or a linear function of it, a readout, and what memory was measured.
 
         Arguments of the random functions are of order one for random environments.
         """
         try:
-            with torch.no_grad():
-                rows = self.descriptor(reference(species, self.cutoff)).to(self.dtype)
+            parts = list(run(self.descriptor, reference(species, self.cutoff)))
         except InputError as error:  # such as of species that it does not know
             raise CannotDescribe(f"{self.name}: {error}") from error
+        rows = concatenate(parts).to(self.dtype)
         readout = RandomReadout(rows.even, rows.odd, self.group)
         source: Any = self.descriptor
         if not self.descriptor.one_row_per_center:
@@ -237,7 +255,8 @@ class SpecSubject(Subject):
     def __init__(self, name: str, content: Mapping[str, Any], choices: Choices) -> None:
         self.name, self.content, self.choices = name, content, choices
         self.group = choices.group
-        self._adapted = lru_cache(maxsize=8)(self._adapt)
+        # not by lru_cache: what a cache of a method holds is freed late, and this may be large
+        self._recent: dict[Scope, DescriptorSubject] = {}
         self._measured: dict[tuple[int, ...], Measurements] = {}
         # refuses a wrong spec at once, and tells one that has a cutoff of its own
         cutoffs = {self._spec(Scope("environment", r, (6,))).cutoff for r in (5.0, 6.0)}
@@ -298,6 +317,14 @@ class SpecSubject(Subject):
             }
             given = {**adapted, **defaults, **given, **choices}
         return checked(kind, {**self.content, "expansion": given}, self.name)
+
+    def _adapted(self, scope: Scope) -> DescriptorSubject:
+        """The descriptor for a scope; the last two are kept."""
+        if scope not in self._recent:
+            while len(self._recent) > 1:
+                del self._recent[next(iter(self._recent))]
+            self._recent[scope] = self._adapt(scope)
+        return self._recent[scope]
 
     def _adapt(self, scope: Scope) -> DescriptorSubject:
         """The descriptor in a basis for the scope, fitted if it has to be."""
