@@ -1,5 +1,7 @@
 """Pair coefficients g_ij and neighbour densities rho_i: <nlm|r_ji> = R_nl(r) f_c(r) Y_lm(r̂)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -166,7 +168,7 @@ class Expansion:
         radial = radial.transpose(1, 2)[:, :, self._angular_of_lm.to(r.device)]
         harmonics = spherical_harmonics(r_ij / r[:, None], self.spec.max_angular)
         g_ij = radial * harmonics.contiguous()[:, None]
-        species = self._species_of_atoms(system)
+        species = position_of_species(system, self.spec.species)
         if self.spec.embedding is None and len(self.spec.species) == 1:
             return g_ij
         weights = self._embedding.to(g_ij)[species[system.j]]
@@ -187,7 +189,7 @@ class Expansion:
         system.refuse_other_cutoff(self.spec.cutoff)
         n_species = len(self.spec.species)
         n_groups = len(system.centers) * n_species
-        species, group_of_pair = self._species_of_atoms(system), system.i
+        species, group_of_pair = position_of_species(system, self.spec.species), system.i
         if n_species > 1:
             group_of_pair = system.i * n_species + species.index_select(0, system.j)
         groups, tables = slots_of_groups(group_of_pair, n_groups)
@@ -226,16 +228,28 @@ class Expansion:
         ]
         return blocks[0] if len(blocks) == 1 else torch.cat(blocks, 1)
 
-    def _species_of_atoms(self, system: System) -> Int[Tensor, " atom"]:
-        """Index of each atom's species, if those of all neighbours are known."""
-        known = torch.tensor(self.spec.species, device=system.species.device)
-        match = system.species[:, None] == known
-        unknown = ~match.any(-1)
-        if unknown.any() and unknown[system.j].any():
-            atom = int(system.j[unknown[system.j]][0])
-            raise InputError(
-                f"structure {int(system.structure[atom])}: atom of atomic number "
-                f"{int(system.species[atom])}, but the descriptor knows "
-                f"{', '.join(map(str, self.spec.species))}"
-            )
-        return match.to(torch.long).argmax(-1)
+
+def position_of_species(system: System, known: Sequence[int]) -> Int[Tensor, " atom"]:
+    """Position of each atom's species among those that a descriptor knows.
+
+    Raises
+    ------
+    InputError
+        If a neighbour is of another species; names the structure.
+
+    Examples
+    --------
+    >>> import ase
+    >>> system = System.from_atoms(ase.Atoms("BN", [(0, 0, 0), (0, 0, 1.6)]), cutoff=2.0)
+    >>> position_of_species(system, (7, 5))
+    tensor([1, 0])
+    """
+    match = system.species[:, None] == torch.tensor(known, device=system.species.device)
+    unknown = ~match.any(-1)
+    if unknown.any() and unknown[system.j].any():
+        atom = int(system.j[unknown[system.j]][0])
+        raise InputError(
+            f"structure {int(system.structure[atom])}: atom of atomic number "
+            f"{int(system.species[atom])}, but the descriptor knows {', '.join(map(str, known))}"
+        )
+    return match.to(torch.long).argmax(-1)

@@ -307,11 +307,21 @@ def test_pairs_listed_with_a_shorter_cutoff_are_refused(descriptor):
         gradients(descriptor, other)
 
 
-def test_a_descriptor_without_an_expansion_is_refused():
-    descriptor = Latent(LatentSpec(rows=SPECS["pair-gto"], encoder=EncoderSpec()))
+@pytest.mark.parametrize("atoms", [molecule(3), crystal()], ids=["molecule", "crystal"])
+def test_a_descriptor_without_an_expansion_is_differentiated_in_its_vectors(atoms):
+    descriptor = Latent(LatentSpec(rows=SPECS["pair-gto"], encoder=EncoderSpec(latent=(3, 2))))
     descriptor.feature_scale.fill_(1.0)  # as if it had been trained
-    with pytest.raises(InputError, match="not made of pair coefficients"):
-        gradients(descriptor, System.from_atoms(molecule(3), CUTOFF))
+    system = System.from_atoms(atoms, CUTOFF)
+    found = gradients(descriptor, system)
+    x = system.positions.clone().requires_grad_()
+    values = descriptor(system.with_positions(x)).values
+    for row in range(len(values)):
+        for feature in range(values.shape[1]):
+            (expected,) = torch.autograd.grad(values[row, feature], x, retain_graph=True)
+            of_row = found.row == row
+            dense = torch.zeros_like(expected)
+            dense[found.atom[of_row]] = found.positions[of_row, :, feature]
+            torch.testing.assert_close(dense, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["bispectrum-gto", "pair-gto", "nice-gto"])

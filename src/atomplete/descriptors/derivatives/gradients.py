@@ -16,7 +16,6 @@ from atomplete.descriptors.base import Descriptor
 from atomplete.descriptors.derivatives.pair_derivatives import pair_derivatives
 from atomplete.descriptors.evaluate import cut
 from atomplete.descriptors.memory import CHUNK_BYTES, center_bytes
-from atomplete.errors import InputError
 from atomplete.selection import chosen_of, members
 from atomplete.system import System
 
@@ -111,8 +110,7 @@ def gradients(
     Raises
     ------
     InputError
-        For a row that does not exist, a descriptor that is not made of an ``expansion``, and
-        as the descriptor itself.
+        For a row that does not exist, and as the descriptor itself.
 
     Examples
     --------
@@ -127,8 +125,6 @@ def gradients(
     """
     system = system.within(descriptor.cutoff)
     descriptor.check(system)
-    if not hasattr(descriptor, "expansion"):
-        raise InputError(f"{descriptor!r} is not made of pair coefficients")
     center_of_row = torch.repeat_interleave(descriptor.rows_per_center(system))
     wanted = torch.ones_like(center_of_row, dtype=torch.bool)
     place: Tensor | None = None

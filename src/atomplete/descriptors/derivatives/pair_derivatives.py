@@ -31,7 +31,7 @@ def pair_derivatives(
     Parameters
     ----------
     descriptor
-        The descriptor; it meets the neighbours through its ``expansion`` only.
+        The descriptor. One with an ``expansion`` meets the neighbours through it only.
     system
         A chunk of centres.
     wanted
@@ -49,12 +49,13 @@ def pair_derivatives(
     if not len(system.i):
         return
     r_ij = system.r_ij.detach().requires_grad_()
-    of_coefficients: Any = copy(descriptor)
-    recorder = _Recorder(of_coefficients.expansion, r_ij, len(system.centers))
-    of_coefficients.expansion = recorder
+    recorded: Any = copy(descriptor)
+    leaves = [_Leaf.of_vectors(r_ij)]
+    if hasattr(recorded, "expansion"):
+        recorded.expansion = _Recorder(recorded.expansion, r_ij, len(system.centers))
+        leaves = recorded.expansion.leaves
     with torch.enable_grad():
-        values = of_coefficients(_unfolded(system, r_ij)).values[wanted]
-        leaves = recorder.leaves
+        values = recorded(_unfolded(system, r_ij)).values[wanted]
         forward = Linearised(values, [leaf.value for leaf in leaves])
     counts = system.neighbor_counts
     k_of_pair = torch.arange(len(system.i), device=counts.device)
@@ -70,7 +71,7 @@ def pair_derivatives(
 def center_derivatives(
     descriptor: Descriptor, system: System
 ) -> Iterator[tuple[Int[Tensor, " pair"], Float[Tensor, "pair xyz feature"]]]:
-    """``Descriptor.center_derivatives`` of a descriptor that is made of an expansion."""
+    """``Descriptor.center_derivatives`` of a descriptor that has none of its own."""
     features, counts = descriptor(system), system.neighbor_counts
     first = counts.cumsum(0) - counts
     everything = torch.ones(len(features.values), dtype=torch.bool, device=counts.device)
@@ -108,18 +109,24 @@ class Linearised:
 
 @dataclass(frozen=True)
 class _Leaf:
-    """Coefficients or densities that features are a function of.
+    """Coefficients or densities that features are a function of, or the vectors themselves.
 
     ``derivative`` (xyz, pair, channel, lm) is of the coefficients of each pair, which ``pair``
     numbers, and which are added to the row ``to`` of ``value``.
     """
 
-    value: Float[Tensor, "_ channel lm"]
-    derivative: Float[Tensor, "3 pair channel lm"]
+    value: Float[Tensor, "_ *coefficient"]
+    derivative: Float[Tensor, "3 pair *coefficient"]
     pair: Int[Tensor, " pair"]
     to: Int[Tensor, " pair"]
 
-    def moved(self, moves: Bool[Tensor, " all_pairs"]) -> Float[Tensor, "3 _ channel lm"]:
+    @classmethod
+    def of_vectors(cls, r_ij: Float[Tensor, "pair xyz"]) -> "_Leaf":
+        """The vectors, each of which moves along the axes."""
+        pair = torch.arange(len(r_ij), device=r_ij.device)
+        return cls(r_ij, torch.eye(3).to(r_ij)[:, None].expand(3, len(r_ij), 3), pair, pair)
+
+    def moved(self, moves: Bool[Tensor, " all_pairs"]) -> Float[Tensor, "3 _ *coefficient"]:
         """The change of ``value`` as one pair of each centre moves along each axis."""
         here = moves[self.pair].nonzero()[:, 0]
         change = self.value.new_zeros(3, *self.value.shape)

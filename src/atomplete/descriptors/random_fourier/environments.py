@@ -29,14 +29,16 @@ class Environments(NamedTuple):
     species: Int[Tensor, "environment slot"]
     n_tags: int
 
+    def at(self, run: slice | Tensor) -> "Environments":
+        """Some of the environments."""
+        return Environments(
+            self.center[run], self.pair[run], self.r[run], self.species[run], self.n_tags
+        )
+
     def split(self, n_slots: int) -> "Iterator[Environments]":
         """Runs of environments with at most so many slots together, but for single ones."""
         size = max(1, n_slots // self.pair.shape[1])
-        for start in range(0, len(self.center), size):
-            run = slice(start, start + size)
-            yield Environments(
-                self.center[run], self.pair[run], self.r[run], self.species[run], self.n_tags
-            )
+        return (self.at(slice(k, k + size)) for k in range(0, len(self.center), size))
 
 
 def environments(

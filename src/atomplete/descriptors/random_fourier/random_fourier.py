@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atomplete.descriptors.base import Descriptor
+from atomplete.descriptors.expansion import position_of_species
 from atomplete.descriptors.features import Features
 from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY
 from atomplete.descriptors.random_fourier.environments import (
@@ -21,7 +22,6 @@ from atomplete.descriptors.random_fourier.environments import (
 from atomplete.descriptors.random_fourier.mixing import couplings, radial_weights
 from atomplete.descriptors.random_fourier.rows import Rows, derivatives_of_rows, rows_of
 from atomplete.descriptors.random_fourier.spec import RandomFourierSpec
-from atomplete.errors import InputError
 from atomplete.system import System
 
 #: Centres whose rows fix the scale of each channel, at most.
@@ -120,23 +120,18 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
             chosen = torch.linspace(0, len(system.centers) - 1, min(SAMPLE, len(system.centers)))
             kept = chosen.long().unique()
             for table in self._tables(system):
-                some = table._replace(
-                    **{
-                        name: getattr(table, name)[torch.isin(table.center, kept)]
-                        for name in ("center", "pair", "r", "species")
-                    }
-                )
-                for n_tagged in range(3) if len(some.center) else ():
+                some = table.at(torch.isin(table.center, kept))
+                for n_tagged in range(3):
                     rows = self._rows(some, n_tagged)
                     found[n_tagged].append(rows.values[rows.weight > LEAST_WEIGHT])
         for n_tagged, parts in enumerate(found):
-            rows_found = torch.cat(parts) if parts else torch.zeros(0)
-            if len(rows_found) and rows_found.shape[1]:
-                size = (rows_found - rows_found.mean(0)).square().mean(0).sqrt()
-                size = size.maximum(1e-3 * rows_found.square().mean(0).sqrt())
-                self._of(n_tagged, "deviations").copy_(size.where(size > 0, 1.0))
-            else:
-                self._of(n_tagged, "deviations").fill_(1.0)
+            deviations = self._of(n_tagged, "deviations").fill_(1.0)
+            values = torch.cat([deviations.new_zeros(0, len(deviations)), *parts])
+            if values.numel():
+                deviation = values.std(0, correction=0)
+                # a channel that is the same in all rows is not blown up
+                deviation = deviation.maximum(1e-3 * values.square().mean(0).sqrt())
+                deviations.copy_(deviation.where(deviation > 0, 1.0))
         return self
 
     def forward(self, system: System) -> Features:
@@ -161,16 +156,8 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         return values
 
     def _tables(self, system: System) -> Iterator[Environments]:
-        known = torch.tensor(self.spec.species, device=system.species.device)
-        match = system.species[system.j][:, None] == known
-        if not match.any(1).all():
-            atom = int(system.j[~match.any(1)][0])
-            raise InputError(
-                f"structure {int(system.structure[atom])}: atom of atomic number "
-                f"{int(system.species[atom])}, but the descriptor knows "
-                f"{', '.join(map(str, self.spec.species))}"
-            )
-        return environments(system, match.long().argmax(1), self.cutoff, self.tag_cutoff)
+        species = position_of_species(system, self.spec.species)[system.j]
+        return environments(system, species, self.cutoff, self.tag_cutoff)
 
     def _rows(self, table: Environments, n_tagged: int, *, partials: bool = False) -> Rows:
         return rows_of(
