@@ -12,7 +12,7 @@ from atomplete.cli.options import verb
 from atomplete.runs.outputs import FileOutput
 from atomplete.units import Cutoff
 
-Representation = Annotated[
+DescriptorName = Annotated[
     str,
     typer.Argument(
         help="three_center, power_spectrum, bispectrum, ..., a YAML file with a spec, or any "
@@ -56,7 +56,7 @@ class ResolveOptions(BasisOptions):
 
 @verb(ResolveOptions, FileOutput("resolve", r'\A\[\s*\{\s*"subject":'))
 def resolve(
-    descriptor: Representation,
+    descriptor: DescriptorName,
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     options: ResolveOptions,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON to write.")] = None,

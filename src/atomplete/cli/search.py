@@ -8,7 +8,7 @@ from pydantic import Field
 
 from atomplete.cli.app import PAIRS, XYZ, Quiet, Trust, check_trusted, in_new_folder
 from atomplete.cli.options import verb
-from atomplete.cli.resolve import BasisOptions, Representation
+from atomplete.cli.resolve import BasisOptions, DescriptorName
 from atomplete.errors import InputError
 from atomplete.runs.outputs import FileOutput
 
@@ -46,7 +46,7 @@ class SearchOptions(BasisOptions):
 
 @verb(SearchOptions, FileOutput("search", PAIRS, XYZ))
 def search(
-    descriptor: Representation,
+    descriptor: DescriptorName,
     input: Annotated[Path, typer.Argument(help="File with the structure.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
     options: SearchOptions,
