@@ -103,7 +103,7 @@ def spoiled_xyz(content, rng):
     place = rng.randrange(len(lines))
     words = lines[place].split(" ")
     word = rng.randrange(len(words))
-    if kind == 0:
+    if kind == 0 or len(lines) == 1:  # one that was spoiled before may have lost its header
         return spoiled_bytes(content, rng)
     if kind == 1:
         del lines[place]

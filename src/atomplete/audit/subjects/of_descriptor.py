@@ -78,10 +78,10 @@ class DescriptorSubject(Subject):
         name: str | None = None,
         group: Group = "O3",
         dtype: torch.dtype = torch.float64,
-        measured: dict[tuple[int, ...], Measurements] | None = None,
+        measured: dict[tuple[str, tuple[int, ...]], Measurements] | None = None,
     ) -> None:
         self.descriptor, self.group, self.dtype = descriptor, group, dtype
-        # by species, memory of a centre, which does not depend on the cutoff
+        # memory of a centre, by species: it does not depend on the cutoff
         self._measured = {} if measured is None else measured
         self.name = name or str(descriptor.spec.type)
         self.cutoff = descriptor.cutoff
@@ -162,6 +162,7 @@ class DescriptorSubject(Subject):
         Arguments of the random functions are of order one for random environments.
         """
         try:
+            self.descriptor.measured = self._measured.setdefault(("rows", species), {})
             parts = list(run(self.descriptor, reference(species, self.cutoff)))
         except InputError as error:  # such as of species that it does not know
             raise CannotDescribe(f"{self.name}: {error}") from error
@@ -170,7 +171,7 @@ class DescriptorSubject(Subject):
         source: Any = self.descriptor
         if not self.descriptor.one_row_per_center:
             source = self.descriptor.projected(readout.even, readout.odd)
-        source.measured = self._measured.setdefault(species, {})
+            source.measured = self._measured.setdefault(("readout", species), {})
         return source, readout, {}
 
     def _rows(self, features: Features, readout: RandomReadout) -> Float[Tensor, "center feature"]:
@@ -257,7 +258,7 @@ class SpecSubject(Subject):
         self.group = choices.group
         # not by lru_cache: what a cache of a method holds is freed late, and this may be large
         self._recent: dict[Scope, DescriptorSubject] = {}
-        self._measured: dict[tuple[int, ...], Measurements] = {}
+        self._measured: dict[tuple[str, tuple[int, ...]], Measurements] = {}
         # refuses a wrong spec at once, and tells one that has a cutoff of its own
         cutoffs = {self._spec(Scope("environment", r, (6,))).cutoff for r in (5.0, 6.0)}
         self.cutoff = cutoffs.pop() if len(cutoffs) == 1 else None
