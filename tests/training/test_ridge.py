@@ -172,3 +172,14 @@ def test_features_that_training_never_sees_have_no_weight(tmp_path):
     data = Dataset.from_structures(apart)
     fit(model, data, split, Loss(energy=1.0), spec, tmp_path, progress=False)
     assert model.predict(Atoms("BC", [(0, 0, 0), (0, 0, 1.5)])).energy.abs() < 100
+
+
+def test_derivatives_in_single_precision():
+    dataset = Dataset.from_structures(crystals(3))
+    model, every = fresh(), torch.arange(3)
+    double = derivative_rows(model, dataset, every)
+    for exact, found in zip(
+        double, derivative_rows(model, dataset, every, torch.float32), strict=True
+    ):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-5)

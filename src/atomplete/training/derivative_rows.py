@@ -39,7 +39,10 @@ def parts_of(
 
 @torch.no_grad()
 def derivative_rows(
-    potential: DescriptorPotential, dataset: Dataset, structures: Int[Tensor, " chosen"]
+    potential: DescriptorPotential,
+    dataset: Dataset,
+    structures: Int[Tensor, " chosen"],
+    dtype: torch.dtype = torch.float64,
 ) -> tuple[Float[Tensor, "atom xyz coefficient"], Float[Tensor, "structure voigt coefficient"]]:
     """Derivatives of the design in positions, and in strain over the volume.
 
@@ -49,6 +52,8 @@ def derivative_rows(
         A descriptor with a linear readout.
     dataset, structures
         Structures, chosen by index; their atoms come one after the other.
+    dtype
+        Of the computation and of the result.
 
     Returns
     -------
@@ -57,28 +62,42 @@ def derivative_rows(
         the potential's scale; NaN in the latter where there is no volume.
     """
     system = dataset.system(potential.cutoff, potential.centers).select_structures(structures)
+    system = system.to(dtype)
     readout = potential.readout
     n_blocks, width = readout.coefficients.shape
     n_atoms, n_structures = len(system.positions), len(system.cell)
-    by_atom = torch.zeros(n_blocks * n_atoms, 3, width, dtype=torch.float64)
-    by_strain = torch.zeros(n_blocks * n_structures, 3, 3, width, dtype=torch.float64)
+    of_atoms = torch.zeros(n_atoms * 3 * n_blocks, width, dtype=dtype)
+    by_strain = torch.zeros(n_structures * 9 * n_blocks, width, dtype=dtype)
     labels = readout.block(Features.of_neighbors(system, (), system.r_ij.new_empty(0)))
-    kept, scale = readout.columns(potential.descriptor.parity), potential.feature_scale
+    kept = readout.columns(potential.descriptor.parity)
     r_ij, centers = system.r_ij, system.centers[system.i]
-    for pair, of_pairs in potential.descriptor.center_derivatives(system):
-        change = of_pairs[:, :, kept].double() * scale
-        block = labels[system.i[pair]]
-        by_atom.index_add_(0, block * n_atoms + system.j[pair], change)
-        by_atom.index_add_(0, block * n_atoms + centers[pair], -change)
-        products = change[:, :, None] * r_ij[pair][:, None, :, None]
-        where = block * n_structures + system.structure[system.j[pair]]
-        by_strain.index_add_(0, where, products)
-    symmetric = (by_strain + by_strain.transpose(1, 2))[:, *VOIGT] / 2  # block structure, voigt
-    volume = torch.linalg.det(system.cell).abs()
+    periodic = torch.linalg.det(system.cell) != 0
+    for pair, change in potential.descriptor.center_derivatives(system):
+        if len(kept) < change.shape[2]:
+            change = change[:, :, kept]
+        blocks = n_blocks, labels[system.i[pair]]
+        _add(of_atoms, system.j[pair], change, *blocks)
+        _add(of_atoms, centers[pair], -change, *blocks)
+        of_structure = system.structure[system.j[pair]]
+        if periodic[of_structure].any():
+            products = r_ij[pair][:, :, None, None] * change[:, None]
+            _add(by_strain, of_structure, products.flatten(1, 2), *blocks)
+    full = by_strain.view(n_structures, 3, 3, -1)
+    volume = torch.linalg.det(system.cell).abs().to(dtype)
     volume = torch.where(volume > 0, volume, torch.nan)
-    of_strain = symmetric.view(n_blocks, n_structures, 6, width) / volume[:, None, None]
-    of_atoms = by_atom.view(n_blocks, n_atoms, 3, width)
-    return (
-        of_atoms.permute(1, 2, 0, 3).flatten(2),
-        of_strain.permute(1, 2, 0, 3).flatten(2),
-    )
+    of_strain = (full + full.transpose(1, 2))[:, *VOIGT] / (2 * volume[:, None, None])
+    scale = potential.feature_scale.to(dtype)
+    return of_atoms.view(n_atoms, 3, -1).mul_(scale), of_strain.mul_(scale)
+
+
+def _add(
+    total: Float[Tensor, "place coefficient"],
+    which: Int[Tensor, " pair"],
+    change: Float[Tensor, "pair component coefficient"],
+    n_blocks: int,
+    block: Int[Tensor, " pair"],
+) -> None:
+    """Add what belongs to components of atoms or structures and to blocks of coefficients."""
+    n = change.shape[1]
+    place = (which[:, None] * n + torch.arange(n)) * n_blocks + block[:, None]
+    total.index_add_(0, place.flatten(), change.flatten(0, 1))

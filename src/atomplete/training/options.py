@@ -60,17 +60,18 @@ class TrainOptions(KeyOptions):
     """
 
     validation: Path | None = Field(default=None, description="File of structures to validate with")
-    validation_fraction: float = Field(
-        default=0.1,
+    validation_fraction: float | None = Field(
+        default=None,
         gt=0,
         lt=1,
-        description="Fraction of the structures to validate with, if no file is given",
+        description="Fraction of the structures to validate with, if no file is given "
+        "(default: a tenth, and no more than 50 structures)",
     )
     potential: dict[str, Any] | None = None  # the spec of any registered one
     descriptor: str | dict[str, Any] | None = Field(
         default=None,
-        description="random_fourier, power_spectrum, three_center, … (default: density "
-        "correlations of a size that fits the number of elements); the YAML file may give a spec",
+        description="power_spectrum, three_center, … (default: random_fourier of a size that "
+        "fits the data); the YAML file may give a spec",
     )
     cutoff: Cutoff | None = Field(default=None, description="Cutoff in Å (default: 5)")
     readout: Literal["linear", "deep_set"] = Field(
@@ -113,7 +114,7 @@ class TrainOptions(KeyOptions):
         """The solver that is given, or the one of the readout."""
         from atomplete.training.adam import AdamSpec
         from atomplete.training.fit import SOLVERS
-        from atomplete.training.ridge import RidgeSpec
+        from atomplete.training.presets import SOLVER
 
         if self.solver is not None:
             kind = str(self.solver.get("type"))
@@ -121,5 +122,5 @@ class TrainOptions(KeyOptions):
                 raise InputError(f"solver {kind!r} is none of {', '.join(SOLVERS)}")
             return checked(SOLVERS[kind][0], self.solver, "solver")  # type: ignore[return-value]
         if self.readout == "linear" and self.potential is None:
-            return RidgeSpec(penalty="diagonal")
+            return SOLVER
         return AdamSpec(batch_structures=8, epochs=self.epochs)

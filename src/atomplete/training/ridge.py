@@ -15,6 +15,7 @@ from atomplete.descriptors import Features, run
 from atomplete.runs.progress import progress_of
 from atomplete.training.derivative_rows import derivative_rows, parts_of
 from atomplete.training.loss import Loss, Scales
+from atomplete.training.normal_equations import EnergyRows, NormalEquations, Term
 from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
 
 #: Labels whose rows are derivatives of features.
@@ -43,75 +44,12 @@ class RidgeSpec(BaseModel):
         description="what strengths are relative to: the largest eigenvalue of the normal "
         "matrix, or its diagonal, which makes features that vary little as cheap as others",
     )
+    dtype: Literal["float64", "float32"] = Field(
+        default="float64", description="of derivatives; their products are summed in float64"
+    )
     memory: int = Field(
         default=10**9, ge=10**7, description="bound on derivatives held at once, bytes"
     )
-
-
-@dataclass(eq=False)
-class NormalEquations:
-    """Sums over rows a with targets y: aᵀa, aᵀy, y² and their number, with a state to resume."""
-
-    matrix: Float[Tensor, "coefficient coefficient"]
-    right: Float[Tensor, " coefficient"]
-    square: Float[Tensor, ""]
-    count: Float[Tensor, ""]
-
-    @classmethod
-    def empty(cls, n: int) -> "NormalEquations":
-        """No row yet."""
-        zero = torch.zeros((), dtype=torch.float64)
-        return cls(zero.new_zeros(n, n), zero.new_zeros(n), zero.clone(), zero.clone())
-
-    def add(self, rows: Float[Tensor, "row coefficient"], targets: Float[Tensor, " row"]) -> None:
-        """Add rows; those without a target, NaN, are left out."""
-        has = targets.isfinite()
-        rows, targets = (rows, targets) if has.all() else (rows[has], targets[has])
-        self.matrix.addmm_(rows.T, rows)
-        self.right += rows.T @ targets
-        self.square += targets.square().sum()
-        self.count += len(targets)
-
-    def mean_square(self, weights: Float[Tensor, " coefficient"]) -> float:
-        """Mean squared error of a solution; zero without rows."""
-        total = weights @ (self.matrix @ weights) - 2 * self.right @ weights + self.square
-        return float(total.clamp_min(0) / self.count.clamp_min(1))
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The sums."""
-        return dict(vars(self))
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from sums that were saved."""
-        for name, value in state.items():
-            getattr(self, name).copy_(value)
-
-
-@dataclass(eq=False)
-class EnergyRows:
-    """Rows that are held, with their targets; squares are counted over ``count`` groups."""
-
-    rows: Float[Tensor, "row coefficient"]
-    targets: Float[Tensor, " row"]
-    count: int
-
-    @property
-    def matrix(self) -> Float[Tensor, "coefficient coefficient"]:
-        """Sum of aᵀa over rows a."""
-        return self.rows.T @ self.rows
-
-    @property
-    def right(self) -> Float[Tensor, " coefficient"]:
-        """Sum of aᵀy."""
-        return self.rows.T @ self.targets
-
-    def mean_square(self, weights: Float[Tensor, " coefficient"]) -> float:
-        """Mean squared error of a solution."""
-        return float((self.rows @ weights - self.targets).square().sum()) / max(self.count, 1)
-
-
-#: A weight, and the rows that it is the weight of.
-Term = tuple[float, EnergyRows | NormalEquations]
 
 
 @dataclass(eq=False)
@@ -181,14 +119,14 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
 
     def solution() -> Iterator[Step]:
         if sums:
-            _sum_derivatives(task, spec.memory, sums, counter, run, parts)
+            _sum_derivatives(task, spec, sums, counter, run, parts)
         weight_of = {
             kind: getattr(loss, kind) * (scales.energy / getattr(scales, kind)) ** 2
             for kind in sums
         }
         train = terms(split.train) + [(weight_of[kind], sums[kind]) for kind in sums]
         found = solutions(train, spec)
-        errors = _mean_squares(task, spec.memory, torch.stack(list(found.values())), tuple(sums))
+        errors = _mean_squares(task, spec, torch.stack(list(found.values())), tuple(sums))
         validation = terms(split.validation)
         losses = {
             strength: sum(weight * term.mean_square(weights) for weight, term in validation)
@@ -204,18 +142,21 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
         yield left, losses[strength], strength
 
     steps = solution() if run.epoch == 0 else iter(())
-    follow(run, steps, 1, parts, unit="solution", progress=False)
+    # what a finished fit needs no more is as large as the square of the number of coefficients
+    follow(run, steps, 1, {"learner": potential}, unit="solution", progress=False)
 
 
 def solutions(terms: list[Term], spec: RidgeSpec) -> dict[float, Float[Tensor, " coefficient"]]:
     """Coefficients for each strength of the penalty that the numbers allow."""
     unit = terms[0][0] / max(float(terms[0][1].count), 1)
-    shares = [weight / max(float(term.count), 1) / unit for weight, term in terms]
-    normal, right = torch.zeros(()), torch.zeros(())
-    for share, (_, term) in zip(shares, terms, strict=True):
-        normal, right = normal + share * term.matrix, right + share * term.right
+    right = torch.zeros_like(terms[0][1].right)
+    normal = right.new_zeros(len(right), len(right))
+    for weight, term in terms:
+        share = weight / max(float(term.count), 1) / unit
+        term.add_to(normal, share)
+        right += share * term.right
     if spec.penalty == "eigenvalue":
-        values, vectors = torch.linalg.eigh(normal)
+        values, vectors = torch.linalg.eigh(normal, UPLO="U")
         projected, values = vectors.T @ right, values.clamp_min(0)
         return {
             strength: vectors @ (projected / (values + strength * values[-1]))
@@ -224,12 +165,15 @@ def solutions(terms: list[Term], spec: RidgeSpec) -> dict[float, Float[Tensor, "
     # features that vanish in all training structures, as of elements that never meet, stay out
     size = normal.diagonal()
     scale = torch.where(size > 1e-20 * size.max(), size.clamp_min(1e-300).rsqrt(), 0.0)
-    normal, found = normal * scale[:, None] * scale, {}
+    normal.mul_(scale[:, None]).mul_(scale)
+    found = {}
     for strength in spec.strengths:
-        normal.diagonal().copy_((scale > 0) + strength)
-        factor, failed = torch.linalg.cholesky_ex(normal)
+        normal.diagonal().copy_((scale > 0).double() + strength)
+        factor, failed = torch.linalg.cholesky_ex(normal, upper=True)
         if not failed:
-            found[strength] = scale * torch.cholesky_solve((scale * right)[:, None], factor)[:, 0]
+            right_scaled = (scale * right)[:, None]
+            found[strength] = scale * torch.cholesky_solve(right_scaled, factor, upper=True)[:, 0]
+        del factor
     return found
 
 
@@ -297,17 +241,18 @@ def _differences(values: Tensor, pairs: Int[Tensor, "pair 2"]) -> Tensor:
 
 def _sum_derivatives(
     task: Task,
-    memory: int,
+    spec: RidgeSpec,
     sums: dict[str, NormalEquations],
     counter: _Progress,
     run: TrainingRun,
     parts: dict[str, object],
 ) -> None:
     """Add up the rows of forces and stresses of training data, from the part on that is next."""
-    jobs = list(parts_of(task.potential, task.dataset, task.split.train.flatten().unique(), memory))
+    train = task.split.train.flatten().unique()
+    jobs = list(parts_of(task.potential, task.dataset, train, spec.memory))
     with progress_of("derivatives", len(jobs) - counter.done, task.progress) as step:
         for chosen in jobs[counter.done :]:
-            for kind, rows, targets in _rows(task, chosen, tuple(sums)):
+            for kind, rows, targets in _rows(task, spec, chosen, tuple(sums)):
                 sums[kind].add(rows, targets)
             counter.done += 1
             if run.due():
@@ -316,29 +261,35 @@ def _sum_derivatives(
 
 
 def _mean_squares(
-    task: Task, memory: int, weights: Float[Tensor, "solution coefficient"], kinds: tuple[str, ...]
+    task: Task,
+    spec: RidgeSpec,
+    weights: Float[Tensor, "solution coefficient"],
+    kinds: tuple[str, ...],
 ) -> dict[str, list[float]]:
     """Mean squared errors of forces and stresses of validation data, for each solution."""
     squares = {kind: torch.zeros(len(weights), dtype=torch.float64) for kind in kinds}
     count = dict.fromkeys(kinds, 0)
     chosen = task.split.validation.flatten().unique()
-    for part in parts_of(task.potential, task.dataset, chosen, memory) if kinds else ():
-        for kind, rows, targets in _rows(task, part, kinds):
+    for part in parts_of(task.potential, task.dataset, chosen, spec.memory) if kinds else ():
+        for kind, rows, targets in _rows(task, spec, part, kinds):
             has = targets.isfinite()
-            squares[kind] += (rows[has] @ weights.T - targets[has, None]).square().sum(0)
+            predicted = rows[has].double() @ weights.T
+            squares[kind] += (predicted - targets[has, None]).square().sum(0)
             count[kind] += int(has.sum())
     return {kind: (square / max(count[kind], 1)).tolist() for kind, square in squares.items()}
 
 
 def _rows(
-    task: Task, chosen: Int[Tensor, " chosen"], kinds: tuple[str, ...]
+    task: Task, spec: RidgeSpec, chosen: Int[Tensor, " chosen"], kinds: tuple[str, ...]
 ) -> Iterator[tuple[str, Float[Tensor, "row coefficient"], Float[Tensor, " row"]]]:
     """Rows of forces and of stresses of some structures, and their targets."""
     dataset, scale = task.dataset, task.potential.scale.item()
-    of_atoms, of_strain = derivative_rows(task.potential, dataset, chosen)
+    of_atoms, of_strain = derivative_rows(
+        task.potential, dataset, chosen, getattr(torch, spec.dtype)
+    )
     if "forces" in kinds:
         forces = dataset.forces[dataset.atoms_of(chosen)] / scale
-        yield "forces", -of_atoms.flatten(0, 1), forces.flatten()
+        yield "forces", of_atoms.flatten(0, 1).neg_(), forces.flatten()
     if "stress" in kinds:
         stresses = dataset.stresses[chosen] / scale
         yield "stress", of_strain.flatten(0, 1), stresses.flatten()

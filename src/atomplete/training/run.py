@@ -182,8 +182,9 @@ class TrainingRun:
         return time.monotonic() - self._saved > CHECKPOINT_INTERVAL
 
     def save(self, **parts: Any) -> None:
-        """Write the state of what is trained, and the log."""
-        self._state.update({name: part.state_dict() for name, part in parts.items()})
+        """Write the state of what is trained, of nothing else, and the log."""
+        own = {name: self._state[name] for name in ("identity", "log", "best_loss", "best")}
+        self._state = own | {name: part.state_dict() for name, part in parts.items()}
         write_tensors(self.folder / "training.pt", self._state)
         with atomic_write(self.folder / "log.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(e) + "\n" for e in self._state["log"]))

@@ -21,23 +21,17 @@ from atomplete.registry import build, registered
 from atomplete.runs.files import write_json
 from atomplete.runs.folder import in_run_folder
 from atomplete.runs.provenance import versions
-from atomplete.system import System
+from atomplete.system import Centers, System
 from atomplete.training.fit import fit
 from atomplete.training.loss import Loss, check_labels
 from atomplete.training.options import TrainOptions
+from atomplete.training.presets import fast
 
 #: Cutoff of environments where none is given, Å.
 CUTOFF = 5.0
 
-#: Orders ν and number of radial functions of the density, by the number of elements: about a
-#: thousand features.
-SIZES: dict[int, tuple[tuple[int, ...], int]] = {
-    1: ((1, 2, 3), 5),
-    2: ((1, 2, 3), 3),
-    3: ((1, 2, 3), 2),
-    4: ((1, 2), 4),
-    5: ((1, 2), 3),
-}
+#: Structures to validate with where no number is given, at most.
+VALIDATION = 50
 
 
 @in_run_folder("train")
@@ -164,7 +158,8 @@ def _read(
     if options.validation is not None:
         every = torch.arange(len(kept))[:, None]
         return name, dataset, Split(every[:n_train], every[n_train:]), references
-    number = min(max(1, round(options.validation_fraction * len(kept))), len(kept) - 1)
+    fraction = options.validation_fraction or min(0.1, VALIDATION / len(kept))
+    number = min(max(1, round(fraction * len(kept))), len(kept) - 1)
     split = Split.at_random(len(kept), number, options.seed)
     return name, dataset, split, references
 
@@ -182,9 +177,9 @@ def _described(
         found: Potential = build(checked(spec_type, options.potential, "potential"))
         return found
     centers = System.centers_of(dataset.structures)
-    descriptor = build(_descriptor_spec(options, dataset.structures, len(references.species)))
-    cutoff = descriptor.cutoff
-    training = dataset.system(cutoff, centers).select_structures(split.train.flatten())
+    descriptor = build(_descriptor_spec(options, dataset, split, centers))
+    training = dataset.system(descriptor.cutoff, centers)
+    training = training.select_structures(split.train.flatten())
     descriptor.fit([training], progress=progress)
     spec = DescriptorPotentialSpec(
         descriptor=descriptor.spec,
@@ -196,19 +191,13 @@ def _described(
 
 
 def _descriptor_spec(
-    options: TrainOptions, structures: Sequence[Atoms], n_species: int
+    options: TrainOptions, dataset: Dataset, split: Split, centers: Centers
 ) -> DescriptorSpec:
-    """The descriptor that is named, or one of a size that fits the number of elements."""
-    cutoff = options.cutoff or CUTOFF
-    if options.descriptor is not None:
-        return descriptor_spec(options.descriptor, structures=structures, cutoff=options.cutoff)
-    nu, max_radial = SIZES.get(n_species, ((1, 2), 2))
-    expansion = {"max_radial": max_radial}
-    return descriptor_spec(
-        {"type": "density_correlations", "nu": nu, "expansion": expansion},
-        structures=structures,
-        cutoff=cutoff,
-    )
+    """The descriptor that is named, or one of a size that fits the data."""
+    if options.descriptor is None:
+        system = dataset.system(options.cutoff or CUTOFF, centers)
+        return fast(dataset, system.select_structures(split.train.flatten()))
+    return descriptor_spec(options.descriptor, structures=dataset.structures, cutoff=options.cutoff)
 
 
 def _weights(loss: Loss) -> str:

@@ -11,24 +11,29 @@ from torch import Tensor
 from atomplete.o3 import clebsch_gordan, coupled_triples, lm_slice
 
 #: Weights of radial functions fall with their number: smooth functions come first.
-DECAY = 1.5
+DECAY = 1.75
 
-#: Shares of the channels with 1, 2 and 3 factors, by the number of tagged neighbours.
-SHARES = ((1 / 8, 1 / 4), (1 / 12, 1 / 4), (0.0, 1 / 4))
+#: Weight of hydrogen atoms beside that of other elements.
+HYDROGEN = 0.5
+
+#: Shares of the channels with one factor and with two; the others have three. By the number of
+#: tagged neighbours.
+SHARES = ((1 / 8, 1 / 4), (1 / 8, 1 / 2), (0.0, 1 / 4))
 
 #: Share of the channels with two tagged neighbours that are squares of pseudoscalars.
 ODD = 1 / 4
 
 
 def radial_weights(
-    shape: tuple[int, int, int, int], n_factors: int, generator: torch.Generator
+    species: tuple[int, ...],
+    shape: tuple[int, int, int, int],
+    generator: torch.Generator,
 ) -> Float[Tensor, "species n factor channel l"]:
     """Random mixtures of species and radial functions, for each factor, channel and l."""
-    n_species, max_radial, channels, n_l = shape
-    weights = torch.randn(
-        n_species, max_radial, n_factors, channels, n_l, generator=generator, dtype=torch.float64
-    )
-    return weights * torch.arange(1, max_radial + 1).double()[:, None, None, None] ** -DECAY
+    weights = torch.randn(len(species), *shape, generator=generator, dtype=torch.float64)
+    of_species = torch.tensor([HYDROGEN if z == 1 else 1.0 for z in species]).double()
+    of_radial = torch.arange(1, shape[0] + 1).double() ** -DECAY
+    return weights * (of_species[:, None] * of_radial)[..., None, None, None]
 
 
 def couplings(

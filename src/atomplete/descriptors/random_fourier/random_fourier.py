@@ -66,8 +66,8 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         generator = torch.Generator().manual_seed(spec.seed)
         n_species = len(spec.species)
         for n_tagged, level in enumerate(spec.levels):
-            shape = n_species, spec.max_radial, level.channels, spec.max_angular + 1
             n_factors = 2 if n_tagged == 2 else 3
+            shape = spec.max_radial, n_factors, level.channels, spec.max_angular + 1
             forms, odd = couplings(n_tagged, level.channels, spec.max_angular, generator)
             normal = torch.randn(
                 level.channels, level.features, generator=generator, dtype=torch.float64
@@ -77,7 +77,7 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
             )
             frequencies = normal * level.frequency / max(level.channels, 1) ** 0.5
             drawn = {
-                "radial": radial_weights(shape, n_factors, generator),
+                "radial": radial_weights(spec.species, shape, generator),
                 "forms": forms,
                 "frequencies": frequencies,
                 "phases": 2 * torch.pi * uniform,
@@ -222,10 +222,12 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         )
         by_values = by_values / self._of(n_tagged, "deviations").to(by_values)
         frequencies = self._of(n_tagged, "frequencies").to(by_values)
-        of_cosines = torch.einsum("ermx,erf->emxf", by_weight, arguments.cos())
-        moved = -rows.weight[..., None] * arguments.sin()
-        for row in range(moved.shape[1]):  # all rows at once would not fit into memory
-            of_cosines.addcmul_(moved[:, row, None, None], by_values[:, row] @ frequencies)
+        weighted = rows.weight[..., None] * arguments.sin()
+        of_cosines = by_weight.flatten(2).transpose(1, 2) @ arguments.cos()
+        # rows one by one: all together would not fit into the cache
+        for row, of_row in enumerate(by_values.flatten(2, 3).unbind(1)):
+            moved = (of_row.flatten(0, 1) @ frequencies).view_as(of_cosines)
+            of_cosines.addcmul_(weighted[:, row, None], moved, value=-1)
         of_channels = torch.einsum("er,ermxc->emxc", rows.weight, by_values)
         of_channels += torch.einsum("ermx,erc->emxc", by_weight, scaled)
-        return torch.cat([of_cosines, of_channels], 3)
+        return torch.cat([of_cosines.unflatten(1, by_weight.shape[2:]), of_channels], 3)

@@ -16,14 +16,14 @@ class LevelSpec(BaseModel):
     Examples
     --------
     >>> LevelSpec(channels=32, features=100).frequency
-    0.1
+    0.08
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     channels: int = Field(ge=0, le=10_000, description="random invariants of each row")
     features: int = Field(ge=0, le=100_000, description="random cosines of them")
     frequency: float = Field(
-        default=0.1,
+        default=0.08,
         gt=0,
         allow_inf_nan=False,
         description="standard deviation of a cosine's argument over typical rows, about",
@@ -42,7 +42,7 @@ class RandomFourierSpec(DescriptorSpec):
     Examples
     --------
     >>> RandomFourierSpec(cutoff=5.0, species=(1, 6, 8)).n_features
-    2544
+    1412
     """
 
     type: Literal["random_fourier"] = "random_fourier"
@@ -53,9 +53,9 @@ class RandomFourierSpec(DescriptorSpec):
     species: Species = Field(default=(5,), min_length=1, description="atomic numbers of neighbours")
     max_radial: int = Field(default=8, ge=1, le=64, description="number of radial functions")
     max_angular: int = Field(default=3, ge=0, le=8, description="largest l, inclusive")
-    center: LevelSpec = LevelSpec(channels=128, features=1000, frequency=0.06)
-    neighbor: LevelSpec = LevelSpec(channels=96, features=1000)
-    pair: LevelSpec = LevelSpec(channels=20, features=300)
+    center: LevelSpec = LevelSpec(channels=64, features=0)
+    neighbor: LevelSpec = LevelSpec(channels=128, features=1000)
+    pair: LevelSpec = LevelSpec(channels=20, features=200)
     seed: int = Field(default=0, ge=0, lt=2**63, description="of all that is random")
 
     @model_validator(mode="after")

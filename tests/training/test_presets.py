@@ -1,0 +1,50 @@
+"""Sizes that fit the data: bounded cost, bounded memory, and no more than labels can settle."""
+
+import ase.build
+import numpy as np
+import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from atomplete.data.dataset import Dataset
+from atomplete.training.presets import COEFFICIENTS, OPERATIONS, fast
+
+
+def rattled(structure, n):
+    found = []
+    for seed in range(n):
+        atoms = structure.copy()
+        atoms.rattle(0.05, seed=seed)
+        labels = {"energy": 0.0, "forces": np.zeros((len(atoms), 3))}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        found.append(atoms)
+    return Dataset.from_structures(found)
+
+
+def size(spec):
+    return len(spec.species) * spec.n_features
+
+
+ETHANOL = ase.build.molecule("CH3CH2OH")
+COPPER = ase.build.bulk("Cu", cubic=True).repeat(3)
+
+
+@pytest.mark.parametrize(("structure", "n"), [(ETHANOL, 4), (ETHANOL, 400), (COPPER, 30)])
+def test_cost_and_memory_are_bounded(structure, n):
+    dataset = rattled(structure, n)
+    system = dataset.system(5.0, "all")
+    spec = fast(dataset, system)
+    assert size(spec) <= COEFFICIENTS
+    near = np.linalg.norm(system.r_ij, axis=1) < spec.tag_cutoff
+    rows = np.bincount(system.i[near], minlength=len(system.centers))
+    of_center = 6 * rows * np.bincount(system.i) * spec.neighbor.channels * spec.neighbor.features
+    assert of_center.sum() <= OPERATIONS
+
+
+def test_more_labels_give_more_features():
+    few, many = (fast(d, d.system(5.0, "all")) for d in (rattled(ETHANOL, n) for n in (4, 400)))
+    assert 3000 < size(few) + 600 < size(many)
+
+
+def test_no_tag_beyond_the_cutoff():
+    dataset = rattled(ETHANOL, 2)
+    assert fast(dataset, dataset.system(3.0, "all")).tag_cutoff == 3.0
