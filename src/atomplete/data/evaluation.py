@@ -3,19 +3,26 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from jaxtyping import Float
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from atomplete.data.dataset import Dataset
 from atomplete.data.properties import LabelKeys
 from atomplete.potentials.base import Potential
-from atomplete.potentials.prediction import Prediction
+from atomplete.potentials.prediction import Prediction, Property
 
 #: Numbers of a kind that are kept for a plot; more are thinned out evenly.
 PLOTTED = 5000
+
+#: Arrays of a file by properties of atoms.
+_OF_ATOMS = {
+    "forces": "predicted_forces",
+    "forces_uncertainty": "predicted_forces_uncertainty",
+    "extrapolation": "extrapolation",
+}
 
 Errors = dict[str, float | None]
 
@@ -38,8 +45,9 @@ def evaluate(
     -------
     structures, errors
         With ``predicted_energy`` in eV, ``predicted_forces`` in eV/Å and, where all directions
-        are periodic, ``predicted_stress`` in eV/Å³ (3 × 3) beside what they had; and errors as
-        from ``errors_of``.
+        are periodic, ``predicted_stress`` in eV/Å³ (3 × 3) beside what they had; of a potential
+        that has them also ``predicted_energy_uncertainty``, ``predicted_forces_uncertainty`` and
+        the ``extrapolation`` of each atom; and errors as from ``errors_of``.
 
     Raises
     ------
@@ -47,16 +55,24 @@ def evaluate(
         For structures that the potential does not understand.
     """
     dataset = Dataset.from_structures(structures, keys)
-    predicted = potential.predict(structures, ("energy", "forces", "stress"))
-    assert predicted.forces is not None
+    asked: tuple[Property, ...] = ("energy", "forces", "stress")
+    predicted = potential.predict(structures, asked + potential.uncertainties)
     assert predicted.stress is not None
-    forces = predicted.forces.split(dataset.n_atoms.tolist())
+    of_atoms = {
+        named: values.split(dataset.n_atoms.tolist())
+        for name, named in _OF_ATOMS.items()
+        if (values := getattr(predicted, name)) is not None
+    }
     copies = []
     for index, atoms in enumerate(structures):
         copy = atoms.copy()
         copy.calc = atoms.calc
         copy.info["predicted_energy"] = predicted.energy[index].item()
-        copy.arrays["predicted_forces"] = forces[index].numpy()
+        if predicted.energy_uncertainty is not None:
+            uncertainty = predicted.energy_uncertainty[index].item()
+            copy.info["predicted_energy_uncertainty"] = uncertainty
+        for name, values in of_atoms.items():
+            copy.arrays[name] = values[index].numpy()
         if atoms.pbc.all():
             stress = voigt_6_to_full_3x3_stress(predicted.stress[index].numpy())
             copy.info["predicted_stress"] = stress
@@ -78,11 +94,14 @@ def errors_of(dataset: Dataset, predicted: Prediction) -> Errors:
     -------
     dict
         ``energy_mae`` and ``energy_rmse`` of structures and ``energy_per_atom_…``, eV;
-        ``forces_…`` over components, eV/Å; ``stress_…`` over components, eV/Å³.
+        ``forces_…`` over components, eV/Å; ``stress_…`` over components, eV/Å³. With uncertainties
+        also ``energy_per_atom_calibration``, ``forces_…`` and ``stress_…``: the root mean square
+        error over that of the standard deviation; and ``forces_rank_correlation``, Spearman's, of
+        the errors of atoms with their deviations.
 
     Examples
     --------
-    >>> from ase import Atoms
+    >>> import torch
     >>> dataset = Dataset.from_structures([Atoms("H2", info={"energy": -31.0})])
     >>> found = Prediction(torch.zeros(2).long(), torch.tensor([-30.0], dtype=torch.float64))
     >>> {name: value for name, value in errors_of(dataset, found).items() if value is not None}
@@ -93,7 +112,45 @@ def errors_of(dataset: Dataset, predicted: Prediction) -> Errors:
         error = values - reference
         found[f"{name}_mae"] = error.abs().mean().item() if len(error) else None
         found[f"{name}_rmse"] = error.square().mean().sqrt().item() if len(error) else None
+    for name, (error, deviation) in deviations(dataset, predicted).items():
+        expected = deviation.square().mean().sqrt().item() if len(error) else 0.0
+        rmse = found[f"{name}_rmse"]
+        found[f"{name}_calibration"] = rmse / expected if rmse is not None and expected else None
+        if name == "forces":
+            found["forces_rank_correlation"] = _rank_correlation(error, deviation)
     return found
+
+
+def deviations(
+    dataset: Dataset, predicted: Prediction
+) -> dict[str, tuple[Float[Tensor, " value"], Float[Tensor, " value"]]]:
+    """Errors of labelled values and the standard deviations predicted for them, where there are.
+
+    Energies are those per atom.
+    """
+    expected = {
+        "energy_per_atom": predicted.energy_uncertainty,
+        "forces": predicted.forces_uncertainty,
+        "stress": predicted.stress_uncertainty,
+    }
+    labels = _labels(dataset)
+    found = {}
+    for name, (reference, values) in _compared(dataset, predicted).items():
+        if (deviation := expected.get(name)) is not None:
+            if name == "energy_per_atom":
+                deviation = deviation / dataset.n_atoms
+            found[name] = (values - reference, deviation[labels[name].isfinite()])
+    return found
+
+
+def _rank_correlation(
+    error: Float[Tensor, " value"], deviation: Float[Tensor, " value"]
+) -> float | None:
+    """Correlation over atoms of the sizes of errors and of deviations; None without any."""
+    of_atoms = error.view(-1, 3).norm(dim=1), deviation.view(-1, 3).norm(dim=1)
+    if len(of_atoms[0]) < 2 or any(bool((values == values[0]).all()) for values in of_atoms):
+        return None
+    return float(spearmanr(*of_atoms).statistic)
 
 
 def parity_of(dataset: Dataset, predicted: Prediction) -> dict[str, dict[str, list[float]]]:
@@ -116,16 +173,27 @@ def _compared(
     dataset: Dataset, predicted: Prediction
 ) -> dict[str, tuple[Float[Tensor, " value"], Float[Tensor, " value"]]]:
     """Labels that there are, with what is predicted for them."""
-    n = dataset.n_atoms
-    pairs = {
-        "energy": (dataset.energies, predicted.energy),
-        "energy_per_atom": (dataset.energies / n, predicted.energy / n),
-        "forces": (dataset.forces, predicted.forces),
-        "stress": (dataset.stresses, predicted.stress),
+    predictions = {
+        "energy": predicted.energy,
+        "energy_per_atom": predicted.energy / dataset.n_atoms,
+        "forces": predicted.forces,
+        "stress": predicted.stress,
     }
     found = {}
-    for name, (reference, values) in pairs.items():
-        has = reference.isfinite() if values is not None else torch.zeros(0, dtype=torch.bool)
-        empty = reference.new_zeros(0)
-        found[name] = (empty, empty) if values is None else (reference[has], values[has])
+    for name, reference in _labels(dataset).items():
+        values = predictions[name]
+        if values is None:
+            found[name] = (reference.new_zeros(0), reference.new_zeros(0))
+        else:
+            has = reference.isfinite()
+            found[name] = (reference[has], values[has])
     return found
+
+
+def _labels(dataset: Dataset) -> dict[str, Tensor]:
+    return {
+        "energy": dataset.energies,
+        "energy_per_atom": dataset.energies / dataset.n_atoms,
+        "forces": dataset.forces,
+        "stress": dataset.stresses,
+    }

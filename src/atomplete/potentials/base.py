@@ -15,12 +15,15 @@ from torch import Tensor
 from atomplete.descriptors.evaluate import split
 from atomplete.descriptors.memory import CHUNK_BYTES, Measurements
 from atomplete.errors import InputError
-from atomplete.potentials.prediction import Prediction, check_properties
+from atomplete.potentials.prediction import (
+    UNCERTAINTIES,
+    VOIGT,
+    Prediction,
+    Property,
+    check_properties,
+)
 from atomplete.registry import Registered
 from atomplete.system import Centers, System
-
-#: ASE's order of the components of a stress: xx, yy, zz, yz, xz, xy.
-VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
 #: Structures that a potential which is not local evaluates at once.
 STRUCTURES_AT_ONCE = 100
@@ -71,6 +74,15 @@ class Potential(Registered):
         # memory of centres by properties, once measured; see ``descriptors.evaluate.split``
         self._measured: dict[tuple[str, ...], Measurements] = {}
 
+    def measured(self, *properties: str) -> Measurements:
+        """Memory of centres that was measured while these were computed."""
+        return self._measured.setdefault(properties, {})
+
+    @property
+    def uncertainties(self) -> tuple[Property, ...]:
+        """Properties that it has and that tell how sure it is; none by default."""
+        return ()
+
     def atom_energies(self, system: System) -> Float[Tensor, " atom"]:
         """Energies of all atoms, eV, differentiable in ``system.r_ij``; zero for no centre."""
         raise InputError(f"{type(self).__name__} has no energies of atoms")
@@ -101,10 +113,13 @@ class Potential(Registered):
         Raises
         ------
         InputError
-            For a property that is unknown or that the potential does not have, or pairs that were
-            listed with another cutoff.
+            For a property that is unknown, that the potential does not have or that ``predict``
+            alone gives, as uncertainties, or pairs that were listed with another cutoff.
         """
         check_properties(properties)
+        for name in properties:
+            if name in UNCERTAINTIES:
+                raise InputError(f"{name} is of whole structures: ask predict for it, not forward")
         system.refuse_other_cutoff(self.cutoff)
         if "atom_virials" in properties:
             return self._by_vectors(system, properties, differentiable)
@@ -225,7 +240,7 @@ class Potential(Registered):
         """
         if self.local:
             function: Any = partial(self, properties=properties)
-            function.measured = self._measured.setdefault(properties, {})
+            function.measured = self.measured(*properties)
             return split(function, system, memory, self.rows_per_center)
         of_center = system.structure[system.centers]
         ends = torch.bincount(of_center, minlength=len(system.cell)).cumsum(0)
@@ -259,13 +274,29 @@ class Potential(Registered):
         InputError
             As ``Potential.system`` and ``Potential.forward``.
         """
+        check_properties(properties)
+        lacking = [n for n in properties if n in UNCERTAINTIES and n not in self.uncertainties]
+        if lacking:
+            raise InputError(
+                f"{lacking[0]}: only potentials that were fitted in closed form have it, not this "
+                f"{type(self).__name__}"
+            )
         system = self.system(structures, dtype)
+        direct = tuple(name for name in properties if name not in UNCERTAINTIES)
         total: Prediction | None = None
-        for part in self.parts(system, properties, memory):
-            found = self(part, properties)
+        for part in self.parts(system, direct, memory):
+            found = self(part, direct)
             total = found if total is None else total + found
         assert total is not None
-        return total
+        if direct == properties:
+            return total
+        return replace(total, **self.spread(system, properties, memory))
+
+    def spread(
+        self, system: System, properties: Sequence[str], memory: int = CHUNK_BYTES
+    ) -> dict[str, Tensor]:
+        """Uncertainties among the properties, by name."""
+        return {}
 
     def calculator(self, dtype: torch.dtype = torch.float64) -> Calculator:
         """ASE calculator of the potential; see ``PotentialCalculator``."""

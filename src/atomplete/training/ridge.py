@@ -16,6 +16,7 @@ from atomplete.runs.progress import progress_of
 from atomplete.training.derivative_rows import derivative_rows, parts_of
 from atomplete.training.loss import Loss, Scales
 from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
+from atomplete.training.uncertainty.posterior import draw, set_committee
 
 #: Labels whose rows are derivatives of features.
 DERIVATIVES = ("forces", "stress")
@@ -200,6 +201,12 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
         fitted_references = known.clone()
         fitted_references[free] += targets_part[:, 0] - scales.energy * (inputs_part @ weights)
         potential.set_linear(weights, fitted_references)
+        n_members = len(potential.committee.coefficients)
+        members = draw(normal_equations(train)[0], spec.penalty, strength, n_members)
+        references = members.new_zeros(len(members), len(known))
+        references[:, free] = -scales.energy * (members @ inputs_part.T)
+        of_energies = inputs @ weights - residual, inputs @ members.T
+        set_committee(task, members, references, *of_energies, kinds=tuple(sums))
         left = sum(weight * term.mean_square(weights) for weight, term in train)
         yield left, losses[strength], strength
 
@@ -209,11 +216,7 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
 
 def solutions(terms: list[Term], spec: RidgeSpec) -> dict[float, Float[Tensor, " coefficient"]]:
     """Coefficients for each strength of the penalty that the numbers allow."""
-    unit = terms[0][0] / max(float(terms[0][1].count), 1)
-    shares = [weight / max(float(term.count), 1) / unit for weight, term in terms]
-    normal, right = torch.zeros(()), torch.zeros(())
-    for share, (_, term) in zip(shares, terms, strict=True):
-        normal, right = normal + share * term.matrix, right + share * term.right
+    normal, right = normal_equations(terms)
     if spec.penalty == "eigenvalue":
         values, vectors = torch.linalg.eigh(normal)
         projected, values = vectors.T @ right, values.clamp_min(0)
@@ -231,6 +234,18 @@ def solutions(terms: list[Term], spec: RidgeSpec) -> dict[float, Float[Tensor, "
         if not failed:
             found[strength] = scale * torch.cholesky_solve((scale * right)[:, None], factor)[:, 0]
     return found
+
+
+def normal_equations(
+    terms: list[Term],
+) -> tuple[Float[Tensor, "coefficient coefficient"], Float[Tensor, " coefficient"]]:
+    """Sums over all terms of aᵀa and aᵀy, in the unit of the first."""
+    unit = terms[0][0] / max(float(terms[0][1].count), 1)
+    shares = [weight / max(float(term.count), 1) / unit for weight, term in terms]
+    normal, right = torch.zeros(()), torch.zeros(())
+    for share, (_, term) in zip(shares, terms, strict=True):
+        normal, right = normal + share * term.matrix, right + share * term.right
+    return normal, right
 
 
 def _design(task: Task, train: Int[Tensor, " train"]) -> Float[Tensor, "structure coefficient"]:
