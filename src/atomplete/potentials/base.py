@@ -15,6 +15,7 @@ from torch import Tensor
 from atomplete.descriptors.evaluate import split
 from atomplete.descriptors.memory import CHUNK_BYTES, Measurements
 from atomplete.errors import InputError
+from atomplete.potentials.committee import Committee, spread
 from atomplete.potentials.prediction import (
     UNCERTAINTIES,
     VOIGT,
@@ -71,6 +72,8 @@ class Potential(Registered):
 
     def __init__(self) -> None:
         super().__init__()
+        #: Drawn from the posterior of a fit in closed form, where there can be one.
+        self.committee: Committee | None = None
         # memory of centres by properties, once measured; see ``descriptors.evaluate.split``
         self._measured: dict[tuple[str, ...], Measurements] = {}
 
@@ -80,8 +83,8 @@ class Potential(Registered):
 
     @property
     def uncertainties(self) -> tuple[Property, ...]:
-        """Properties that it has and that tell how sure it is; none by default."""
-        return ()
+        """Properties that tell how sure it is: all of them after a fit in closed form."""
+        return UNCERTAINTIES if self.committee is not None and self.committee.is_fitted else ()
 
     def atom_energies(self, system: System) -> Float[Tensor, " atom"]:
         """Energies of all atoms, eV, differentiable in ``system.r_ij``; zero for no centre."""
@@ -272,31 +275,19 @@ class Potential(Registered):
         Raises
         ------
         InputError
-            As ``Potential.system`` and ``Potential.forward``.
+            As ``Potential.system`` and ``Potential.forward``, and for uncertainties of a potential
+            that was not fitted in closed form.
         """
         check_properties(properties)
-        lacking = [n for n in properties if n in UNCERTAINTIES and n not in self.uncertainties]
-        if lacking:
-            raise InputError(
-                f"{lacking[0]}: only potentials that were fitted in closed form have it, not this "
-                f"{type(self).__name__}"
-            )
         system = self.system(structures, dtype)
         direct = tuple(name for name in properties if name not in UNCERTAINTIES)
+        sure = {} if direct == properties else spread(self, system, properties, memory)
         total: Prediction | None = None
         for part in self.parts(system, direct, memory):
             found = self(part, direct)
             total = found if total is None else total + found
         assert total is not None
-        if direct == properties:
-            return total
-        return replace(total, **self.spread(system, properties, memory))
-
-    def spread(
-        self, system: System, properties: Sequence[str], memory: int = CHUNK_BYTES
-    ) -> dict[str, Tensor]:
-        """Uncertainties among the properties, by name."""
-        return {}
+        return replace(total, **sure)
 
     def calculator(self, dtype: torch.dtype = torch.float64) -> Calculator:
         """ASE calculator of the potential; see ``PotentialCalculator``."""

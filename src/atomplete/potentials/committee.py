@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from atomplete.descriptors import Features
 from atomplete.descriptors.evaluate import split
+from atomplete.errors import InputError
 from atomplete.potentials.prediction import VOIGT
 from atomplete.system import System
 
 if TYPE_CHECKING:  # holds one of these
-    from atomplete.potentials.descriptor_potential import DescriptorPotential
+    from atomplete.potentials.base import Potential
 
 #: Members of a committee: a standard deviation over them is known to 12 %.
 MEMBERS = 32
@@ -37,8 +37,11 @@ class Committee(nn.Module):
         (member, block, feature), drawn from the posterior but for a factor.
     references
         (member, species), eV.
+    environments
+        (member, block, feature), drawn from the posterior if energies of atoms had been the labels.
     largest
-        (species,) the largest standard deviation of the energy of an atom in training data, eV.
+        (block,) the largest standard deviation over ``environments`` of an atom in training data;
+        zero where there is none.
     calibration
         (3,) factors of the standard deviations of energies, forces and stresses; NaN before a fit.
     """
@@ -47,12 +50,14 @@ class Committee(nn.Module):
         super().__init__()
         self.coefficients: Tensor
         self.references: Tensor
+        self.environments: Tensor
         self.largest: Tensor
         self.calibration: Tensor
         zero = torch.zeros((), dtype=torch.float64)
         self.register_buffer("coefficients", zero.new_zeros(MEMBERS, *coefficients.shape))
         self.register_buffer("references", zero.new_zeros(MEMBERS, n_species))
-        self.register_buffer("largest", zero.new_zeros(n_species))
+        self.register_buffer("environments", torch.zeros_like(self.coefficients))
+        self.register_buffer("largest", zero.new_zeros(len(coefficients)))
         self.register_buffer("calibration", zero.new_full((3,), torch.nan))
 
     @property
@@ -60,15 +65,26 @@ class Committee(nn.Module):
         """Whether members were drawn and calibrated."""
         return bool(self.calibration.isfinite().all())
 
-    def contract(
-        self, derivatives: Float[Tensor, "item *direction feature"], block: Int[Tensor, " item"]
-    ) -> Float[Tensor, "item *direction member"]:
-        """Products of derivatives in the coefficients of a block with those of all members."""
-        found = derivatives.new_zeros(*derivatives.shape[:-1], len(self.coefficients))
-        for number in block.unique().tolist():
-            here = block == number
-            found[here] = derivatives[here] @ self.coefficients[:, number].T
-        return found
+    def grades(
+        self, inputs: Float[Tensor, "center feature"], block: Int[Tensor, " center"]
+    ) -> Float[Tensor, " center"]:
+        """Extrapolation grades of centres: above 1 they are beyond the training data."""
+        largest = self.largest[block]
+        deviation = contract(inputs, self.environments, block).square().mean(1).sqrt()
+        return torch.where(largest > 0, deviation / largest, torch.inf)
+
+
+def contract(
+    derivatives: Float[Tensor, "item *direction feature"],
+    coefficients: Float[Tensor, "member block feature"],
+    block: Int[Tensor, " item"],
+) -> Float[Tensor, "item *direction member"]:
+    """Products of derivatives in the coefficients of a block with those of all members."""
+    found = derivatives.new_zeros(*derivatives.shape[:-1], len(coefficients))
+    for number in block.unique().tolist():
+        here = block == number
+        found[here] = derivatives[here] @ coefficients[:, number].T
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +93,18 @@ class Changes:
 
     Attributes
     ----------
-    energy, atom_energies
-        (structure, member) and (atom, member), eV.
+    energy
+        (structure, member), eV.
     forces
         (atom, xyz, member), eV/Å; None if not asked for.
     stress
         (structure, voigt, member), eV/Å³, NaN without a volume; None if not asked for.
+    extrapolation
+        (atom,) grades of atoms; there are no members of these.
     """
 
     energy: Float[Tensor, "structure member"]
-    atom_energies: Float[Tensor, "atom member"]
+    extrapolation: Float[Tensor, " atom"]
     forces: Float[Tensor, "atom xyz member"] | None = None
     stress: Float[Tensor, "structure voigt member"] | None = None
 
@@ -99,8 +117,24 @@ class Changes:
         return Changes(**sums)
 
 
+def committee_of(potential: "Potential") -> Committee:
+    """The committee of a potential.
+
+    Raises
+    ------
+    InputError
+        If it has none, as it was not fitted in closed form.
+    """
+    if potential.committee is None or not potential.committee.is_fitted:
+        raise InputError(
+            "only potentials that were fitted in closed form know how sure they are, not this "
+            f"{type(potential).__name__}"
+        )
+    return potential.committee
+
+
 def changes(
-    potential: "DescriptorPotential", system: System, properties: Sequence[str], memory: int
+    potential: "Potential", system: System, properties: Sequence[str], memory: int
 ) -> Iterator[Changes]:
     """Changes of consecutive runs of whole structures, each evaluated part by part.
 
@@ -114,12 +148,16 @@ def changes(
         Those beside energies, of "forces" and "stress".
     memory
         Bound on what is held, beside a single structure, bytes.
+
+    Raises
+    ------
+    InputError
+        For a potential without a committee.
     """
     system = system.to(torch.float64)  # members cancel what rounding would not
     function: Any = partial(_of_part, potential, properties=tuple(properties))
     function.measured = potential.measured("members", *properties)
-    assert potential.committee is not None
-    n_members = len(potential.committee.coefficients)
+    n_members = len(committee_of(potential).coefficients)
     per_atom = 8 * n_members * (4 if "forces" in properties else 1)
     ends = torch.bincount(system.structure, minlength=len(system.cell)).cumsum(0)
     run = (ends - 1).clamp_min(0) // max(1, memory // per_atom)
@@ -133,39 +171,29 @@ def changes(
         yield total
 
 
-def of_centers(
-    potential: "DescriptorPotential", features: Features
-) -> Float[Tensor, "center member"]:
-    """Changes of the energies of centres, eV, from their features."""
-    committee = potential.committee
-    assert committee is not None
-    inputs = potential.inputs(features).double()
-    relative = committee.contract(inputs, potential.readout.block(features))
-    position = features.center_position(potential.species, "the potential")
-    return relative * potential.scale + committee.references.T[position]
-
-
 @torch.no_grad()
-def _of_part(
-    potential: "DescriptorPotential", system: System, properties: tuple[str, ...]
-) -> Changes:
+def _of_part(potential: Any, system: System, properties: tuple[str, ...]) -> Changes:
     """Changes that the centres of a system contribute."""
-    features = potential.descriptor(system)
-    energies = of_centers(potential, features)
-    n_atoms, n_structures, members = len(system.positions), len(system.cell), energies.shape[1]
-    of_atoms = energies.new_zeros(n_atoms, members).index_add(0, system.centers, energies)
-    energy = energies.new_zeros(n_structures, members).index_add(0, system.structure, of_atoms)
-    if not properties:
-        return Changes(energy, of_atoms)
     committee, readout = potential.committee, potential.readout
-    assert committee is not None
-    kept, block = readout.columns(potential.descriptor.parity), readout.block(features)
+    features = potential.descriptor(system)
+    inputs, block = potential.inputs(features).double(), readout.block(features)
+    position = features.center_position(potential.species, "the potential")
+    of_centers = contract(inputs, committee.coefficients, block) * potential.scale
+    of_centers += committee.references.T[position]
+    n_atoms, n_structures, n_members = len(system.positions), len(system.cell), of_centers.shape[1]
+    zero, owner = of_centers.new_zeros(()), system.structure[system.centers]
+    energy = zero.new_zeros(n_structures, n_members).index_add(0, owner, of_centers)
+    grades = zero.new_zeros(n_atoms).index_add(0, system.centers, committee.grades(inputs, block))
+    if not properties:
+        return Changes(energy, grades)
+    kept = readout.columns(potential.descriptor.parity)
     factor = potential.feature_scale * potential.scale
-    forces = energies.new_zeros(n_atoms, 3, members)
-    by_strain = energies.new_zeros(n_structures, 3, 3, members)
+    forces = zero.new_zeros(n_atoms, 3, n_members)
+    by_strain = zero.new_zeros(n_structures, 3, 3, n_members)
     r_ij = system.r_ij
     for pair, derivatives in potential.descriptor.center_derivatives(system):
-        slope = factor * committee.contract(derivatives[:, :, kept], block[system.i[pair]])
+        kinds = block[system.i[pair]]
+        slope = factor * contract(derivatives[:, :, kept], committee.coefficients, kinds)
         forces.index_add_(0, system.centers[system.i[pair]], slope)
         forces.index_add_(0, system.j[pair], -slope)
         if "stress" in properties:
@@ -176,36 +204,27 @@ def _of_part(
     stress = (by_strain + by_strain.transpose(1, 2))[:, *VOIGT] / 2 / volume
     return Changes(
         energy,
-        of_atoms,
+        grades,
         forces if "forces" in properties else None,
         stress if "stress" in properties else None,
     )
 
 
 def spread(
-    potential: "DescriptorPotential", system: System, properties: Sequence[str], memory: int
+    potential: "Potential", system: System, properties: Sequence[str], memory: int
 ) -> dict[str, Tensor]:
     """Uncertainties by name: see ``Prediction``; root mean squares over members, calibrated."""
-    committee = potential.committee
-    assert committee is not None
+    committee = committee_of(potential)
     kinds = [kind for kind in ("forces", "stress") if f"{kind}_uncertainty" in properties]
-    found: dict[str, list[Tensor]] = {field.name: [] for field in fields(Changes)}
+    parts: dict[str, list[Tensor]] = {field.name: [] for field in fields(Changes)}
     for run in changes(potential, system, kinds, memory):
         for name, values in vars(run).items():
-            if values is not None:
-                found[name].append(values.square().mean(-1).sqrt())
-    deviation = {name: torch.cat(parts) for name, parts in found.items() if parts}
-    of_energy, of_forces, of_stress = committee.calibration
-    largest = deviation["energy"].new_zeros(len(system.positions))
-    known = torch.tensor(potential.species, device=largest.device)
-    centers = system.centers
-    position = (system.species[centers, None] == known).long().argmax(1)
-    largest[centers] = committee.largest[position]
-    everything = {
-        "energy_uncertainty": of_energy * deviation["energy"],
-        "forces_uncertainty": of_forces * deviation.get("forces", largest),
-        "stress_uncertainty": of_stress * deviation.get("stress", largest),
-        # nothing unknown of an atom alone, even where training data had none
-        "extrapolation": (deviation["atom_energies"] / largest).nan_to_num(0.0, posinf=torch.inf),
-    }
-    return {name: values for name, values in everything.items() if name in properties}
+            if name == "extrapolation":
+                parts[name].append(values)
+            elif values is not None:
+                parts[name].append(values.square().mean(-1).sqrt())
+    found = {name: torch.cat(values) for name, values in parts.items() if values}
+    for name, factor in zip(("energy", "forces", "stress"), committee.calibration, strict=True):
+        if name in found:
+            found[f"{name}_uncertainty"] = factor * found.pop(name)
+    return {name: values for name, values in found.items() if name in properties}

@@ -1,6 +1,5 @@
 """The energy of a structure: a descriptor, a readout of its rows, and reference energies."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -9,11 +8,9 @@ from pydantic import Field
 from torch import Tensor
 
 from atomplete.descriptors import AnyDescriptorSpec, Descriptor, Features
-from atomplete.descriptors.memory import CHUNK_BYTES
 from atomplete.nn.readout import AnyReadoutSpec, Readout
 from atomplete.potentials.base import Potential
-from atomplete.potentials.committee import Committee, spread
-from atomplete.potentials.prediction import UNCERTAINTIES, Property
+from atomplete.potentials.committee import Committee
 from atomplete.registry import Spec, Species, build, restore
 from atomplete.system import Centers, System
 
@@ -90,7 +87,6 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         self.register_buffer("reference", torch.zeros(len(spec.species), dtype=torch.float64))
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("feature_scale", torch.ones((), dtype=torch.float64))
-        self.committee: Committee | None = None
         if self.readout.is_linear:
             self.committee = Committee(self.readout.coefficients, len(spec.species))
 
@@ -115,17 +111,6 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         of_centers = relative.double() * self.scale + self.reference[self._position(features)]
         zero = of_centers.new_zeros(len(system.positions))
         return zero.index_add(0, system.centers, of_centers)
-
-    @property
-    def uncertainties(self) -> tuple[Property, ...]:
-        """All of them after a fit in closed form."""
-        return UNCERTAINTIES if self.committee is not None and self.committee.is_fitted else ()
-
-    def spread(
-        self, system: System, properties: Sequence[str], memory: int = CHUNK_BYTES
-    ) -> dict[str, Tensor]:
-        """Uncertainties among the properties, by name."""
-        return spread(self, system, properties, memory)
 
     def _position(self, features: Features) -> Int[Tensor, " center"]:
         """Position of the species of each centre among those that are known."""

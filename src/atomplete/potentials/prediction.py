@@ -61,8 +61,9 @@ class Prediction:
         Standard deviations over the posterior of a fit in closed form, calibrated on validation
         data: (structure,), eV; (atom, xyz), eV/Å; (structure, 6), eV/Å³.
     extrapolation
-        (atom,) standard deviation of an atom's energy over the largest of an atom of its species
-        in training data: above 1 it is beyond these.
+        (atom,) standard deviation that an atom's energy would have if energies of training atoms
+        had been fitted to, over the largest of any such atom of its species: above 1 its
+        environment is beyond the training data.
 
     Examples
     --------

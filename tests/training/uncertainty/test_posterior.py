@@ -191,6 +191,26 @@ def test_deviations_are_as_large_as_errors_on_validation_data(model):
     assert there["forces_rank_correlation"] > 0.3
 
 
+def test_grades_are_leverages_over_the_largest_of_training_atoms(tmp_path, monkeypatch):
+    monkeypatch.setattr("atomplete.potentials.committee.MEMBERS", MANY)
+    structures = alloy(14)
+    model = fresh()
+    fitted(tmp_path / "first", alloy(14, seed=1), 10, Loss(forces=1.0), model=model)
+    fitted(tmp_path / "second", structures, 10, Loss(forces=1.0), model=model)
+    grades = model.predict(structures, ("extrapolation",)).extrapolation.numpy()
+    rows = model.inputs(model.descriptor(model.system(structures))).numpy()
+    numbers = np.concatenate([atoms.numbers for atoms in structures])
+    train = np.arange(56) < 40
+    for z in (29, 79):
+        x = rows[numbers == z]
+        fitted_to = x[train[numbers == z]]
+        normal = fitted_to.T @ fitted_to
+        normal += np.diag(np.diag(normal)) / len(fitted_to)
+        leverage = np.sqrt(np.einsum("ak,kl,al->a", x, np.linalg.inv(normal), x))
+        expected = leverage / leverage[train[numbers == z]].max()
+        np.testing.assert_allclose(grades[numbers == z], expected, rtol=0.06)
+
+
 def test_training_atoms_are_within_and_others_beyond_training_data(model):
     train = alloy(60)[:40]
     grades = model.predict(train, ("extrapolation",)).extrapolation
@@ -281,7 +301,9 @@ def test_a_potential_without_a_posterior_says_so():
         unfitted = fresh(readout)
         assert unfitted.uncertainties == ()
         assert "extrapolation" not in unfitted.calculator().implemented_properties
-        with pytest.raises(InputError, match="only potentials that were fitted in closed form"):
+        with pytest.raises(
+            InputError, match="only potentials that were fitted in closed form know"
+        ):
             unfitted.predict(atoms, ("energy_uncertainty",))
 
 

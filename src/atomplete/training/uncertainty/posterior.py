@@ -10,7 +10,7 @@ Bigi, Chong, Ceriotti, Grasselli, Mach. Learn.: Sci. Technol. 5, 045018 (2024), 
 Kellner, Ceriotti, Mach. Learn.: Sci. Technol. 5, 035006 (2024), arXiv:2402.16621.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,7 +20,6 @@ from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from atomplete.descriptors import run
-from atomplete.potentials.committee import of_centers
 from atomplete.training.run import Task
 
 #: Features whose squares are smaller than this part of the largest have not been seen.
@@ -105,7 +104,7 @@ def set_committee(
     committee = potential.committee
     committee.coefficients.copy_(members.view_as(committee.coefficients))
     committee.references.copy_(references)
-    committee.largest.copy_(_largest_deviations(task))
+    _set_environments(task)
     validation = task.split.validation.flatten().unique()
     n = dataset.n_atoms[validation]
     of_energies = _ratio(errors[validation] / n, changes[validation].square().mean(1).sqrt() / n)
@@ -130,8 +129,33 @@ def _ratio(errors: Tensor, deviations: Tensor) -> float:
 
 
 @torch.no_grad()
-def _largest_deviations(task: Task) -> Float[Tensor, " species"]:
-    """Largest standard deviation of the energy of an atom of each species in training data."""
+def _set_environments(task: Task) -> None:
+    """Draw coefficients as if energies of training atoms had been the labels, one penalty for each.
+
+    Sums of energies alone, as structures have them, leave open which atom carries them: they would
+    say that all atoms are uncertain.
+    """
+    committee = task.potential.committee
+    n_blocks, width = committee.coefficients.shape[1:]
+    normal = torch.zeros(n_blocks, width, width, dtype=torch.float64)
+    count = torch.zeros(n_blocks, dtype=torch.long)
+    for number, inputs in _training_inputs(task):
+        normal[number].addmm_(inputs.T, inputs)
+        count[number] += len(inputs)
+    committee.environments.zero_()
+    committee.largest.zero_()
+    for number in count.nonzero()[:, 0].tolist():
+        found = draw(
+            normal[number], "diagonal", 1 / int(count[number]), len(committee.environments)
+        )
+        committee.environments[:, number] = found
+    for number, inputs in _training_inputs(task):
+        deviation = (inputs @ committee.environments[:, number].T).square().mean(1).sqrt()
+        committee.largest[number] = torch.maximum(committee.largest[number], deviation.max())
+
+
+def _training_inputs(task: Task) -> Iterator[tuple[int, Float[Tensor, "center feature"]]]:
+    """Inputs of the readout of training atoms, by blocks of its coefficients, part by part."""
     potential = task.potential
     fitted = task.split.train.flatten().unique()
     if task.features is not None:
@@ -139,12 +163,10 @@ def _largest_deviations(task: Task) -> Float[Tensor, " species"]:
     else:
         system = task.dataset.system(potential.cutoff, potential.centers)
         parts = run(potential.descriptor, system.select_structures(fitted))
-    largest = torch.zeros(len(potential.species), dtype=torch.float64)
     for features in parts:
-        deviation = of_centers(potential, features).square().mean(1).sqrt()
-        position = features.center_position(potential.species, "the potential")
-        largest = largest.scatter_reduce(0, position, deviation, "amax")
-    return largest
+        inputs, block = potential.inputs(features).double(), potential.readout.block(features)
+        for number in block.unique().tolist():
+            yield number, inputs[block == number]
 
 
 def _largest_eigenvalue(matrix: Float[Tensor, "n n"]) -> float:
