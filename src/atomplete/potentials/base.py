@@ -15,7 +15,7 @@ from torch import Tensor
 from atomplete.descriptors.evaluate import split
 from atomplete.descriptors.memory import CHUNK_BYTES, Measurements
 from atomplete.errors import InputError
-from atomplete.potentials.committee import Committee, spread
+from atomplete.potentials.committee import Committee
 from atomplete.potentials.prediction import (
     UNCERTAINTIES,
     VOIGT,
@@ -23,6 +23,7 @@ from atomplete.potentials.prediction import (
     Property,
     check_properties,
 )
+from atomplete.potentials.spread import spread
 from atomplete.registry import Registered
 from atomplete.system import Centers, System
 

@@ -3,21 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from alloys import alloy, fitted, fresh
 from ase import Atoms
-from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomplete.checkpoint import load, save
-from atomplete.data.dataset import Dataset, Split
+from atomplete.data.dataset import Dataset
 from atomplete.data.evaluation import errors_of, evaluate
 from atomplete.data.references import References
-from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec
 from atomplete.errors import InputError
 from atomplete.nn import DeepSetSpec, LinearSpec
-from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.potentials.prediction import UNCERTAINTIES
-from atomplete.training.fit import fit
 from atomplete.training.loss import Loss
 from atomplete.training.ridge import RidgeSpec
 from atomplete.training.uncertainty.posterior import draw
@@ -25,42 +22,6 @@ from atomplete.training.uncertainty.posterior import draw
 STEP = 1e-4
 MANY = 4000  # members, to be compared with the exact covariance
 WITH_LABELS = ("forces", "stress", *UNCERTAINTIES)
-
-
-def alloy(n, seed=0, spread=0.1):
-    """Cells of copper and gold with labels of EMT."""
-    rng, found = np.random.default_rng(seed), []
-    for _ in range(n):
-        atoms = bulk("Cu", cubic=True)
-        atoms.symbols[: rng.integers(0, 4)] = "Au"
-        cell = atoms.cell.array * 1.05 + rng.uniform(-spread, spread, (3, 3))
-        atoms.set_cell(cell, scale_atoms=True)
-        atoms.positions += rng.uniform(-spread, spread, (4, 3))
-        atoms.calc = EMT()
-        labels = {"forces": atoms.get_forces(), "stress": atoms.get_stress()}
-        labels["energy"] = atoms.get_potential_energy()
-        atoms.calc = SinglePointCalculator(atoms, **labels)
-        found.append(atoms)
-    return found
-
-
-def fresh(readout=None, nu=(1,), max_radial=2):
-    basis = ExpansionSpec(cutoff=3.4, max_radial=max_radial, max_angular=2, species=(29, 79))
-    spec = DescriptorPotentialSpec(
-        descriptor=DensityCorrelationsSpec(nu=nu, expansion=basis),
-        readout=readout or LinearSpec(),
-        species=(29, 79),
-    )
-    return DescriptorPotential(spec)
-
-
-def fitted(folder, structures, n_train, loss, *, spec=None, model=None, **options):
-    model, every = model or fresh(), torch.arange(len(structures))[:, None]
-    split = Split(every[:n_train], every[n_train:])
-    spec = spec or RidgeSpec(penalty="diagonal")
-    data = Dataset.from_structures(structures)
-    fit(model, data, split, loss, spec, folder, progress=False, **options)
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -301,9 +262,7 @@ def test_a_potential_without_a_posterior_says_so():
         unfitted = fresh(readout)
         assert unfitted.uncertainties == ()
         assert "extrapolation" not in unfitted.calculator().implemented_properties
-        with pytest.raises(
-            InputError, match="only potentials that were fitted in closed form know"
-        ):
+        with pytest.raises(InputError, match="no fit in closed form: this"):
             unfitted.predict(atoms, ("energy_uncertainty",))
 
 
