@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field
@@ -143,7 +143,7 @@ _QUANTITIES = {
 }
 
 
-def errors_table(errors: Mapping[str, Mapping[str, float | None]]) -> str:
+def errors_table(errors: Mapping[str, Mapping[str, Any]]) -> str:
     """A line for each part of the data and each quantity with labels.
 
     Examples
@@ -153,9 +153,15 @@ def errors_table(errors: Mapping[str, Mapping[str, float | None]]) -> str:
     """
     lines = [
         f"{part} {name}: mean absolute error {found[f'{name}_mae']:.4g}, root mean square error "
-        f"{found[f'{name}_rmse']:.4g} {unit}".strip()
+        f"{found[f'{name}_rmse']:.4g} {unit}{_expected(found, name)}".strip()
         for part, found in errors.items()
         for name, unit in _QUANTITIES.items()
         if found.get(f"{name}_mae") is not None
     ]
     return "\n".join(lines) or "no labels to compare with"
+
+
+def _expected(found: Mapping[str, Any], name: str) -> str:
+    """The error over what was predicted of it, where that is known."""
+    ratio = found.get(f"{name}_calibration")
+    return "" if ratio is None else f", {ratio:.2f} times the predicted deviation"

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.stress import voigt_6_to_full_3x3_stress
 from jaxtyping import Float
 from scipy.stats import spearmanr
@@ -24,12 +26,19 @@ _OF_ATOMS = {
     "extrapolation": "extrapolation",
 }
 
+#: Keys of ``info`` that say which group a structure belongs to; the first that it has counts.
+GROUP_KEYS = ("config_type", "group")
+
+#: So many groups are told apart; more would be names of structures.
+MOST_GROUPS = 50
+
 Errors = dict[str, float | None]
+Metrics = dict[str, float | dict[str, Errors] | None]
 
 
 def evaluate(
     potential: Potential, structures: Sequence[Atoms], keys: LabelKeys | None = None
-) -> tuple[list[Atoms], Errors]:
+) -> tuple[list[Atoms], Metrics]:
     """Copies of structures with predictions, and the errors of these where there are labels.
 
     Parameters
@@ -47,7 +56,7 @@ def evaluate(
         With ``predicted_energy`` in eV, ``predicted_forces`` in eV/Å and, where all directions
         are periodic, ``predicted_stress`` in eV/Å³ (3 × 3) beside what they had; of a potential
         that has them also ``predicted_energy_uncertainty``, ``predicted_forces_uncertainty`` and
-        the ``extrapolation`` of each atom; and errors as from ``errors_of``.
+        the ``extrapolation`` of each atom; and errors as from ``metrics_of``.
 
     Raises
     ------
@@ -77,7 +86,68 @@ def evaluate(
             stress = voigt_6_to_full_3x3_stress(predicted.stress[index].numpy())
             copy.info["predicted_stress"] = stress
         copies.append(copy)
-    return copies, errors_of(dataset, predicted)
+    return copies, metrics_of(dataset, predicted)
+
+
+def metrics_of(dataset: Dataset, predicted: Prediction) -> Metrics:
+    """Errors as from ``errors_of``, and those by element and by group of structures.
+
+    Parameters
+    ----------
+    dataset
+        Structures with labels.
+    predicted
+        Predictions for all of them.
+
+    Returns
+    -------
+    dict
+        Errors; ``by_element``: the number of ``atoms`` and errors of their forces, by symbol; and
+        ``by_group``, where structures have one (``config_type`` or ``group`` in ``info``): their
+        number and all errors, by its name, which is "none" for those without.
+
+    Examples
+    --------
+    >>> import torch
+    >>> atoms = Atoms("H2", info={"energy": -31.0, "group": "dimers"})
+    >>> found = Prediction(torch.zeros(2).long(), torch.tensor([-30.0], dtype=torch.float64))
+    >>> metrics_of(Dataset.from_structures([atoms]), found)["by_group"]["dimers"]["energy_mae"]
+    1.0
+    """
+    found: Metrics = {**errors_of(dataset, predicted)}
+    if predicted.forces is not None and dataset.labelled["forces"].any():
+        numbers = torch.cat([torch.from_numpy(atoms.numbers) for atoms in dataset.structures])
+        error = predicted.forces - dataset.forces
+        found["by_element"] = {
+            chemical_symbols[z]: {"atoms": int((numbers == z).sum())}
+            | _sizes("forces", error[numbers == z])
+            for z in numbers.unique().tolist()
+        }
+    groups = [_group_of(atoms) for atoms in dataset.structures]
+    names = sorted(set(groups))
+    if 0 < len(names) <= MOST_GROUPS and names != ["none"]:
+        by_group = {}
+        for name in names:
+            chosen = torch.tensor([group == name for group in groups])
+            part = dataset.select(chosen.nonzero()[:, 0])
+            errors = errors_of(part, predicted.select(chosen))
+            by_group[name] = {"structures": len(part), **errors}
+        found["by_group"] = by_group
+    return found
+
+
+def _group_of(atoms: Atoms) -> str:
+    return next((str(atoms.info[key]) for key in GROUP_KEYS if key in atoms.info), "none")
+
+
+def _sizes(name: str, error: Tensor) -> Errors:
+    """Mean absolute and root mean square of the errors that there are."""
+    error = error[error.isfinite()]
+    some = len(error) > 0
+    return {
+        f"{name}_mae": error.abs().mean().item() if some else None,
+        f"{name}_rmse": error.square().mean().sqrt().item() if some else None,
+    }
 
 
 def errors_of(dataset: Dataset, predicted: Prediction) -> Errors:
@@ -109,9 +179,7 @@ def errors_of(dataset: Dataset, predicted: Prediction) -> Errors:
     """
     found: Errors = {}
     for name, (reference, values) in _compared(dataset, predicted).items():
-        error = values - reference
-        found[f"{name}_mae"] = error.abs().mean().item() if len(error) else None
-        found[f"{name}_rmse"] = error.square().mean().sqrt().item() if len(error) else None
+        found |= _sizes(name, values - reference)
     for name, (error, deviation) in deviations(dataset, predicted).items():
         expected = deviation.square().mean().sqrt().item() if len(error) else 0.0
         rmse = found[f"{name}_rmse"]
@@ -156,9 +224,11 @@ def _rank_correlation(
 def parity_of(dataset: Dataset, predicted: Prediction) -> dict[str, dict[str, list[float]]]:
     """Reference and predicted numbers to plot against each other, by quantity.
 
-    Energies are those per atom. At most ``PLOTTED`` numbers of each kind are kept.
+    Energies are those per atom. At most ``PLOTTED`` numbers of each kind are kept, and with them
+    the standard ``deviation`` that was predicted of each, if any was.
     """
     found: dict[str, Any] = {}
+    expected = deviations(dataset, predicted)
     for name, (reference, values) in _compared(dataset, predicted).items():
         if name != "energy":
             stride = slice(None, None, 1 + len(reference) // PLOTTED)
@@ -166,6 +236,8 @@ def parity_of(dataset: Dataset, predicted: Prediction) -> dict[str, dict[str, li
                 "reference": reference[stride].tolist(),
                 "predicted": values[stride].tolist(),
             }
+            if name in expected:
+                found[name]["deviation"] = expected[name][1][stride].tolist()
     return found
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atomplete.errors import InputError
@@ -93,16 +93,19 @@ class Prediction:
 
     def __getitem__(self, index: int) -> "Prediction":
         """Return the properties of a single structure."""
-        chosen = range(len(self))[index]
-        atoms = self.structure == chosen
+        chosen = torch.zeros(len(self), dtype=torch.bool, device=self.structure.device)
+        chosen[range(len(self))[index]] = True
+        return self.select(chosen)
+
+    def select(self, chosen: Bool[Tensor, " structure"]) -> "Prediction":
+        """Return the properties of some structures, which are numbered anew."""
+        atoms = chosen[self.structure]
         parts: dict[str, Any] = {
-            name: None
-            if value is None
-            else value[atoms if name in OF_ATOMS else slice(chosen, chosen + 1)]
+            name: None if value is None else value[atoms if name in OF_ATOMS else chosen]
             for name, value in vars(self).items()
             if name != "structure"
         }
-        return Prediction(torch.zeros_like(self.structure[atoms]), **parts)
+        return Prediction((chosen.cumsum(0) - 1)[self.structure[atoms]], **parts)
 
     def __add__(self, other: "Prediction") -> "Prediction":
         """Add what other centres of the same structures contribute."""

@@ -10,7 +10,7 @@ from atomplete.checkpoint import save
 from atomplete.config import checked, descriptor_spec
 from atomplete.data import read_structures
 from atomplete.data.dataset import Dataset, Split
-from atomplete.data.evaluation import Errors, errors_of, parity_of
+from atomplete.data.evaluation import Metrics, metrics_of, parity_of
 from atomplete.data.references import References, find_references, is_isolated_atom
 from atomplete.data.summary import describe_data
 from atomplete.descriptors import DescriptorSpec
@@ -217,7 +217,7 @@ def _weights(loss: Loss) -> str:
 
 def _write_errors(potential: Potential, dataset: Dataset, split: Split, folder: Path) -> None:
     """Write errors on both parts of the data, and the numbers behind them."""
-    errors: dict[str, Errors] = {}
+    errors: dict[str, Metrics] = {}
     parity = {}
     for part, groups in zip(("train", "validation"), split, strict=True):
         chosen = dataset.select(groups.flatten())
@@ -226,6 +226,6 @@ def _write_errors(potential: Potential, dataset: Dataset, split: Split, folder: 
             wanted = {f"{name}_uncertainty" for name in asked}
             asked += tuple(name for name in potential.uncertainties if name in wanted)
         predicted = potential.predict(chosen.structures, asked)
-        errors[part], parity[part] = errors_of(chosen, predicted), parity_of(chosen, predicted)
+        errors[part], parity[part] = metrics_of(chosen, predicted), parity_of(chosen, predicted)
     write_json(folder / "metrics.json", errors)
     write_json(folder / "parity.json", parity)
