@@ -88,10 +88,10 @@ def changes(
     function: Any = partial(_of_part, potential, properties=tuple(properties))
     function.measured = potential.measured("members", *properties)
     n_members = len(committee_of(potential).coefficients)
-    per_atom = 8 * n_members * (4 if "forces" in properties else 1)
+    per_atom = 8 * n_members * (4 if properties else 1)
     ends = torch.bincount(system.structure, minlength=len(system.cell)).cumsum(0)
     run = (ends - 1).clamp_min(0) // max(1, memory // per_atom)
-    for number in run.unique_consecutive():
+    for number in run.unique_consecutive().tolist() or [0]:  # also of no structure
         chosen = system.select_structures((run == number).nonzero()[:, 0])
         total: Changes | None = None
         for part in split(function, chosen, memory, potential.rows_per_center):

@@ -152,6 +152,23 @@ def test_deviations_are_as_large_as_errors_on_validation_data(model):
     assert there["forces_rank_correlation"] > 0.3
 
 
+def test_what_has_no_labels_is_calibrated_by_what_has(tmp_path):
+    structures = alloy(12)
+    only = fitted(tmp_path / "energies", structures, 9, Loss(energy_per_atom=1.0))
+    assert len(set(only.committee.calibration.tolist())) == 1
+    for atoms in structures:
+        del atoms.calc.results["energy"]
+    only = fitted(tmp_path / "forces", structures, 9, Loss(forces=1.0))
+    energy, forces, stress = only.committee.calibration.tolist()
+    assert energy == forces == stress > 0
+
+
+def test_no_structure_has_no_uncertainties(model):
+    found = model.predict([], WITH_LABELS)
+    assert found.extrapolation.shape == (0,)
+    assert found.forces_uncertainty.shape == (0, 3)
+
+
 def test_grades_are_leverages_over_the_largest_of_training_atoms(tmp_path, monkeypatch):
     monkeypatch.setattr("atomplete.potentials.committee.MEMBERS", MANY)
     structures = alloy(14)

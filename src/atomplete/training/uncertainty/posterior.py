@@ -11,6 +11,7 @@ Kellner, Ceriotti, Mach. Learn.: Sci. Technol. 5, 035006 (2024), arXiv:2402.1662
 """
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -109,7 +110,7 @@ def set_committee(
     n = dataset.n_atoms[validation]
     of_energies = _ratio(errors[validation] / n, changes[validation].square().mean(1).sqrt() / n)
     committee.calibration.fill_(1.0)
-    factors = {"energy": of_energies, "forces": of_energies, "stress": of_energies}
+    factors = {"energy": of_energies, "forces": torch.nan, "stress": torch.nan}
     if kinds:
         chosen = dataset.select(validation)
         asked = (*kinds, *(f"{kind}_uncertainty" for kind in kinds))
@@ -118,14 +119,18 @@ def set_committee(
         for kind in kinds:
             error = getattr(found, kind) - labels[kind]
             factors[kind] = _ratio(error, getattr(found, f"{kind}_uncertainty"))
-    committee.calibration.copy_(torch.tensor(list(factors.values()), dtype=torch.float64))
+    # of what has no labels to compare with, another factor is the best there is
+    known = [factor for factor in factors.values() if isfinite(factor)]
+    other = known[0] if known else 1.0
+    for number, factor in enumerate(factors.values()):
+        committee.calibration[number] = factor if isfinite(factor) else other
 
 
 def _ratio(errors: Tensor, deviations: Tensor) -> float:
-    """Root mean square error over root mean square deviation; 1 where there is no deviation."""
+    """Root mean square error over root mean square deviation; NaN where there is none of these."""
     has = errors.isfinite()
     error, deviation = errors[has].square().sum(), deviations[has].square().sum()
-    return float((error / deviation).sqrt()) if deviation > 0 else 1.0
+    return float((error / deviation).sqrt()) if deviation > 0 else torch.nan
 
 
 @torch.no_grad()
