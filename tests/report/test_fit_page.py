@@ -76,11 +76,11 @@ def test_errors_against_deviations_are_those_of_bins(folder):
     page = Page(text)
     assert "uncertainty" in [s["id"] for s in page.all("section")]
     assert any("forces 1.23. Rank correlation" in said and "0.46" in said for said in page.texts)
-    chart = drawing(text, "its predicted deviation, validation data, 12 bins")
+    chart = drawing(text, "its predicted deviation, validation data, 5 bins")
     order = np.argsort(deviation)
-    bins = np.array_split(order, 12)
+    bins = np.array_split(order, 5)
     notes = [title.text for title in chart.iter("title")]
-    assert len(notes) == 12
+    assert len(notes) == 5
     x = np.sqrt(np.mean(deviation[bins[0]] ** 2))
     y = np.sqrt(np.mean((PREDICTED - REFERENCE)[bins[0]] ** 2))
     assert notes[0] == (f"forces: predicted deviation, eV/Å: {number(x)}, error, eV/Å: {number(y)}")

@@ -21,8 +21,8 @@ _METRICS = {
     "stress": ("stress", "eV/Å³"),
 }
 
-#: Bins of predicted deviations.
-BINS = 12
+#: The most bins of predicted deviations, and the least values in one.
+BINS, IN_BIN = 12, 8
 
 
 def write_fit_page(folder: Path) -> Path:
@@ -179,15 +179,16 @@ def _calibration(part: str, found: Mapping[str, Parity | None]) -> list[tuple[st
             continue
         deviation = np.array(values.deviation)
         error = np.array(values.predicted) - np.array(values.reference)
-        bins = np.array_split(np.argsort(deviation, kind="stable"), min(BINS, len(deviation)))
+        n_bins = min(BINS, max(1, len(deviation) // IN_BIN))
+        bins = np.array_split(np.argsort(deviation, kind="stable"), n_bins)
         points = np.array([[np.sqrt(np.mean(x[b] ** 2)) for x in (deviation, error)] for b in bins])
         points = points[(points > 0).all(1)]
         if not len(points):
             continue
-        (axes,) = charts.grid(size=(250, 250))
+        (axes,) = charts.grid(size=(330, 330))
         ends = np.array([points.min() / 1.3, points.max() * 1.3])
         axes.plot(ends, ends, color=charts.LIGHT["ink"], lw=0.8, alpha=0.7, label="as predicted")
-        axes.plot(*points.T, "o-", color=charts.PALETTE[0], ms=4, label=name)
+        axes.plot(*points.T, "o", color=charts.PALETTE[0], ms=5, label=name)
         axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
         axes.set(xlabel=f"predicted deviation, {unit}", ylabel=f"error, {unit}")
         text = f"error of {name} against its predicted deviation, {part} data, {len(points)} bins"

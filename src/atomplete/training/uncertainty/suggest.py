@@ -132,7 +132,11 @@ def _vectors(
     kinds, done = (("forces",) if by == "forces" else ()), 0
     for run in changes(potential, system, kinds, memory):
         here = sizes[done : done + len(run.energy)]
-        rows = run.energy / here[:, None] if run.forces is None else run.forces.flatten(0, 1)
+        rows = (
+            run.energy / here[:, None].clamp_min(1)
+            if run.forces is None
+            else run.forces.flatten(0, 1)
+        )
         counts = here.clone().fill_(1) if run.forces is None else 3 * here
         done += len(here)
         yield from map(_vector, rows.split(counts.tolist()))
@@ -141,7 +145,7 @@ def _vectors(
 def _vector(rows: Float[Tensor, "label member"]) -> Float[Tensor, " direction"]:
     n = rows.shape[1]
     product = rows.T @ rows
-    variance = product.trace() / rows.numel()
+    variance = product.trace() / max(rows.numel(), 1)
     product.diagonal().sub_(product.trace() / n)
     weight = torch.full((n, n), 2.0**0.5, dtype=rows.dtype).fill_diagonal_(1.0)
     above = torch.triu_indices(n, n)
