@@ -191,6 +191,9 @@ class Potential(Registered):
         By default they are not used: the potential fits whole energies.
         """
 
+    def keep_off(self, structures: Sequence[ase.Atoms]) -> None:
+        """Keep a repulsion of short distances off structures of a fit; by default there is none."""
+
     def prepare(self, system: System, seed: int) -> None:
         """Fix what is found from training structures once, before a fit; by default nothing."""
 

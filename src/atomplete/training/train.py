@@ -186,12 +186,15 @@ def _described(
     cutoff = descriptor.cutoff
     training = dataset.system(cutoff, centers).select_structures(split.train.flatten())
     descriptor.fit([training], progress=progress)
-    spec = DescriptorPotentialSpec(
-        descriptor=descriptor.spec,
-        readout=options.readout_spec(),
-        species=references.species,
-        centers=centers,
-    )
+    repulsion = options.repulsion or ("zbl" if centers == "all" else "none")
+    given = {
+        "descriptor": descriptor.spec,
+        "readout": options.readout_spec(),
+        "species": references.species,
+        "centers": centers,
+        "repulsion": None if repulsion == "none" else repulsion,
+    }
+    spec = checked(DescriptorPotentialSpec, given, "potential")
     return DescriptorPotential(spec, options.seed, descriptor)
 
 
