@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 import atomplete as package
-from atomplete.data import write_structures
+from atomplete.data import read_structures, write_structures
 
 ROOT = Path(package.__file__).parent
 PROJECT = ROOT.parents[1]
@@ -70,7 +70,22 @@ def test_the_way_from_structures_to_a_potential(atomplete, tmp_path):
     exec("\n".join(code), {"__name__": "page"})
 
 
-@pytest.mark.parametrize("page", ["docs/theory.md"])
+@pytest.mark.slow
+def test_the_way_from_a_potential_to_its_next_labels(atomplete, tmp_path):
+    page = "docs/uncertainty.md"
+    write_structures(tmp_path / "train.xyz", copper(30, 0))
+    write_structures(tmp_path / "pool.xyz", copper(40, 100))
+    for heading in ("How sure is it", "What to label next"):
+        for arguments in commands(page, heading):
+            outcome = atomplete(*arguments)
+            assert outcome.code == 0, (arguments, outcome.err)
+    assert len(read_structures(tmp_path / "labelled.xyz")) == 20
+    code = re.findall(r"^```python\n(.*?)^```", (PROJECT / page).read_text(), flags=re.M | re.S)
+    exec("\n".join(code), {"__name__": "page"})
+    assert len(read_structures(tmp_path / "more.xyz")) == 50
+
+
+@pytest.mark.parametrize("page", ["docs/theory.md", "docs/uncertainty.md"])
 def test_modules_that_a_page_names_exist(page):
     text = (PROJECT / page).read_text()
     rooms = {path.name.removesuffix(".py") for path in ROOT.iterdir()}

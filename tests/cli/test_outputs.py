@@ -17,6 +17,7 @@ COMMANDS = {
     "generate": "generate b8 -n 1 --config o.yaml -o {}",
     "label": "label in.xyz --method ase:emt --workers 1 --merge labelled.xyz --config o.yaml -o {}",
     "evaluate": "evaluate model.pt in.xyz -o {}",
+    "suggest": "suggest model.pt in.xyz --config o.yaml -o {}",
     "resolve": "resolve mine.py:make in.xyz --sweep 0 -o {}",
     "search": "search mine.py:make in.xyz --starts 1 -o {}",
     "subsets": "subsets ring:5 3 --config o.yaml -o {}",
@@ -27,7 +28,7 @@ COMMANDS = {
     "study": "study objectives --labels in.xyz -o {}",
 }
 RESOLVE = "resolve radial_spectrum in.xyz --sweep 0"
-FILES = ("generate", "label", "evaluate", "search", "subsets")
+FILES = ("generate", "label", "evaluate", "suggest", "search", "subsets")
 FOLDERS = ("featurize", "train", "audit", "reproduce", "study")
 
 

@@ -10,7 +10,7 @@ from atomplete.degenerate.families.registry import generate
 from atomplete.descriptors import LevelSpec, RandomFourierSpec
 from atomplete.errors import InputError
 from atomplete.nn import LinearSpec
-from atomplete.potentials import PairBasisSpec, TightBinding, TightBindingSpec
+from atomplete.potentials import DescriptorPotential, PairBasisSpec, TightBinding, TightBindingSpec
 from atomplete.radial import PolynomialCutoff
 from atomplete.testing import POTENTIAL_CHECKS
 
@@ -48,6 +48,13 @@ def deep_set(name):
     return energy_model(smooth(name), SMALL_DEEP_SET), [molecule(0, n=5), crystal()]
 
 
+def repulsive():
+    """Atoms so close that the repulsion is a good part of the energy."""
+    model = deep_set("density_correlations")[0]
+    spec = model.spec.model_copy(update={"repulsion": "zbl"})
+    return DescriptorPotential(spec, descriptor=model.descriptor), [molecule(0, n=5), crystal()]
+
+
 def of_one_center():
     molecules = [molecule(seed, n=5) for seed in (0, 1)]
     for atoms in molecules:
@@ -71,6 +78,7 @@ POTENTIALS = {
     "random Fourier features": lambda: linear(FOURIER),
     "deep set of rows": lambda: deep_set("three_center"),
     "deep set of densities": lambda: deep_set("density_correlations"),
+    "with repulsion": repulsive,
     "one center": of_one_center,
     "tight binding": tight_binding,
 }

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from atomplete.cli import app
 from atomplete.errors import InputError
+from atomplete.report.charts import number
 from atomplete.report.fit_page import write_fit_page
 
 RNG = np.random.default_rng(0)
@@ -50,6 +51,39 @@ def test_points_lie_where_their_values_say(folder):
     slope = (x[1] - x[0]) / (REFERENCE[1] - REFERENCE[0])
     np.testing.assert_allclose(x - x[0], slope * (REFERENCE - REFERENCE[0]), atol=0.1)
     np.testing.assert_allclose(y - y[0], slope * (PREDICTED - PREDICTED[0]), atol=0.1)
+
+
+def test_errors_by_element_and_group(folder):
+    by_element = {"Cu": {"atoms": 12, "forces_mae": 0.01, "forces_rmse": 0.0211}}
+    by_group = {"<wet>": {"structures": 3, "energy_per_atom_rmse": 0.0777, "stress_mae": None}}
+    part = ERRORS | {"by_element": by_element, "by_group": by_group}
+    write(folder, "metrics.json", {"validation": part})
+    page = Page(write_fit_page(folder).read_text())
+    start = page.texts.index("Cu")
+    assert page.texts[start : start + 4] == ["Cu", "12", "0.0100", "0.0211"]
+    start = page.texts.index("<wet>")
+    assert page.texts[start : start + 3] == ["<wet>", "3", "0.0777"]
+
+
+def test_errors_against_deviations_are_those_of_bins(folder):
+    deviation = RNG.uniform(0.01, 0.2, 40)
+    values = {"reference": REFERENCE, "predicted": PREDICTED, "deviation": deviation}
+    values = {name: numbers.tolist() for name, numbers in values.items()}
+    write(folder, "parity.json", {"validation": {"forces": values}})
+    calibrated = ERRORS | {"forces_calibration": 1.23, "forces_rank_correlation": 0.456}
+    write(folder, "metrics.json", {"validation": calibrated})
+    text = write_fit_page(folder).read_text()
+    page = Page(text)
+    assert "uncertainty" in [s["id"] for s in page.all("section")]
+    assert any("forces 1.23. Rank correlation" in said and "0.46" in said for said in page.texts)
+    chart = drawing(text, "its predicted deviation, validation data, 5 bins")
+    order = np.argsort(deviation)
+    bins = np.array_split(order, 5)
+    notes = [title.text for title in chart.iter("title")]
+    assert len(notes) == 5
+    x = np.sqrt(np.mean(deviation[bins[0]] ** 2))
+    y = np.sqrt(np.mean((PREDICTED - REFERENCE)[bins[0]] ** 2))
+    assert notes[0] == (f"forces: predicted deviation, eV/Å: {number(x)}, error, eV/Å: {number(y)}")
 
 
 def test_a_closed_form_has_no_epochs(folder):

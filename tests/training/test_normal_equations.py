@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from atomplete.training.normal_equations import EnergyRows, NormalEquations
+from atomplete.training.normal_equations import EnergyRows, NormalEquations, combined
 from atomplete.training.ridge import RidgeSpec, solutions
 
 
@@ -28,18 +28,20 @@ def summed(rows, targets, size=7):
 def test_sums_are_those_of_all_rows_at_once(rows, targets):
     found = summed(rows, targets)
     a, y = rows.numpy(), targets.numpy()
-    np.testing.assert_allclose(found.upper.triu(), np.triu(a.T @ a), rtol=1e-13)
+    np.testing.assert_allclose(found.matrix.triu(), np.triu(a.T @ a), rtol=1e-13)
     np.testing.assert_allclose(found.right, a.T @ y, rtol=1e-12)
     weights = np.linspace(-1, 1, 6)
     expected = np.mean((a @ weights - y) ** 2)
-    assert found.mean_square(torch.from_numpy(weights)) == pytest.approx(expected, rel=1e-12)
+    assert combined([], [(1.0, found)], 6).mean_square(torch.from_numpy(weights)) == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 def test_rows_without_a_target_are_left_out(rows, targets):
     targets[3:9] = torch.nan
     has = targets.isfinite()
     some, all_rows = summed(rows[has], targets[has]), summed(rows, targets)
-    torch.testing.assert_close(all_rows.upper.triu(), some.upper.triu(), rtol=1e-13, atol=0)
+    torch.testing.assert_close(all_rows.matrix.triu(), some.matrix.triu(), rtol=1e-13, atol=0)
     assert all_rows.count == 34
 
 
@@ -47,7 +49,7 @@ def test_rows_of_single_precision_are_summed_in_double(rows, targets):
     found = summed(rows.float().repeat(50, 1), targets.repeat(50))
     exact = rows.float().double()
     torch.testing.assert_close(
-        found.upper.triu(), 50 * (exact.T @ exact).triu(), rtol=1e-13, atol=1e-12
+        found.matrix.triu(), 50 * (exact.T @ exact).triu(), rtol=1e-13, atol=1e-12
     )
 
 
@@ -59,7 +61,7 @@ def test_even_a_tiny_penalty_on_the_diagonal_counts(strength):
     y = rng.normal(size=30)
     term = EnergyRows(torch.from_numpy(a), torch.from_numpy(y), 30)
     spec = RidgeSpec(penalty="diagonal", strengths=(strength,))
-    found = solutions([(1.0, term)], spec)[strength]
+    found = solutions(combined([(1.0, term)], [], 2), spec)[strength]
     normal = a.T @ a
     penalty = strength * np.diag(normal.diagonal())
     expected = np.linalg.solve(normal + penalty, a.T @ y)
@@ -70,10 +72,13 @@ def test_shares_of_terms(rows, targets):
     half = EnergyRows(rows[:10], targets[:10], 10)
     rest = summed(rows[10:], targets[10:])
     spec = RidgeSpec(penalty="eigenvalue", strengths=(1e-6,))
-    found = solutions([(2.0, half), (0.5, rest)], spec)[1e-6]
+    total = combined([(2.0, half)], [(0.5, rest)], 6)
+    found = solutions(total, spec)[1e-6]
     a, y = rows.numpy(), targets.numpy()
-    w = np.r_[np.full(10, 2.0 / 10), np.full(30, 0.5 / 30)] / (2.0 / 10)
+    w = np.r_[np.full(10, 2.0 / 10), np.full(30, 0.5 / 30)]
     normal = (a * w[:, None]).T @ a
     largest = np.linalg.eigvalsh(normal)[-1]
     expected = np.linalg.solve(normal + 1e-6 * largest * np.eye(6), a.T @ (w * y))
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+    loss = w @ (a @ found.numpy() - y) ** 2
+    assert total.mean_square(found) == pytest.approx(loss, rel=1e-12)

@@ -38,7 +38,7 @@ __all__ = [
 
 # in the order of use, which is that of --help
 _VERBS = (
-    *("generate", "label", "featurize", "train", "evaluate"),
+    *("generate", "label", "featurize", "train", "evaluate", "suggest"),
     *("audit", "resolve", "search", "subsets"),
     *("reproduce", "study", "report"),
 )

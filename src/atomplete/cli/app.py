@@ -71,13 +71,13 @@ def options_of_all(
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Name the file in sentences about one of its structures."""
+    """Name the file in sentences about what it holds, such as one of its structures."""
     try:
         yield
     except InputError as error:
         if str(error).startswith("structure "):
             raise InputError(f"{path}, {error}") from error
-        if str(error).startswith("no structure "):
+        if str(error).startswith(("no structure ", "no fit in closed form", "only ")):
             raise InputError(f"{path}: {error}") from error
         raise
 

@@ -1,11 +1,12 @@
-"""Verbs of potentials: ``train`` and ``evaluate``."""
+"""Verbs of potentials: ``train``, ``evaluate`` and ``suggest``."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import BaseModel, ConfigDict, Field
 
 from atomplete.cli.app import XYZ, Quiet, in_new_folder, naming
 from atomplete.cli.options import verb
@@ -80,6 +81,60 @@ def evaluate(
     print("\n".join([errors_table({"": errors}), *unread(structures, options.keys())]))
 
 
+class SuggestOptions(BaseModel):
+    """Options of ``suggest``."""
+
+    model_config = ConfigDict(extra="forbid")
+    n: int = Field(100, ge=1, description="Number of structures")
+    by: Literal["forces", "energy"] = Field(
+        "forces", description="Variance of forces, or energy, per atom, which is quicker"
+    )
+
+
+@verb(
+    SuggestOptions,
+    FileOutput(
+        "suggest",
+        r"\A.*\n(?!.*(?:energy|forces|label_method))(?=.*\bsuggested_index=)",
+        XYZ,
+    ),
+)
+def suggest(
+    model: Annotated[Path, typer.Argument(help="A model.pt of a fit in closed form.")],
+    pool: Annotated[Path, typer.Argument(help="File of structures; labels play no part.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
+    options: SuggestOptions,
+    quiet: Quiet = False,
+) -> None:
+    """Choose structures of a pool whose labels would teach a potential most.
+
+    These are structures that it is not sure of, unlike each other. They are written for
+    `atomplete label`, the most uncertain first, with suggested_index, their position in POOL, and
+    suggested_uncertainty, the standard deviation of their forces, eV/Å, or energy per atom, eV.
+
+    Example: atomplete suggest runs/fit/model.pt pool.xyz -n 50 -o chosen.xyz
+    """
+    from atomplete.checkpoint import load
+    from atomplete.data import read_structures, write_structures
+    from atomplete.potentials.base import Potential
+    from atomplete.potentials.spread import committee_of
+    from atomplete.training.uncertainty.suggest import suggest as suggest_from
+
+    fitted = load(model, Potential)
+    with naming(model):
+        committee_of(fitted)
+    structures = read_structures(pool)
+    with naming(pool):
+        chosen = suggest_from(fitted, structures, options.n, options.by, progress=not quiet)
+    write_structures(in_new_folder(output), chosen)
+    unit = "eV/Å" if options.by == "forces" else "eV"
+    first, last = (atoms.info["suggested_uncertainty"] for atoms in (chosen[0], chosen[-1]))
+    print(
+        f"{len(chosen)} of {len(structures)} structures in {output}; standard deviation of "
+        f"{options.by} {first:.3g} {unit} of the first, {last:.3g} {unit} of the last"
+    )
+
+
 _QUANTITIES = {
     "energy": "eV a structure",
     "energy_per_atom": "eV",
@@ -88,7 +143,7 @@ _QUANTITIES = {
 }
 
 
-def errors_table(errors: Mapping[str, Mapping[str, float | None]]) -> str:
+def errors_table(errors: Mapping[str, Mapping[str, Any]]) -> str:
     """A line for each part of the data and each quantity with labels.
 
     Examples
@@ -98,9 +153,15 @@ def errors_table(errors: Mapping[str, Mapping[str, float | None]]) -> str:
     """
     lines = [
         f"{part} {name}: mean absolute error {found[f'{name}_mae']:.4g}, root mean square error "
-        f"{found[f'{name}_rmse']:.4g} {unit}".strip()
+        f"{found[f'{name}_rmse']:.4g} {unit}{_expected(found, name)}".strip()
         for part, found in errors.items()
         for name, unit in _QUANTITIES.items()
         if found.get(f"{name}_mae") is not None
     ]
     return "\n".join(lines) or "no labels to compare with"
+
+
+def _expected(found: Mapping[str, Any], name: str) -> str:
+    """The error over what was predicted of it, where that is known."""
+    ratio = found.get(f"{name}_calibration")
+    return "" if ratio is None else f", {ratio:.2f} times the predicted deviation"

@@ -1,6 +1,6 @@
 """Linear readouts, fitted in closed form."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -46,6 +46,8 @@ class Linear(Readout, spec=LinearSpec):
     >>> Linear(LinearSpec(), parity=torch.tensor([1, 1, -1]))
     Linear(2 features; O3)
     """
+
+    is_linear: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The contract of readouts: an energy of each centre from its feature rows."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +32,8 @@ class Readout(Registered):
     """
 
     spec: Any
+    #: Whether it is linear in ``coefficients``, and can be fitted in closed form.
+    is_linear: ClassVar[bool] = False
 
     def forward(self, features: Features) -> Float[Tensor, " center"]:
         """E_i of each centre."""

@@ -15,12 +15,17 @@ from torch import Tensor
 from atomplete.descriptors.evaluate import split
 from atomplete.descriptors.memory import CHUNK_BYTES, Measurements
 from atomplete.errors import InputError
-from atomplete.potentials.prediction import Prediction, check_properties
+from atomplete.potentials.committee import Committee
+from atomplete.potentials.prediction import (
+    UNCERTAINTIES,
+    VOIGT,
+    Prediction,
+    Property,
+    check_properties,
+)
+from atomplete.potentials.spread import spread
 from atomplete.registry import Registered
 from atomplete.system import Centers, System
-
-#: ASE's order of the components of a stress: xx, yy, zz, yz, xz, xy.
-VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
 #: Structures that a potential which is not local evaluates at once.
 STRUCTURES_AT_ONCE = 100
@@ -68,8 +73,19 @@ class Potential(Registered):
 
     def __init__(self) -> None:
         super().__init__()
+        #: Drawn from the posterior of a fit in closed form, where there can be one.
+        self.committee: Committee | None = None
         # memory of centres by properties, once measured; see ``descriptors.evaluate.split``
         self._measured: dict[tuple[str, ...], Measurements] = {}
+
+    def measured(self, *properties: str) -> Measurements:
+        """Memory of centres that was measured while these were computed."""
+        return self._measured.setdefault(properties, {})
+
+    @property
+    def uncertainties(self) -> tuple[Property, ...]:
+        """Properties that tell how sure it is: all of them after a fit in closed form."""
+        return UNCERTAINTIES if self.committee is not None and self.committee.is_fitted else ()
 
     def atom_energies(self, system: System) -> Float[Tensor, " atom"]:
         """Energies of all atoms, eV, differentiable in ``system.r_ij``; zero for no centre."""
@@ -101,10 +117,13 @@ class Potential(Registered):
         Raises
         ------
         InputError
-            For a property that is unknown or that the potential does not have, or pairs that were
-            listed with another cutoff.
+            For a property that is unknown, that the potential does not have or that ``predict``
+            alone gives, as uncertainties, or pairs that were listed with another cutoff.
         """
         check_properties(properties)
+        for name in properties:
+            if name in UNCERTAINTIES:
+                raise InputError(f"{name} is of whole structures: ask predict for it, not forward")
         system.refuse_other_cutoff(self.cutoff)
         if "atom_virials" in properties:
             return self._by_vectors(system, properties, differentiable)
@@ -172,6 +191,9 @@ class Potential(Registered):
         By default they are not used: the potential fits whole energies.
         """
 
+    def keep_off(self, structures: Sequence[ase.Atoms]) -> None:
+        """Keep a repulsion of short distances off structures of a fit; by default there is none."""
+
     def prepare(self, system: System, seed: int) -> None:
         """Fix what is found from training structures once, before a fit; by default nothing."""
 
@@ -225,7 +247,7 @@ class Potential(Registered):
         """
         if self.local:
             function: Any = partial(self, properties=properties)
-            function.measured = self._measured.setdefault(properties, {})
+            function.measured = self.measured(*properties)
             return split(function, system, memory, self.rows_per_center)
         of_center = system.structure[system.centers]
         ends = torch.bincount(of_center, minlength=len(system.cell)).cumsum(0)
@@ -257,15 +279,19 @@ class Potential(Registered):
         Raises
         ------
         InputError
-            As ``Potential.system`` and ``Potential.forward``.
+            As ``Potential.system`` and ``Potential.forward``, and for uncertainties of a potential
+            that was not fitted in closed form.
         """
+        check_properties(properties)
         system = self.system(structures, dtype)
+        direct = tuple(name for name in properties if name not in UNCERTAINTIES)
+        sure = {} if direct == properties else spread(self, system, properties, memory)
         total: Prediction | None = None
-        for part in self.parts(system, properties, memory):
-            found = self(part, properties)
+        for part in self.parts(system, direct, memory):
+            found = self(part, direct)
             total = found if total is None else total + found
         assert total is not None
-        return total
+        return replace(total, **sure)
 
     def calculator(self, dtype: torch.dtype = torch.float64) -> Calculator:
         """ASE calculator of the potential; see ``PotentialCalculator``."""

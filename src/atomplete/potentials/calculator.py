@@ -6,7 +6,7 @@ import torch
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
 from atomplete.potentials.base import Potential
-from atomplete.potentials.prediction import Property
+from atomplete.potentials.prediction import OF_ATOMS, UNCERTAINTIES, Property
 
 #: Properties of ASE by those of a prediction.
 NAMES: dict[str, Property] = {
@@ -15,11 +15,15 @@ NAMES: dict[str, Property] = {
     "energies": "atom_energies",
     "forces": "forces",
     "stress": "stress",
+    **{name: name for name in UNCERTAINTIES},
 }
 
 
 class PotentialCalculator(Calculator):
     """Energies (eV), forces (eV/Å) and stress (eV/Å³, ASE's order) of a potential for ASE.
+
+    After a fit in closed form it has uncertainties, too, under the names of a ``Prediction``:
+    ``calculator.get_property("forces_uncertainty", atoms)``.
 
     Parameters
     ----------
@@ -50,6 +54,7 @@ class PotentialCalculator(Calculator):
         self.ignored_changes = {"initial_charges", "initial_magmoms"}
         lacking = set() if potential.local else {"energies"}
         lacking |= set() if potential.periodic else {"stress"}
+        lacking |= set(UNCERTAINTIES) - set(potential.uncertainties)
         self.implemented_properties = [name for name in NAMES if name not in lacking]
 
     def calculate(
@@ -63,13 +68,16 @@ class PotentialCalculator(Calculator):
         asked = {"energy", "forces", *(properties or ())}
         wanted = tuple(dict.fromkeys(NAMES[name] for name in NAMES if name in asked))
         found = self.potential.predict(self.atoms, wanted, dtype=self.dtype)
-        self.results = {name: _array(getattr(found, NAMES[name])) for name in asked}
-        self.results["energy"] = self.results["free_energy"] = float(found.energy)
-        if found.stress is not None:
-            if found.stress.isnan().any():
-                raise PropertyNotImplementedError("stress of a structure without a volume")
-            self.results["stress"] = self.results["stress"][0]
+        self.results = {name: _array(getattr(found, NAMES[name]), NAMES[name]) for name in asked}
+        self.results["free_energy"] = self.results["energy"]
+        for name in asked & {"stress", "stress_uncertainty"}:
+            if np.isnan(self.results[name]).any():
+                raise PropertyNotImplementedError(f"{name} of a structure without a volume")
 
 
-def _array(value: torch.Tensor) -> np.ndarray:
-    return value.cpu().numpy()
+def _array(value: torch.Tensor, name: Property) -> np.ndarray | float:
+    """Numbers of atoms, or those of the only structure."""
+    array: np.ndarray = value.cpu().numpy()
+    if name in OF_ATOMS:
+        return array
+    return array[0] if array.ndim > 1 else float(array[0])

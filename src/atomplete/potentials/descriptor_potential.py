@@ -1,15 +1,19 @@
 """The energy of a structure: a descriptor, a readout of its rows, and reference energies."""
 
+from collections.abc import Sequence
 from typing import Literal
 
+import ase
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from atomplete.descriptors import AnyDescriptorSpec, Descriptor, Features
 from atomplete.nn.readout import AnyReadoutSpec, Readout
 from atomplete.potentials.base import Potential
+from atomplete.potentials.committee import Committee
+from atomplete.potentials.repulsion import ZBL
 from atomplete.registry import Spec, Species, build, restore
 from atomplete.system import Centers, System
 
@@ -33,10 +37,23 @@ class DescriptorPotentialSpec(Spec):
     readout: AnyReadoutSpec
     species: Species = Field(min_length=1, description="atomic numbers of centres")
     centers: Centers = Field(default="all", description="which atoms carry the energy")
+    repulsion: Literal["zbl"] | None = Field(
+        default=None, description="of atoms closer than their covalent radii and than in any data"
+    )
+
+    @model_validator(mode="after")
+    def _every_pair_has_two_halves(self) -> "DescriptorPotentialSpec":
+        if self.repulsion is not None and self.centers != "all":
+            raise ValueError(
+                "repulsion gives each atom half of its pairs, so that all atoms must be centers"
+            )
+        return self
 
 
 class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
     """E = Σ_i (E_ref(species of i) + scale · E_i) over the centres of a structure, eV.
+
+    To this the repulsion of the spec is added, if there is one.
 
     E_i, too, is another function of its rows for each species of centre, see the readouts.
     A deep set of three-centre descriptors is evaluated without forming their rows, see
@@ -79,6 +96,7 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         expansion = getattr(self.descriptor.spec, "expansion", None)
         if expansion is not None:
             self.smoothness = expansion.cutoff_function.smoothness
+        self.repulsion = None if spec.repulsion is None else ZBL(self.cutoff, self.species)
         self.reference: Tensor
         self.scale: Tensor
         self.feature_scale: Tensor
@@ -86,6 +104,8 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         self.register_buffer("reference", torch.zeros(len(spec.species), dtype=torch.float64))
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("feature_scale", torch.ones((), dtype=torch.float64))
+        if self.readout.is_linear:
+            self.committee = Committee(self.readout.coefficients, len(spec.species))
 
     @classmethod
     def from_state(
@@ -107,7 +127,10 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         features, relative = self.readout.of_system(self.descriptor, system, self.feature_scale)
         of_centers = relative.double() * self.scale + self.reference[self._position(features)]
         zero = of_centers.new_zeros(len(system.positions))
-        return zero.index_add(0, system.centers, of_centers)
+        of_atoms = zero.index_add(0, system.centers, of_centers)
+        if self.repulsion is None:
+            return of_atoms
+        return of_atoms + self.repulsion.atom_energies(system).double()
 
     def _position(self, features: Features) -> Int[Tensor, " center"]:
         """Position of the species of each centre among those that are known."""
@@ -124,7 +147,7 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         return zero.index_add(0, features.center_structure, of_centers)
 
     def energies_of(self, features: Features, n_structures: int) -> Float[Tensor, " structure"]:
-        """Energies, (structure,), eV, float64, from features that were computed before."""
+        """Energies without repulsion, (structure,), eV, float64, of features computed before."""
         relative = self.relative_energies(features, n_structures)
         references = self.reference[self._position(features)]
         zero = references.new_zeros(n_structures)
@@ -157,6 +180,11 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         self.readout.count_rows(len(norms), n_centers)
         if norms.any():
             self.feature_scale = features.values.shape[1] ** 0.5 / norms.square().mean().sqrt()
+
+    def keep_off(self, structures: Sequence[ase.Atoms]) -> None:
+        """Limit the repulsion, if there is one, to distances that structures do not have."""
+        if self.repulsion is not None:
+            self.repulsion.keep_off(structures)
 
     @torch.no_grad()
     def prepare(self, system: System, seed: int) -> None:

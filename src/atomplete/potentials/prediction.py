@@ -4,12 +4,36 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atomplete.errors import InputError
 
-Property = Literal["energy", "forces", "stress", "atom_energies", "atom_virials"]
+Property = Literal[
+    "energy",
+    "forces",
+    "stress",
+    "atom_energies",
+    "atom_virials",
+    "energy_uncertainty",
+    "forces_uncertainty",
+    "stress_uncertainty",
+    "extrapolation",
+]
+
+#: Properties that tell how sure a potential is of its predictions.
+UNCERTAINTIES: tuple[Property, ...] = (
+    "energy_uncertainty",
+    "forces_uncertainty",
+    "stress_uncertainty",
+    "extrapolation",
+)
+
+#: Properties of atoms; others are those of structures.
+OF_ATOMS = ("forces", "atom_energies", "atom_virials", "forces_uncertainty", "extrapolation")
+
+#: ASE's order of the components of a stress: xx, yy, zz, yz, xz, xy.
+VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +57,13 @@ class Prediction:
         W_j = −Σ_i r_ij ⊗ dE/dr_ij over the centres i that have atom j as a neighbour, (atom, xyz,
         xyz), eV. Their sum over a structure is −V times its stress, and Σ_j W_j v_j is the
         potential part of a heat current (Fan et al., Phys. Rev. B 92, 094301 (2015)).
+    energy_uncertainty, forces_uncertainty, stress_uncertainty
+        Standard deviations over the posterior of a fit in closed form, calibrated on validation
+        data: (structure,), eV; (atom, xyz), eV/Å; (structure, 6), eV/Å³.
+    extrapolation
+        (atom,) standard deviation that an atom's energy would have if energies of training atoms
+        had been fitted to, over the largest of any such atom of its species: above 1 its
+        environment is beyond the training data.
 
     Examples
     --------
@@ -47,6 +78,10 @@ class Prediction:
     stress: Float[Tensor, "structure voigt"] | None = None
     atom_energies: Float[Tensor, " atom"] | None = None
     atom_virials: Float[Tensor, "atom xyz xyz"] | None = None
+    energy_uncertainty: Float[Tensor, " structure"] | None = None
+    forces_uncertainty: Float[Tensor, "atom xyz"] | None = None
+    stress_uncertainty: Float[Tensor, "structure voigt"] | None = None
+    extrapolation: Float[Tensor, " atom"] | None = None
 
     def __repr__(self) -> str:
         found = [field.name for field in fields(self)[1:] if getattr(self, field.name) is not None]
@@ -58,16 +93,19 @@ class Prediction:
 
     def __getitem__(self, index: int) -> "Prediction":
         """Return the properties of a single structure."""
-        chosen = range(len(self))[index]
-        atoms = self.structure == chosen
-        return Prediction(
-            torch.zeros_like(self.structure[atoms]),
-            self.energy[chosen : chosen + 1],
-            None if self.forces is None else self.forces[atoms],
-            None if self.stress is None else self.stress[chosen : chosen + 1],
-            None if self.atom_energies is None else self.atom_energies[atoms],
-            None if self.atom_virials is None else self.atom_virials[atoms],
-        )
+        chosen = torch.zeros(len(self), dtype=torch.bool, device=self.structure.device)
+        chosen[range(len(self))[index]] = True
+        return self.select(chosen)
+
+    def select(self, chosen: Bool[Tensor, " structure"]) -> "Prediction":
+        """Return the properties of some structures, which are numbered anew."""
+        atoms = chosen[self.structure]
+        parts: dict[str, Any] = {
+            name: None if value is None else value[atoms if name in OF_ATOMS else chosen]
+            for name, value in vars(self).items()
+            if name != "structure"
+        }
+        return Prediction((chosen.cumsum(0) - 1)[self.structure[atoms]], **parts)
 
     def __add__(self, other: "Prediction") -> "Prediction":
         """Add what other centres of the same structures contribute."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from atomplete.data.dataset import Dataset
 from atomplete.descriptors import Features
 from atomplete.potentials import DescriptorPotential
-from atomplete.potentials.base import VOIGT
+from atomplete.potentials.prediction import VOIGT
 
 #: Copies of the derivatives that are held at once, about.
 COPIES = 4

@@ -37,7 +37,8 @@ def fit(
     """Fit a potential to data; it ends where its validation loss is smallest.
 
     All solvers log their steps and resume from what an interrupted run left in the folder, if
-    options, seed, data and versions of this package and of torch are the same.
+    options, seed, data and versions of this package and of torch are the same. The repulsion of a
+    potential is kept off all structures, so that none of them learns it once more.
 
     Parameters
     ----------
@@ -78,5 +79,6 @@ def fit(
     True
     """
     check_labels(dataset, loss, split.train.flatten())
+    potential.keep_off(dataset.structures)
     task = Task(potential, dataset, split, loss, folder, **options)
     SOLVERS[solver.type][1](task, solver)

@@ -7,15 +7,18 @@ from jaxtyping import Float
 from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
+#: Rows of a matrix that are mirrored at a time, without a copy of the whole.
+BLOCK = 512
+
 
 @dataclass(eq=False)
 class NormalEquations:
     """Sums over rows a with targets y: aᵀa, aᵀy, y² and their number, with a state to resume.
 
-    ``upper`` is the upper triangle of aᵀa; what stands below its diagonal has no meaning.
+    Of aᵀa only the upper triangle is summed up; ``combined`` gives the whole.
     """
 
-    upper: Float[Tensor, "coefficient coefficient"]
+    matrix: Float[Tensor, "coefficient coefficient"]
     right: Float[Tensor, " coefficient"]
     square: Float[Tensor, ""]
     count: Float[Tensor, ""]
@@ -32,19 +35,15 @@ class NormalEquations:
         rows, targets = (rows, targets) if has.all() else (rows[has], targets[has])
         rows = rows.double()
         # half the work of a product of matrices; BLAS takes the transpose of what torch stores
-        dsyrk(1.0, rows.numpy().T, beta=1.0, c=self.upper.numpy().T, lower=True, overwrite_c=True)
+        transposed = self.matrix.numpy().T
+        dsyrk(1.0, rows.numpy().T, beta=1.0, c=transposed, lower=True, overwrite_c=True)
         self.right += rows.T @ targets
         self.square += targets.square().sum()
         self.count += len(targets)
 
-    def add_to(self, total: Float[Tensor, "coefficient coefficient"], share: float) -> None:
-        """Add the upper triangle of aᵀa, times a share, to a total."""
-        total.add_(self.upper, alpha=share)
-
     def mean_square(self, weights: Float[Tensor, " coefficient"]) -> float:
-        """Mean squared error of a solution; zero without rows."""
-        full = self.upper.triu() + self.upper.triu(1).T
-        total = weights @ (full @ weights) - 2 * self.right @ weights + self.square
+        """Mean squared error of a solution, from a whole matrix."""
+        total = weights @ (self.matrix @ weights) - 2 * self.right @ weights + self.square
         return float(total.clamp_min(0) / self.count.clamp_min(1))
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -59,25 +58,34 @@ class NormalEquations:
 
 @dataclass(eq=False)
 class EnergyRows:
-    """Rows that are held, with their targets; squares are counted over ``count`` groups."""
+    """Rows that are held, with their targets; squares are counted over ``number`` groups."""
 
     rows: Float[Tensor, "row coefficient"]
     targets: Float[Tensor, " row"]
-    count: int
-
-    def add_to(self, total: Float[Tensor, "coefficient coefficient"], share: float) -> None:
-        """Add the sum of aᵀa over rows a, times a share, to a total."""
-        total.addmm_(self.rows.T, self.rows, alpha=share)
-
-    @property
-    def right(self) -> Float[Tensor, " coefficient"]:
-        """Sum of aᵀy."""
-        return self.rows.T @ self.targets
+    number: int
 
     def mean_square(self, weights: Float[Tensor, " coefficient"]) -> float:
         """Mean squared error of a solution."""
-        return float((self.rows @ weights - self.targets).square().sum()) / max(self.count, 1)
+        return float((self.rows @ weights - self.targets).square().sum()) / max(self.number, 1)
 
 
-#: A weight, and the rows that it is the weight of.
-Term = tuple[float, EnergyRows | NormalEquations]
+def combined(
+    held: list[tuple[float, EnergyRows]], sums: list[tuple[float, NormalEquations]], n: int
+) -> NormalEquations:
+    """Sums whose mean square is the weighted sum of those of all terms; the matrix is whole."""
+    total = NormalEquations.empty(n)
+    for weight, of_kind in sums:
+        share = weight / max(float(of_kind.count), 1)
+        total.matrix.add_(of_kind.matrix, alpha=share)
+        total.right.add_(of_kind.right, alpha=share)
+        total.square.add_(of_kind.square, alpha=share)
+    for weight, term in held:
+        root = (weight / max(term.number, 1)) ** 0.5
+        total.add(root * term.rows, root * term.targets)
+    total.count.fill_(1)
+    for start in range(0, n, BLOCK):
+        stop = start + BLOCK
+        inner = total.matrix[start:stop, start:stop]
+        inner.copy_(inner.triu() + inner.triu(1).T)
+        total.matrix[stop:, start:stop] = total.matrix[start:stop, stop:].T
+    return total

@@ -77,6 +77,11 @@ class TrainOptions(KeyOptions):
     readout: Literal["linear", "deep_set"] = Field(
         default="linear", description="linear, in closed form, or deep_set, a network"
     )
+    repulsion: Literal["zbl", "none"] | None = Field(
+        default=None,
+        description="Repulsion at distances shorter than in the data, zbl or none (default: zbl "
+        "where all atoms are centers)",
+    )
     energy_weight: float = Field(default=1.0, ge=0, description="Weight of the energies per atom")
     forces_weight: float = Field(default=1.0, ge=0, description="Weight of the forces")
     stress_weight: float | None = Field(

@@ -15,8 +15,9 @@ from atomplete.descriptors import Features, run
 from atomplete.runs.progress import progress_of
 from atomplete.training.derivative_rows import derivative_rows, parts_of
 from atomplete.training.loss import Loss, Scales
-from atomplete.training.normal_equations import EnergyRows, NormalEquations, Term
+from atomplete.training.normal_equations import EnergyRows, NormalEquations, combined
 from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
+from atomplete.training.uncertainty.posterior import draw, set_committee
 
 #: Labels whose rows are derivatives of features.
 DERIVATIVES = ("forces", "stress")
@@ -114,7 +115,7 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
     parts = {"learner": potential, "counter": counter, **sums}
     run.restore(**parts)
 
-    def terms(groups: Tensor) -> list[Term]:
+    def terms(groups: Tensor) -> list[tuple[float, EnergyRows]]:
         return _energy_terms(inputs, residual, dataset, groups, loss, scales, split.train)
 
     def solution() -> Iterator[Step]:
@@ -124,8 +125,9 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
             kind: getattr(loss, kind) * (scales.energy / getattr(scales, kind)) ** 2
             for kind in sums
         }
-        train = terms(split.train) + [(weight_of[kind], sums[kind]) for kind in sums]
-        found = solutions(train, spec)
+        weighted = [(weight_of[kind], sums[kind]) for kind in sums]
+        total = combined(terms(split.train), weighted, n)
+        found = solutions(total, spec)
         errors = _mean_squares(task, spec, torch.stack(list(found.values())), tuple(sums))
         validation = terms(split.validation)
         losses = {
@@ -138,25 +140,26 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
         fitted_references = known.clone()
         fitted_references[free] += targets_part[:, 0] - scales.energy * (inputs_part @ weights)
         potential.set_linear(weights, fitted_references)
-        left = sum(weight * term.mean_square(weights) for weight, term in train)
-        yield left, losses[strength], strength
+        n_members = len(potential.committee.coefficients)
+        members = draw(total.matrix, spec.penalty, strength, n_members)
+        references = members.new_zeros(len(members), len(known))
+        references[:, free] = -scales.energy * (members @ inputs_part.T)
+        of_energies = inputs @ weights - residual, inputs @ members.T
+        set_committee(task, members, references, *of_energies, kinds=tuple(sums))
+        yield total.mean_square(weights), losses[strength], strength
 
     steps = solution() if run.epoch == 0 else iter(())
     # what a finished fit needs no more is as large as the square of the number of coefficients
     follow(run, steps, 1, {"learner": potential}, unit="solution", progress=False)
 
 
-def solutions(terms: list[Term], spec: RidgeSpec) -> dict[float, Float[Tensor, " coefficient"]]:
+def solutions(
+    total: NormalEquations, spec: RidgeSpec
+) -> dict[float, Float[Tensor, " coefficient"]]:
     """Coefficients for each strength of the penalty that the numbers allow."""
-    unit = terms[0][0] / max(float(terms[0][1].count), 1)
-    right = torch.zeros_like(terms[0][1].right)
-    normal = right.new_zeros(len(right), len(right))
-    for weight, term in terms:
-        share = weight / max(float(term.count), 1) / unit
-        term.add_to(normal, share)
-        right += share * term.right
+    normal, right = total.matrix, total.right
     if spec.penalty == "eigenvalue":
-        values, vectors = torch.linalg.eigh(normal, UPLO="U")
+        values, vectors = torch.linalg.eigh(normal)
         projected, values = vectors.T @ right, values.clamp_min(0)
         return {
             strength: vectors @ (projected / (values + strength * values[-1]))
@@ -165,15 +168,14 @@ def solutions(terms: list[Term], spec: RidgeSpec) -> dict[float, Float[Tensor, "
     # features that vanish in all training structures, as of elements that never meet, stay out
     size = normal.diagonal()
     scale = torch.where(size > 1e-20 * size.max(), size.clamp_min(1e-300).rsqrt(), 0.0)
-    normal.mul_(scale[:, None]).mul_(scale)
+    scaled = (normal * scale).mul_(scale[:, None])
     found = {}
     for strength in spec.strengths:
-        normal.diagonal().copy_((scale > 0).double() + strength)
-        factor, failed = torch.linalg.cholesky_ex(normal, upper=True)
+        scaled.diagonal().copy_((scale > 0).double() + strength)
+        factor, failed = torch.linalg.cholesky_ex(scaled)
         if not failed:
-            right_scaled = (scale * right)[:, None]
-            found[strength] = scale * torch.cholesky_solve(right_scaled, factor, upper=True)[:, 0]
-        del factor
+            found[strength] = scale * torch.cholesky_solve((scale * right)[:, None], factor)[:, 0]
+        del factor  # before the next one is made
     return found
 
 
@@ -212,9 +214,9 @@ def _energy_terms(
     loss: Loss,
     scales: Scales,
     train: Int[Tensor, "train member"],
-) -> list[Term]:
+) -> list[tuple[float, EnergyRows]]:
     """Energies of structures, or means and differences of pairs, and energies per atom."""
-    terms: list[Term] = []
+    terms: list[tuple[float, EnergyRows]] = []
     if groups.shape[1] == 2 and loss.pair_difference is not None:
         spread = max(_differences(residual, train).std().item(), 1e-12)
         ratio = loss.pair_difference**0.5 / spread

@@ -10,7 +10,7 @@ from atomplete.checkpoint import save
 from atomplete.config import checked, descriptor_spec
 from atomplete.data import read_structures
 from atomplete.data.dataset import Dataset, Split
-from atomplete.data.evaluation import Errors, errors_of, parity_of
+from atomplete.data.evaluation import Metrics, metrics_of, parity_of
 from atomplete.data.references import References, find_references, is_isolated_atom
 from atomplete.data.summary import describe_data
 from atomplete.descriptors import DescriptorSpec
@@ -181,12 +181,15 @@ def _described(
     training = dataset.system(descriptor.cutoff, centers)
     training = training.select_structures(split.train.flatten())
     descriptor.fit([training], progress=progress)
-    spec = DescriptorPotentialSpec(
-        descriptor=descriptor.spec,
-        readout=options.readout_spec(),
-        species=references.species,
-        centers=centers,
-    )
+    repulsion = options.repulsion or ("zbl" if centers == "all" else "none")
+    given = {
+        "descriptor": descriptor.spec,
+        "readout": options.readout_spec(),
+        "species": references.species,
+        "centers": centers,
+        "repulsion": None if repulsion == "none" else repulsion,
+    }
+    spec = checked(DescriptorPotentialSpec, given, "potential")
     return DescriptorPotential(spec, options.seed, descriptor)
 
 
@@ -206,11 +209,15 @@ def _weights(loss: Loss) -> str:
 
 def _write_errors(potential: Potential, dataset: Dataset, split: Split, folder: Path) -> None:
     """Write errors on both parts of the data, and the numbers behind them."""
-    errors: dict[str, Errors] = {}
+    errors: dict[str, Metrics] = {}
     parity = {}
     for part, groups in zip(("train", "validation"), split, strict=True):
         chosen = dataset.select(groups.flatten())
-        predicted = potential.predict(chosen.structures, chosen.properties)
-        errors[part], parity[part] = errors_of(chosen, predicted), parity_of(chosen, predicted)
+        asked = chosen.properties
+        if part == "validation":  # of training data they would say little, and cost much
+            wanted = {f"{name}_uncertainty" for name in asked}
+            asked += tuple(name for name in potential.uncertainties if name in wanted)
+        predicted = potential.predict(chosen.structures, asked)
+        errors[part], parity[part] = metrics_of(chosen, predicted), parity_of(chosen, predicted)
     write_json(folder / "metrics.json", errors)
     write_json(folder / "parity.json", parity)

@@ -1,0 +1,1 @@
+"""Uncertainty of fitted potentials, and structures whose labels would lower it."""
