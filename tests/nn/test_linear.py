@@ -12,10 +12,10 @@ from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec
 from atomplete.nn import LinearSpec
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
+from atomplete.training.closed_form.ridge import STRENGTHS, EnergyRows, RidgeSpec, solutions
 from atomplete.training.feature_table import RowTable
 from atomplete.training.fit import fit
 from atomplete.training.loss import Loss
-from atomplete.training.ridge import STRENGTHS, EnergyRows, RidgeSpec, solutions
 
 SPECIES = (1, 6, 8)
 #: Six features: far fewer than structures, so that an exact fit is unique.

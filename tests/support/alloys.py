@@ -10,8 +10,8 @@ from atomplete.data.dataset import Dataset, Split
 from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec
 from atomplete.nn import LinearSpec
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
+from atomplete.training.closed_form.ridge import RidgeSpec
 from atomplete.training.fit import fit
-from atomplete.training.ridge import RidgeSpec
 
 
 def alloy(n, seed=0, spread=0.1, symbols=None):

@@ -24,10 +24,10 @@ from atomplete.paper.results import RowResult, write_predictions
 from atomplete.paper.table import ROWS, Row
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
+from atomplete.training.closed_form.ridge import RidgeSpec
 from atomplete.training.feature_table import RowTable
 from atomplete.training.fit import Solver, fit
 from atomplete.training.networks import train_on_features
-from atomplete.training.ridge import RidgeSpec
 from atomplete.training.run import Task
 
 #: Errors on test and on validation pairs.

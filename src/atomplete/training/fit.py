@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from atomplete.data.dataset import Dataset, Split
 from atomplete.potentials.base import Potential
 from atomplete.training.adam import AdamSpec
+from atomplete.training.closed_form.ridge import RidgeSpec, fit_by_ridge
 from atomplete.training.gauss_newton.levenberg import GaussNewtonSpec, fit_by_gauss_newton
 from atomplete.training.loss import Loss, check_labels
 from atomplete.training.networks import fit_by_adam
-from atomplete.training.ridge import RidgeSpec, fit_by_ridge
 from atomplete.training.run import Task
 
 Solver = AdamSpec | RidgeSpec | GaussNewtonSpec

@@ -6,7 +6,7 @@ from atomplete.data.dataset import Dataset
 from atomplete.descriptors import RandomFourierSpec
 from atomplete.descriptors.random_fourier.spec import LevelSpec
 from atomplete.system import System
-from atomplete.training.ridge import RidgeSpec
+from atomplete.training.closed_form.ridge import RidgeSpec
 
 #: Floating-point operations for the derivatives of all features: minutes on two cores.
 OPERATIONS = 12e12

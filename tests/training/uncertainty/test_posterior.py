@@ -15,8 +15,8 @@ from atomplete.data.references import References
 from atomplete.errors import InputError
 from atomplete.nn import DeepSetSpec, LinearSpec
 from atomplete.potentials.prediction import UNCERTAINTIES
+from atomplete.training.closed_form.ridge import RidgeSpec
 from atomplete.training.loss import Loss
-from atomplete.training.ridge import RidgeSpec
 from atomplete.training.uncertainty.posterior import draw
 
 STEP = 1e-4

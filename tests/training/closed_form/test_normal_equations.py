@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from atomplete.training.normal_equations import EnergyRows, NormalEquations, combined
-from atomplete.training.ridge import RidgeSpec, solutions
+from atomplete.training.closed_form.normal_equations import EnergyRows, NormalEquations, combined
+from atomplete.training.closed_form.ridge import RidgeSpec, solutions
 
 
 @pytest.fixture

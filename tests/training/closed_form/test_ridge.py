@@ -12,10 +12,10 @@ from atomplete.descriptors import DensityCorrelationsSpec, ExpansionSpec
 from atomplete.errors import InputError
 from atomplete.nn import DeepSetSpec, LinearSpec
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
-from atomplete.training.derivative_rows import derivative_rows
+from atomplete.training.closed_form.derivative_rows import derivative_rows
+from atomplete.training.closed_form.ridge import RidgeSpec
 from atomplete.training.fit import fit
 from atomplete.training.loss import Loss
-from atomplete.training.ridge import RidgeSpec
 
 BASIS = ExpansionSpec(cutoff=2.6, max_radial=2, max_angular=0, species=(5, 6))
 STEP = 1e-4
@@ -131,7 +131,9 @@ def test_parts_and_interruptions_change_nothing(tmp_path, monkeypatch):
         return model.predict(structures).energy
 
     whole = fitted("whole")
-    monkeypatch.setattr("atomplete.training.derivative_rows.COPIES", 10**6)  # a part for each
+    monkeypatch.setattr(
+        "atomplete.training.closed_form.derivative_rows.COPIES", 10**6
+    )  # a part for each
     monkeypatch.setattr("atomplete.training.run.CHECKPOINT_INTERVAL", -1.0)
     torch.testing.assert_close(fitted("parts"), whole, rtol=0, atol=1e-7)
     calls = []
@@ -143,7 +145,7 @@ def test_parts_and_interruptions_change_nothing(tmp_path, monkeypatch):
         return derivative_rows(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("atomplete.training.ridge.derivative_rows", interrupted)
+        patch.setattr("atomplete.training.closed_form.ridge.derivative_rows", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fitted("cut")
     assert torch.equal(fitted("cut"), fitted("parts"))

@@ -13,9 +13,9 @@ from atomplete.data.dataset import Dataset
 from atomplete.data.references import least_squares
 from atomplete.descriptors import Features, run
 from atomplete.runs.progress import progress_of
-from atomplete.training.derivative_rows import derivative_rows, parts_of
+from atomplete.training.closed_form.derivative_rows import derivative_rows, parts_of
+from atomplete.training.closed_form.normal_equations import EnergyRows, NormalEquations, combined
 from atomplete.training.loss import Loss, Scales
-from atomplete.training.normal_equations import EnergyRows, NormalEquations, combined
 from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
 from atomplete.training.uncertainty.posterior import draw, set_committee
 

@@ -1,0 +1,1 @@
+"""Fits of what is linear in its coefficients, in closed form."""
