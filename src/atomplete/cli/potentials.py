@@ -58,6 +58,9 @@ def evaluate(
 ) -> None:
     """Predict energies, forces and stresses; with labels in the file, also their errors.
 
+    A potential that was fitted in closed form also says how sure it is, and which atoms are unlike
+    those of training: predicted_energy_uncertainty, predicted_forces_uncertainty, extrapolation.
+
     Labels stand under the keys that training reads: energy, forces, and stress or virial, with
     stress = -virial / volume; or under those that are given. Writes the structures with
     predictions to OUTPUT, and errors to OUTPUT.metrics.json.

@@ -10,7 +10,7 @@ from atomplete.checkpoint import save
 from atomplete.config import checked, descriptor_spec
 from atomplete.data import read_structures
 from atomplete.data.dataset import Dataset, Split
-from atomplete.data.evaluation import Metrics, metrics_of, parity_of
+from atomplete.data.metrics import Metrics, metrics_of, parity_of
 from atomplete.data.references import References, find_references, is_isolated_atom
 from atomplete.data.summary import describe_data
 from atomplete.descriptors import DescriptorSpec

@@ -10,7 +10,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomplete.checkpoint import load, save
 from atomplete.data.dataset import Dataset
-from atomplete.data.evaluation import errors_of, evaluate
+from atomplete.data.evaluation import evaluate
+from atomplete.data.metrics import errors_of
 from atomplete.data.references import References
 from atomplete.errors import InputError
 from atomplete.nn import DeepSetSpec, LinearSpec

@@ -8,7 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from scipy.stats import spearmanr
 
 from atomplete.data.dataset import Dataset
-from atomplete.data.evaluation import MOST_GROUPS, errors_of, metrics_of, parity_of
+from atomplete.data.metrics import MOST_GROUPS, errors_of, metrics_of, parity_of
 from atomplete.potentials.prediction import Prediction
 
 RNG = np.random.default_rng(0)
