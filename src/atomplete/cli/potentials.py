@@ -46,20 +46,29 @@ def train(
     print(f"report in {write_fit_page(output)}")
 
 
+class EvaluateOptions(KeyOptions):
+    """Options of ``evaluate``."""
+
+    uncertainty: bool = Field(
+        default=False, description="Say how sure the potential is, which takes several times longer"
+    )
+
+
 @verb(
-    KeyOptions,
+    EvaluateOptions,
     FileOutput("evaluate", r"\A.*\n.*\bpredicted_energy=", XYZ, {".metrics.json": '"energy_mae"'}),
 )
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model.pt that training wrote.")],
     input: Annotated[Path, typer.Argument(help="File of structures.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Extended XYZ file to write.")],
-    options: KeyOptions,
+    options: EvaluateOptions,
 ) -> None:
     """Predict energies, forces and stresses; with labels in the file, also their errors.
 
-    A potential that was fitted in closed form also says how sure it is, and which atoms are unlike
-    those of training: predicted_energy_uncertainty, predicted_forces_uncertainty, extrapolation.
+    With --uncertainty, a potential that was fitted in closed form says how sure it is, and which
+    atoms are unlike those of training: predicted_energy_uncertainty, predicted_forces_uncertainty,
+    extrapolation.
 
     Labels stand under the keys that training reads: energy, forces, and stress or virial, with
     stress = -virial / volume; or under those that are given. Writes the structures with
@@ -72,12 +81,18 @@ def evaluate(
     from atomplete.data.evaluation import evaluate as evaluate_on
     from atomplete.data.properties import unread
     from atomplete.potentials.base import Potential
+    from atomplete.potentials.spread import committee_of
     from atomplete.runs.files import write_json
 
     fitted = load(model, Potential)
     structures = read_structures(input)
+    if options.uncertainty:
+        with naming(model):
+            committee_of(fitted)
     with naming(input):
-        predicted, errors = evaluate_on(fitted, structures, options.keys())
+        predicted, errors = evaluate_on(
+            fitted, structures, options.keys(), uncertainty=options.uncertainty
+        )
     write_structures(in_new_folder(output), predicted)
     write_json(Path(f"{output}.metrics.json"), errors)
     print(f"predictions for {len(structures)} structures in {output}")

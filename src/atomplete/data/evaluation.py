@@ -20,7 +20,11 @@ _OF_ATOMS = {
 
 
 def evaluate(
-    potential: Potential, structures: Sequence[Atoms], keys: LabelKeys | None = None
+    potential: Potential,
+    structures: Sequence[Atoms],
+    keys: LabelKeys | None = None,
+    *,
+    uncertainty: bool = False,
 ) -> tuple[list[Atoms], Metrics]:
     """Copies of structures with predictions, and the errors of these where there are labels.
 
@@ -32,13 +36,15 @@ def evaluate(
         Structures, with labels or without.
     keys
         Where labels stand.
+    uncertainty
+        Whether to ask a potential how sure it is, too.
 
     Returns
     -------
     structures, errors
         With ``predicted_energy`` in eV, ``predicted_forces`` in eV/Å and, where all directions
-        are periodic, ``predicted_stress`` in eV/Å³ (3 × 3) beside what they had; of a potential
-        that has them also ``predicted_energy_uncertainty``, ``predicted_forces_uncertainty`` and
+        are periodic, ``predicted_stress`` in eV/Å³ (3 × 3) beside what they had; with
+        uncertainty also ``predicted_energy_uncertainty``, ``predicted_forces_uncertainty`` and
         the ``extrapolation`` of each atom; and errors as from ``metrics_of``.
 
     Raises
@@ -48,7 +54,9 @@ def evaluate(
     """
     dataset = Dataset.from_structures(structures, keys)
     asked: tuple[Property, ...] = ("energy", "forces", "stress")
-    predicted = potential.predict(structures, asked + potential.uncertainties)
+    predicted = potential.predict(
+        structures, asked + (potential.uncertainties if uncertainty else ())
+    )
     assert predicted.stress is not None
     of_atoms = {
         named: values.split(dataset.n_atoms.tolist())

@@ -291,7 +291,7 @@ def test_uncertainties_are_refused_where_structures_may_be_in_parts(model):
 
 def test_evaluation_writes_what_the_model_is_unsure_of(model):
     structures = alloy(3, seed=7)
-    copies, errors = evaluate(model, structures)
+    copies, errors = evaluate(model, structures, uncertainty=True)
     expected = model.predict(structures, WITH_LABELS)
     for k, atoms in enumerate(copies):
         one = expected[k]
