@@ -10,9 +10,9 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomplete.checkpoint import load
+from atomplete.data.checks.signs import stress_sign
 from atomplete.data.dataset import Dataset
 from atomplete.data.evaluation import evaluate
-from atomplete.data.summary import stress_sign
 from atomplete.errors import InputError
 from atomplete.training.options import TrainOptions
 from atomplete.training.train import train

@@ -9,6 +9,7 @@ from ase import Atoms
 from atomplete.checkpoint import save
 from atomplete.config import checked, descriptor_spec
 from atomplete.data import read_structures
+from atomplete.data.checks.labels import label_warnings
 from atomplete.data.dataset import Dataset, Split
 from atomplete.data.metrics import Metrics, metrics_of, parity_of
 from atomplete.data.references import References, find_references, is_isolated_atom
@@ -96,7 +97,8 @@ def train(
         dataset, split.train.flatten(), isolated.structures, isolated.energies.tolist(),
         options.references,
     )  # fmt: skip
-    said = describe_data(dataset, options.keys(), references, name)
+    described = describe_data(dataset, options.keys(), references, name)
+    said = "\n  ".join([described, *label_warnings(dataset, split, references)])
     say(said)
     for part in split:
         check_labels(dataset, loss, part.flatten())
