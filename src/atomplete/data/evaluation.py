@@ -69,8 +69,8 @@ def evaluate(
         copy.calc = atoms.calc
         copy.info["predicted_energy"] = predicted.energy[index].item()
         if predicted.energy_uncertainty is not None:
-            uncertainty = predicted.energy_uncertainty[index].item()
-            copy.info["predicted_energy_uncertainty"] = uncertainty
+            deviation = predicted.energy_uncertainty[index].item()
+            copy.info["predicted_energy_uncertainty"] = deviation
         for name, values in of_atoms.items():
             copy.arrays[name] = values[index].numpy()
         if atoms.pbc.all():
