@@ -13,7 +13,7 @@ from atomplete.nn import LinearSpec
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
 from atomplete.training.closed_form.normal_equations import EnergyRows, combined
-from atomplete.training.closed_form.ridge import STRENGTHS, RidgeSpec, solutions
+from atomplete.training.closed_form.ridge import STRENGTHS, RidgeSpec, chosen, solutions
 from atomplete.training.feature_table import RowTable
 from atomplete.training.fit import fit
 from atomplete.training.loss import Loss
@@ -171,10 +171,10 @@ def test_pseudoscalars_enter_under_so3_only(structures):
 
 def solved(x, y, train, validation):
     rows = EnergyRows(x[train], y[train], len(train))
-    found = solutions(combined([(1.0, rows)], [], x.shape[1]), RidgeSpec())
+    solution = solutions(combined([(1.0, rows)], [], x.shape[1]), RidgeSpec())
     held_out = EnergyRows(x[validation], y[validation], len(validation))
-    strength = min(found, key=lambda strength: held_out.mean_square(found[strength]))
-    return found[strength], strength
+    strength, weights, _ = chosen(solution, STRENGTHS, held_out.mean_square)
+    return weights, strength
 
 
 def problem(n_features, noise):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from atomplete.errors import InputError
 from atomplete.training.closed_form.normal_equations import EnergyRows, NormalEquations, combined
-from atomplete.training.closed_form.ridge import RidgeSpec, solutions
+from atomplete.training.closed_form.ridge import RidgeSpec, chosen, solutions
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_even_a_tiny_penalty_on_the_diagonal_counts(strength):
     y = rng.normal(size=30)
     term = EnergyRows(torch.from_numpy(a), torch.from_numpy(y), 30)
     spec = RidgeSpec(penalty="diagonal", strengths=(strength,))
-    found = solutions(combined([(1.0, term)], [], 2), spec)[strength]
+    found = solutions(combined([(1.0, term)], [], 2), spec)(strength)
     normal = a.T @ a
     penalty = strength * np.diag(normal.diagonal())
     expected = np.linalg.solve(normal + penalty, a.T @ y)
@@ -73,7 +74,7 @@ def test_shares_of_terms(rows, targets):
     rest = summed(rows[10:], targets[10:])
     spec = RidgeSpec(penalty="eigenvalue", strengths=(1e-6,))
     total = combined([(2.0, half)], [(0.5, rest)], 6)
-    found = solutions(total, spec)[1e-6]
+    found = solutions(total, spec)(1e-6)
     a, y = rows.numpy(), targets.numpy()
     w = np.r_[np.full(10, 2.0 / 10), np.full(30, 0.5 / 30)]
     normal = (a * w[:, None]).T @ a
@@ -82,3 +83,32 @@ def test_shares_of_terms(rows, targets):
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     loss = w @ (a @ found.numpy() - y) ** 2
     assert total.mean_square(found) == pytest.approx(loss, rel=1e-12)
+
+
+@pytest.mark.parametrize("least", range(7))
+def test_the_strength_with_the_smallest_loss_is_found(least):
+    strengths = tuple(10.0**-k for k in range(7, 0, -1))
+    tried = []
+
+    def loss_of(weights):
+        tried.append(int(weights))
+        return abs(int(weights) - least) + 1.0
+
+    place = {strength: torch.tensor(k) for k, strength in enumerate(strengths)}
+    assert chosen(place.get, strengths, loss_of) == (strengths[least], least, 1.0)
+    assert len(tried) == len(set(tried)) < 7
+
+
+def test_strengths_that_numbers_do_not_allow():
+    strengths = (1e-9, 1e-6, 1e-3, 1.0)
+    allowed = {1.0: torch.ones(())}
+    assert chosen(allowed.get, strengths, float) == (1.0, 1.0, 1.0)
+    with pytest.raises(InputError, match="no penalty up to 1 makes"):
+        chosen({}.get, strengths, float)
+
+
+def test_all_strengths_are_tried_where_losses_have_two_minima():
+    losses = {1e-9: 1.0, 1e-6: 3.0, 1e-3: 2.0, 1.0: 4.0}
+    place = {strength: torch.tensor(loss) for strength, loss in losses.items()}
+    assert chosen(place.get, tuple(losses), float)[0] == 1e-3
+    assert chosen(place.get, tuple(losses), float, all_of_them=True)[0] == 1e-9

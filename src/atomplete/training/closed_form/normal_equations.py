@@ -46,6 +46,10 @@ class NormalEquations:
         total = weights @ (self.matrix @ weights) - 2 * self.right @ weights + self.square
         return float(total.clamp_min(0) / self.count.clamp_min(1))
 
+    def release(self) -> None:
+        """Free the memory of the matrix."""
+        self.matrix = self.matrix.new_zeros(0, 0)
+
     def state_dict(self) -> dict[str, Tensor]:
         """The sums."""
         return dict(vars(self))

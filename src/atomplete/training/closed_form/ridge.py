@@ -1,7 +1,8 @@
 """Least squares with an L2 penalty, in closed form: energies, forces and stresses are rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from atomplete.data.dataset import Dataset
 from atomplete.data.references import least_squares
 from atomplete.descriptors import Features, run
+from atomplete.errors import InputError
 from atomplete.runs.progress import progress_of
 from atomplete.training.closed_form.derivative_rows import derivative_rows, parts_of
 from atomplete.training.closed_form.normal_equations import EnergyRows, NormalEquations, combined
@@ -106,7 +108,8 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
     inputs = inputs - composition[:, free] @ inputs_part
 
     n = inputs.shape[1]
-    sums = {kind: NormalEquations.empty(n) for kind in DERIVATIVES if getattr(loss, kind)}
+    kinds = tuple(kind for kind in DERIVATIVES if getattr(loss, kind))
+    sums = {kind: NormalEquations.empty(n) for kind in kinds}
     identity = identity_of(
         spec, loss, potential.spec, dataset.hash, *split, inputs, residual, str(task.references)
     )
@@ -127,16 +130,22 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
         }
         weighted = [(weight_of[kind], sums[kind]) for kind in sums]
         total = combined(terms(split.train), weighted, n)
-        found = solutions(total, spec)
-        errors = _mean_squares(task, spec, torch.stack(list(found.values())), tuple(sums))
+        for of_kind in sums.values():  # all that it was needed for is done
+            of_kind.release()
         validation = terms(split.validation)
-        losses = {
-            strength: sum(weight * term.mean_square(weights) for weight, term in validation)
-            + sum(weight_of[kind] * errors[kind][k] for kind in sums)
-            for k, (strength, weights) in enumerate(found.items())
-        }
-        strength = min(losses, key=lambda key: losses[key])
-        weights = found[strength]
+
+        def loss_of(weights: Tensor) -> float:
+            errors = _mean_squares(task, spec, weights, kinds)
+            return sum(weight * term.mean_square(weights) for weight, term in validation) + sum(
+                weight_of[kind] * error for kind, error in errors.items()
+            )
+
+        strength, weights, least = chosen(
+            solutions(total, spec),
+            spec.strengths,
+            loss_of,
+            all_of_them=spec.penalty == "eigenvalue",
+        )
         fitted_references = known.clone()
         fitted_references[free] += targets_part[:, 0] - scales.energy * (inputs_part @ weights)
         potential.set_linear(weights, fitted_references)
@@ -145,38 +154,79 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
         references = members.new_zeros(len(members), len(known))
         references[:, free] = -scales.energy * (members @ inputs_part.T)
         of_energies = inputs @ weights - residual, inputs @ members.T
-        set_committee(task, members, references, *of_energies, kinds=tuple(sums))
-        yield total.mean_square(weights), losses[strength], strength
+        set_committee(task, members, references, *of_energies, kinds=kinds)
+        yield total.mean_square(weights), least, strength
 
     steps = solution() if run.epoch == 0 else iter(())
     # what a finished fit needs no more is as large as the square of the number of coefficients
     follow(run, steps, 1, {"learner": potential}, unit="solution", progress=False)
 
 
-def solutions(
-    total: NormalEquations, spec: RidgeSpec
-) -> dict[float, Float[Tensor, " coefficient"]]:
-    """Coefficients for each strength of the penalty that the numbers allow."""
+#: Coefficients for a strength of the penalty; None if numbers do not allow it.
+Solution = Callable[[float], Float[Tensor, " coefficient"] | None]
+
+
+def solutions(total: NormalEquations, spec: RidgeSpec) -> Solution:
+    """Solution of normal equations with a penalty, as a function of its strength."""
     normal, right = total.matrix, total.right
     if spec.penalty == "eigenvalue":
         values, vectors = torch.linalg.eigh(normal)
         projected, values = vectors.T @ right, values.clamp_min(0)
-        return {
-            strength: vectors @ (projected / (values + strength * values[-1]))
-            for strength in spec.strengths
-        }
+        return lambda strength: vectors @ (projected / (values + strength * values[-1]))
     # features that vanish in all training structures, as of elements that never meet, stay out
     size = normal.diagonal()
     scale = torch.where(size > 1e-20 * size.max(), size.clamp_min(1e-300).rsqrt(), 0.0)
     scaled = (normal * scale).mul_(scale[:, None])
-    found = {}
-    for strength in spec.strengths:
-        scaled.diagonal().copy_((scale > 0).double() + strength)
+    seen = (scale > 0).double()
+
+    def solution(strength: float) -> Float[Tensor, " coefficient"] | None:
+        scaled.diagonal().copy_(seen + strength)
         factor, failed = torch.linalg.cholesky_ex(scaled)
-        if not failed:
-            found[strength] = scale * torch.cholesky_solve((scale * right)[:, None], factor)[:, 0]
-        del factor  # before the next one is made
-    return found
+        if failed:
+            return None
+        return scale * torch.cholesky_solve((scale * right)[:, None], factor)[:, 0]
+
+    return solution
+
+
+def chosen(
+    solution: Solution,
+    strengths: Sequence[float],
+    loss_of: Callable[[Tensor], float],
+    *,
+    all_of_them: bool = False,
+) -> tuple[float, Float[Tensor, " coefficient"], float]:
+    """The strength with the smallest loss, its solution and its loss.
+
+    Unless all of them are tried, it is looked for from the middle on, among smaller strengths while
+    losses fall, or else among larger ones: each takes a factorisation.
+
+    Raises
+    ------
+    InputError
+        If numbers allow none of the strengths.
+    """
+    ordered = sorted(strengths)
+    found: dict[int, tuple[float, Tensor]] = {}
+
+    def loss(place: int) -> float:
+        if not 0 <= place < len(ordered):
+            return inf
+        if place not in found:
+            weights = solution(ordered[place])
+            found[place] = (inf, torch.empty(0)) if weights is None else (loss_of(weights), weights)
+        return found[place][0]
+
+    best = len(ordered) // 2
+    if all_of_them:
+        best = min(range(len(ordered)), key=loss)
+    step = -1 if loss(best - 1) < loss(best) else 1
+    while loss(best + step) < loss(best) or (loss(best) == inf and best + 1 < len(ordered)):
+        best += step
+    least, weights = found[best]
+    if least == inf:
+        raise InputError(f"no penalty up to {ordered[-1]:g} makes the solution a stable one")
+    return ordered[best], weights, least
 
 
 def _design(task: Task, train: Int[Tensor, " train"]) -> Float[Tensor, "structure coefficient"]:
@@ -265,20 +315,19 @@ def _sum_derivatives(
 def _mean_squares(
     task: Task,
     spec: RidgeSpec,
-    weights: Float[Tensor, "solution coefficient"],
+    weights: Float[Tensor, " coefficient"],
     kinds: tuple[str, ...],
-) -> dict[str, list[float]]:
-    """Mean squared errors of forces and stresses of validation data, for each solution."""
-    squares = {kind: torch.zeros(len(weights), dtype=torch.float64) for kind in kinds}
-    count = dict.fromkeys(kinds, 0)
-    chosen = task.split.validation.flatten().unique()
-    for part in parts_of(task.potential, task.dataset, chosen, spec.memory) if kinds else ():
+) -> dict[str, float]:
+    """Mean squared errors of forces and stresses of validation data."""
+    squares, count = dict.fromkeys(kinds, 0.0), dict.fromkeys(kinds, 0)
+    structures = task.split.validation.flatten().unique()
+    for part in parts_of(task.potential, task.dataset, structures, spec.memory) if kinds else ():
         for kind, rows, targets in _rows(task, spec, part, kinds):
             has = targets.isfinite()
-            predicted = rows[has].double() @ weights.T
-            squares[kind] += (predicted - targets[has, None]).square().sum(0)
+            errors = rows[has].double() @ weights - targets[has]
+            squares[kind] += float(errors.square().sum())
             count[kind] += int(has.sum())
-    return {kind: (square / max(count[kind], 1)).tolist() for kind, square in squares.items()}
+    return {kind: square / max(count[kind], 1) for kind, square in squares.items()}
 
 
 def _rows(
