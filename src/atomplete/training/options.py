@@ -71,7 +71,7 @@ class TrainOptions(KeyOptions):
     descriptor: str | dict[str, Any] | None = Field(
         default=None,
         description="power_spectrum, three_center, … (default: random_fourier of a size that "
-        "fits the data); the YAML file may give a spec",
+        "fits the data, power_spectrum for a network); the YAML file may give a spec",
     )
     cutoff: Cutoff | None = Field(default=None, description="Cutoff in Å (default: 5)")
     readout: Literal["linear", "deep_set"] = Field(

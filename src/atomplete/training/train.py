@@ -199,10 +199,11 @@ def _descriptor_spec(
     options: TrainOptions, dataset: Dataset, split: Split, centers: Centers
 ) -> DescriptorSpec:
     """The descriptor that is named, or one of a size that fits the data."""
-    if options.descriptor is None:
+    given = options.descriptor or ("power_spectrum" if options.readout == "deep_set" else None)
+    if given is None:
         system = dataset.system(options.cutoff or CUTOFF, centers)
         return fast(dataset, system.select_structures(split.train.flatten()))
-    return descriptor_spec(options.descriptor, structures=dataset.structures, cutoff=options.cutoff)
+    return descriptor_spec(given, structures=dataset.structures, cutoff=options.cutoff)
 
 
 def _weights(loss: Loss) -> str:
