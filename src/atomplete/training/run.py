@@ -25,6 +25,9 @@ from atomplete.training.loss import Loss
 #: Seconds between checkpoints: what a kill costs at the most, beside the step at hand.
 CHECKPOINT_INTERVAL = 5.0
 
+#: Intervals between two checkpoints for each second that one takes, where that is more than one.
+CHECKPOINT_COST = 4.0
+
 #: Losses of training and validation data after a step, and the learning rate or the like.
 Step = tuple[float, float, float | None]
 
@@ -111,6 +114,7 @@ class TrainingRun:
     def __init__(self, folder: Path, state: dict[str, Any]) -> None:
         self.folder, self._state = folder, state
         self._saved = self._clock = time.monotonic()
+        self._seconds = 0.0  # that the last save took
         #: Whether there are steps that a kill would cost.
         self.unsaved = False
 
@@ -152,7 +156,7 @@ class TrainingRun:
         """Bring what is trained to where the run is."""
         for name, part in parts.items():
             if name in self._state:
-                part.load_state_dict(self._state[name])
+                part.load_state_dict(self._state.pop(name))
 
     def record(
         self, train: float, validation: float, rate: float | None, learner: torch.nn.Module
@@ -178,17 +182,19 @@ class TrainingRun:
             self._state["best"] = {k: v.cpu().clone() for k, v in learner.state_dict().items()}
 
     def due(self) -> bool:
-        """Whether so much would be lost by now that it should be saved."""
-        return time.monotonic() - self._saved > CHECKPOINT_INTERVAL
+        """Whether more would be lost by now than saving takes, by far."""
+        patience = CHECKPOINT_INTERVAL * max(1.0, CHECKPOINT_COST * self._seconds)
+        return time.monotonic() - self._saved > patience
 
     def save(self, **parts: Any) -> None:
         """Write the state of what is trained, of nothing else, and the log."""
-        own = {name: self._state[name] for name in ("identity", "log", "best_loss", "best")}
-        self._state = own | {name: part.state_dict() for name, part in parts.items()}
-        write_tensors(self.folder / "training.pt", self._state)
+        start = time.monotonic()
+        states = {name: part.state_dict() for name, part in parts.items()}
+        write_tensors(self.folder / "training.pt", self._state | states)
         with atomic_write(self.folder / "log.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(e) + "\n" for e in self._state["log"]))
         self._saved, self.unsaved = time.monotonic(), False
+        self._seconds = self._saved - start
 
 
 def identity_of(*depends_on: Any) -> str:
