@@ -54,7 +54,7 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
     >>> import ase
     >>> system = System.from_atoms(ase.Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]), cutoff=5.0)
     >>> RandomFourier(RandomFourierSpec()).fit([system])(system)
-    Features(2 rows × 2544 features, 0 odd; rows labelled by structure, center)
+    Features(2 rows × 1412 features, 0 odd; rows labelled by structure, center)
     """
 
     def __init__(self, spec: RandomFourierSpec) -> None:
