@@ -13,7 +13,8 @@ from atomplete.nn import LinearSpec
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.system import System
 from atomplete.training.closed_form.normal_equations import EnergyRows, combined
-from atomplete.training.closed_form.ridge import STRENGTHS, RidgeSpec, chosen, solutions
+from atomplete.training.closed_form.ridge import STRENGTHS, RidgeSpec
+from atomplete.training.closed_form.solutions import chosen, solutions
 from atomplete.training.feature_table import RowTable
 from atomplete.training.fit import fit
 from atomplete.training.loss import Loss
@@ -171,7 +172,7 @@ def test_pseudoscalars_enter_under_so3_only(structures):
 
 def solved(x, y, train, validation):
     rows = EnergyRows(x[train], y[train], len(train))
-    solution = solutions(combined([(1.0, rows)], [], x.shape[1]), RidgeSpec())
+    solution = solutions(combined([(1.0, rows)], [], x.shape[1]), "eigenvalue")
     held_out = EnergyRows(x[validation], y[validation], len(validation))
     strength, weights, _ = chosen(solution, STRENGTHS, held_out.mean_square)
     return weights, strength

@@ -3,6 +3,7 @@
 import ase.build
 import numpy as np
 import pytest
+import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomplete.data.dataset import Dataset
@@ -48,3 +49,10 @@ def test_more_labels_give_more_features():
 def test_no_tag_beyond_the_cutoff():
     dataset = rattled(ETHANOL, 2)
     assert fast(dataset, dataset.system(3.0, "all")).tag_cutoff == 3.0
+
+
+def test_elements_that_only_validation_has_are_described():
+    mixed = rattled(ETHANOL, 2).structures + rattled(ase.build.molecule("CH3SH"), 1).structures
+    dataset = Dataset.from_structures(mixed)
+    training = dataset.system(5.0, "all").select_structures(torch.tensor([0, 1]))
+    assert fast(dataset, training).species == (1, 6, 8, 16)

@@ -71,15 +71,27 @@ def options_of_all(
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Name the file in sentences about what it holds, such as one of its structures."""
+    """Name the file in sentences about one of its structures; others are about something else."""
     try:
         yield
     except InputError as error:
-        if str(error).startswith("structure "):
-            raise InputError(f"{path}, {error}") from error
-        if str(error).startswith(("no structure ", "no fit in closed form", "only ")):
-            raise InputError(f"{path}: {error}") from error
+        if str(error).startswith(("structure ", "no structure ")):
+            raise _named(path, error) from error
         raise
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Name the file in all sentences: they are about what it holds."""
+    try:
+        yield
+    except InputError as error:
+        raise _named(path, error) from error
+
+
+def _named(path: Path, error: InputError) -> InputError:
+    joint = ", " if str(error).startswith("structure ") else ": "
+    return InputError(f"{path}{joint}{error}")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from atomplete.cli.app import XYZ, Quiet, in_new_folder, naming
+from atomplete.cli.app import XYZ, Quiet, about, in_new_folder, naming
 from atomplete.cli.options import verb
 from atomplete.runs.outputs import FileOutput, FolderOutput
 from atomplete.training.options import KeyOptions, TrainOptions
@@ -87,7 +87,7 @@ def evaluate(
     fitted = load(model, Potential)
     structures = read_structures(input)
     if options.uncertainty:
-        with naming(model):
+        with about(model):
             committee_of(fitted)
     with naming(input):
         predicted, errors = evaluate_on(
@@ -139,10 +139,10 @@ def suggest(
     from atomplete.training.uncertainty.suggest import suggest as suggest_from
 
     fitted = load(model, Potential)
-    with naming(model):
+    with about(model):
         committee_of(fitted)
     structures = read_structures(pool)
-    with naming(pool):
+    with about(pool):
         chosen = suggest_from(fitted, structures, options.n, options.by, progress=not quiet)
     write_structures(in_new_folder(output), chosen)
     unit = "eV/Å" if options.by == "forces" else "eV"

@@ -43,7 +43,7 @@ def fast(dataset: Dataset, training: System) -> RandomFourierSpec:
     >>> fast(Dataset.from_structures(dimers), System.from_atoms(dimers, 5.0)).neighbor.features
     800
     """
-    species = tuple(training.species.unique().tolist())
+    species = tuple(sorted({int(z) for atoms in dataset.structures for z in atoms.numbers}))
     tag_cutoff = min(TAG_CUTOFF, training.cutoff)
     near = torch.linalg.vector_norm(training.r_ij, dim=-1) < tag_cutoff
     tagged = torch.bincount(training.i[near], minlength=len(training.centers))
@@ -53,7 +53,7 @@ def fast(dataset: Dataset, training: System) -> RandomFourierSpec:
     channels = min(max(int((products / COSINES_OF_CHANNEL) ** 0.5), smallest), largest)
     labels = dataset.energies, dataset.forces, dataset.stresses
     n_labels = sum(int(of_kind.isfinite().sum()) for of_kind in labels)
-    blocks = len(training.species[training.centers].unique())
+    blocks = len(species)
     coefficients = min(max(n_labels, 1000 * blocks), COEFFICIENTS)
     of_cost = min(COSINES_OF_CHANNEL * channels, int(products / channels))
     cosines = min(of_cost, coefficients // blocks - 200)

@@ -22,7 +22,7 @@ from atomplete.runs.provenance import versions_of
 from atomplete.training.feature_table import RowTable
 from atomplete.training.loss import Loss
 
-#: Seconds between checkpoints: what a kill costs at the most, beside the step at hand.
+#: Seconds between checkpoints that are quick to write: what a kill costs, beside the step at hand.
 CHECKPOINT_INTERVAL = 5.0
 
 #: Intervals between two checkpoints for each second that one takes, where that is more than one.

@@ -6,7 +6,7 @@ import torch
 
 from atomplete.errors import InputError
 from atomplete.training.closed_form.normal_equations import EnergyRows, NormalEquations, combined
-from atomplete.training.closed_form.ridge import RidgeSpec, chosen, solutions
+from atomplete.training.closed_form.solutions import chosen, solutions
 
 
 @pytest.fixture
@@ -61,8 +61,7 @@ def test_even_a_tiny_penalty_on_the_diagonal_counts(strength):
     a = rng.normal(size=(30, 1)) + 3e-5 * rng.normal(size=(30, 2))
     y = rng.normal(size=30)
     term = EnergyRows(torch.from_numpy(a), torch.from_numpy(y), 30)
-    spec = RidgeSpec(penalty="diagonal", strengths=(strength,))
-    found = solutions(combined([(1.0, term)], [], 2), spec)(strength)
+    found = solutions(combined([(1.0, term)], [], 2), "diagonal")(strength)
     normal = a.T @ a
     penalty = strength * np.diag(normal.diagonal())
     expected = np.linalg.solve(normal + penalty, a.T @ y)
@@ -72,9 +71,8 @@ def test_even_a_tiny_penalty_on_the_diagonal_counts(strength):
 def test_shares_of_terms(rows, targets):
     half = EnergyRows(rows[:10], targets[:10], 10)
     rest = summed(rows[10:], targets[10:])
-    spec = RidgeSpec(penalty="eigenvalue", strengths=(1e-6,))
     total = combined([(2.0, half)], [(0.5, rest)], 6)
-    found = solutions(total, spec)(1e-6)
+    found = solutions(total, "eigenvalue")(1e-6)
     a, y = rows.numpy(), targets.numpy()
     w = np.r_[np.full(10, 2.0 / 10), np.full(30, 0.5 / 30)]
     normal = (a * w[:, None]).T @ a

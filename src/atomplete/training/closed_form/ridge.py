@@ -1,8 +1,7 @@
 """Least squares with an L2 penalty, in closed form: energies, forces and stresses are rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
 from typing import Literal
 
 import torch
@@ -13,10 +12,10 @@ from torch import Tensor
 from atomplete.data.dataset import Dataset
 from atomplete.data.references import least_squares
 from atomplete.descriptors import Features, run
-from atomplete.errors import InputError
 from atomplete.runs.progress import progress_of
 from atomplete.training.closed_form.derivative_rows import derivative_rows, parts_of
 from atomplete.training.closed_form.normal_equations import EnergyRows, NormalEquations, combined
+from atomplete.training.closed_form.solutions import Penalty, chosen, solutions
 from atomplete.training.loss import Loss, Scales
 from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
 from atomplete.training.uncertainty.posterior import draw, set_committee
@@ -42,7 +41,7 @@ class RidgeSpec(BaseModel):
     strengths: tuple[float, ...] = Field(
         default=STRENGTHS, min_length=1, description="of the penalty; validation data choose"
     )
-    penalty: Literal["eigenvalue", "diagonal"] = Field(
+    penalty: Penalty = Field(
         default="eigenvalue",
         description="what strengths are relative to: the largest eigenvalue of the normal "
         "matrix, or its diagonal, which makes features that vary little as cheap as others",
@@ -141,7 +140,7 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
             )
 
         strength, weights, least = chosen(
-            solutions(total, spec),
+            solutions(total, spec.penalty),
             spec.strengths,
             loss_of,
             all_of_them=spec.penalty == "eigenvalue",
@@ -160,73 +159,6 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
     steps = solution() if run.epoch == 0 else iter(())
     # what a finished fit needs no more is as large as the square of the number of coefficients
     follow(run, steps, 1, {"learner": potential}, unit="solution", progress=False)
-
-
-#: Coefficients for a strength of the penalty; None if numbers do not allow it.
-Solution = Callable[[float], Float[Tensor, " coefficient"] | None]
-
-
-def solutions(total: NormalEquations, spec: RidgeSpec) -> Solution:
-    """Solution of normal equations with a penalty, as a function of its strength."""
-    normal, right = total.matrix, total.right
-    if spec.penalty == "eigenvalue":
-        values, vectors = torch.linalg.eigh(normal)
-        projected, values = vectors.T @ right, values.clamp_min(0)
-        return lambda strength: vectors @ (projected / (values + strength * values[-1]))
-    # features that vanish in all training structures, as of elements that never meet, stay out
-    size = normal.diagonal()
-    scale = torch.where(size > 1e-20 * size.max(), size.clamp_min(1e-300).rsqrt(), 0.0)
-    scaled = (normal * scale).mul_(scale[:, None])
-    seen = (scale > 0).double()
-
-    def solution(strength: float) -> Float[Tensor, " coefficient"] | None:
-        scaled.diagonal().copy_(seen + strength)
-        factor, failed = torch.linalg.cholesky_ex(scaled)
-        if failed:
-            return None
-        return scale * torch.cholesky_solve((scale * right)[:, None], factor)[:, 0]
-
-    return solution
-
-
-def chosen(
-    solution: Solution,
-    strengths: Sequence[float],
-    loss_of: Callable[[Tensor], float],
-    *,
-    all_of_them: bool = False,
-) -> tuple[float, Float[Tensor, " coefficient"], float]:
-    """The strength with the smallest loss, its solution and its loss.
-
-    Unless all of them are tried, it is looked for from the middle on, among smaller strengths while
-    losses fall, or else among larger ones: each takes a factorisation.
-
-    Raises
-    ------
-    InputError
-        If numbers allow none of the strengths.
-    """
-    ordered = sorted(strengths)
-    found: dict[int, tuple[float, Tensor]] = {}
-
-    def loss(place: int) -> float:
-        if not 0 <= place < len(ordered):
-            return inf
-        if place not in found:
-            weights = solution(ordered[place])
-            found[place] = (inf, torch.empty(0)) if weights is None else (loss_of(weights), weights)
-        return found[place][0]
-
-    best = len(ordered) // 2
-    if all_of_them:
-        best = min(range(len(ordered)), key=loss)
-    step = -1 if loss(best - 1) < loss(best) else 1
-    while loss(best + step) < loss(best) or (loss(best) == inf and best + 1 < len(ordered)):
-        best += step
-    least, weights = found[best]
-    if least == inf:
-        raise InputError(f"no penalty up to {ordered[-1]:g} makes the solution a stable one")
-    return ordered[best], weights, least
 
 
 def _design(task: Task, train: Int[Tensor, " train"]) -> Float[Tensor, "structure coefficient"]:

@@ -12,7 +12,6 @@ Kellner, Ceriotti, Mach. Learn.: Sci. Technol. 5, 035006 (2024), arXiv:2402.1662
 
 from collections.abc import Iterator, Sequence
 from math import isfinite
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,10 +20,8 @@ from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from atomplete.descriptors import run
+from atomplete.training.closed_form.solutions import UNSEEN, Penalty
 from atomplete.training.run import Task
-
-#: Features whose squares are smaller than this part of the largest have not been seen.
-UNSEEN = 1e-20
 
 #: The least strength, and how often it is made ten times larger where numbers do not allow it.
 EPSILON, PATIENCE = 1e-15, 10
@@ -35,7 +32,7 @@ SEED = 0
 
 def draw(
     normal: Float[Tensor, "coefficient coefficient"],
-    penalty: Literal["eigenvalue", "diagonal"],
+    penalty: Penalty,
     strength: float,
     n: int,
 ) -> Float[Tensor, "member coefficient"]:
