@@ -171,7 +171,7 @@ def errors_table(errors: Mapping[str, Mapping[str, Any]]) -> str:
     """
     lines = [
         f"{part} {name}: mean absolute error {found[f'{name}_mae']:.4g}, root mean square error "
-        f"{found[f'{name}_rmse']:.4g} {unit}{_expected(found, name)}".strip()
+        f"{found[f'{name}_rmse']:.4g} {unit}{_expected(part, found, name)}".strip()
         for part, found in errors.items()
         for name, unit in _QUANTITIES.items()
         if found.get(f"{name}_mae") is not None
@@ -179,7 +179,7 @@ def errors_table(errors: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines) or "no labels to compare with"
 
 
-def _expected(found: Mapping[str, Any], name: str) -> str:
-    """The error over what was predicted of it, where that is known."""
+def _expected(part: str, found: Mapping[str, Any], name: str) -> str:
+    """The error over what was predicted of it; on validation data it is one by construction."""
     ratio = found.get(f"{name}_calibration")
-    return "" if ratio is None else f", {ratio:.2f} times the predicted deviation"
+    return "" if part or ratio is None else f", {ratio:.2f} times the predicted deviation"
