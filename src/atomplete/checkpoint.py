@@ -35,7 +35,19 @@ def save(path: Path | str, module: Registered) -> None:
     ...     load(f"{folder}/descriptor.pt", Descriptor).spec == NAMED["power_spectrum"]
     True
     """
-    content = {
+    write_tensors(path, content_of(module))
+
+
+def content_of(module: Registered) -> dict[str, Any]:
+    """Plain data and tensors that a module is made of again, by ``from_content``.
+
+    Examples
+    --------
+    >>> from atomplete.descriptors import NAMED, build
+    >>> content_of(build(NAMED["power_spectrum"]))["type"]
+    'density_correlations'
+    """
+    return {
         "format": FORMAT,
         "kind": module.kind,
         "type": module.spec.type,
@@ -43,7 +55,6 @@ def save(path: Path | str, module: Registered) -> None:
         "state": module.state_dict(),
         "versions": versions(),
     }
-    write_tensors(path, content)
 
 
 def load(path: Path | str, base: type[T] = Registered) -> T:  # type: ignore[assignment]
@@ -68,7 +79,27 @@ def load(path: Path | str, base: type[T] = Registered) -> T:  # type: ignore[ass
     Traceback (most recent call last):
     atomplete.errors.InputError: absent.pt: no such file
     """
-    content = read_tensors(path)
+    return from_content(read_tensors(path), base, path)
+
+
+def from_content(
+    content: dict[str, Any],
+    base: type[T] = Registered,  # type: ignore[assignment]
+    path: Path | str = "content",
+) -> T:
+    """Module of what ``content_of`` gave; ``path`` is what errors are said of.
+
+    Raises
+    ------
+    InputError
+        As ``load``.
+
+    Examples
+    --------
+    >>> from_content({}, path="model.pt")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: model.pt: not an atomplete checkpoint
+    """
     if content.get("format") != FORMAT:
         raise InputError(f"{path}: not an atomplete checkpoint")
     kind, type_ = str(content.get("kind")), str(content.get("type"))

@@ -2,6 +2,7 @@ import gc
 import os
 import re
 import sys
+import time
 
 import pytest
 from ase import Atoms
@@ -15,6 +16,7 @@ from atomplete.labels import (
     DaskWorkers,
     LocalWorkers,
     Selection,
+    call_in_order,
     dask_client,
     label_file,
     label_structures,
@@ -103,6 +105,32 @@ def test_a_worker_that_is_lost_is_done_without(client, rattled, tmp_path):
 
     labels = label_structures(structures, XTB(), tmp_path / "j", Killing(client), False)
     assert [label.energy for label in labels] == [XTB().compute(a).energy for a in structures]
+
+
+@real_cluster
+def test_calls_end_in_their_order_or_in_one_sentence(client):
+    assert list(call_in_order(client, pow, [(k, 2) for k in range(9)])) == [k**2 for k in range(9)]
+    with pytest.raises(TypeError, match="bad operand"):
+        list(call_in_order(client, abs, [("a",)]))
+    with pytest.raises(InputError, match=r"the Dask workers lack a package .*no_such_package"):
+        list(call_in_order(client, __import__, [("no_such_package",)]))
+    with pytest.raises(InputError, match="Dask workers died of the same work"):
+        list(call_in_order(client, os._exit, [(1,)]))
+
+
+@real_cluster
+def test_a_scheduler_that_goes_is_one_sentence():
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with (
+        distributed.LocalCluster(**options) as cluster,
+        dask_client(cluster.scheduler_address) as c,
+    ):
+        results = call_in_order(c, time.sleep, [(0.5,) for _ in range(9)])
+        next(results)
+        cluster.close()
+        with pytest.raises(InputError, match="the Dask scheduler is gone; the same command goes"):
+            list(results)
 
 
 def test_no_scheduler(monkeypatch):

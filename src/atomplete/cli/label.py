@@ -2,22 +2,22 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atomplete.cli.app import XYZ, Quiet
 from atomplete.cli.options import verb
-from atomplete.config import resolve
+from atomplete.cli.workers.scheduler import SchedulerOptions, client_of, slurm_of
 from atomplete.errors import InputError
 from atomplete.runs.outputs import FileOutput
 from atomplete.runs.provenance import cores
 
 
-class LabelOptions(BaseModel):
+class LabelOptions(SchedulerOptions):
     """Options of ``label``."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -33,10 +33,6 @@ class LabelOptions(BaseModel):
     nice: int = Field(0, ge=0, le=19, description="Niceness to add to the processes")
     time_limit: float | None = Field(
         None, gt=0, description="Seconds after which one calculation is killed"
-    )
-    scheduler: str | None = Field(None, description="Address of a Dask scheduler, to compute there")
-    slurm: Path | None = Field(
-        None, description="YAML file: jobs, and options of dask-jobqueue; compute in SLURM jobs"
     )
     slice: str = Field(":", description="A:B, structures A to B - 1 of the file (default: all)")
     limit: int | None = Field(None, ge=1, description="New calculations in this run")
@@ -80,7 +76,7 @@ def label(
     if dry_run:
         if options.slurm is None:
             raise InputError("--dry-run prints the job script of --slurm, which is not given")
-        with _slurm_cluster(options.slurm, submit=False) as cluster:
+        with slurm_of(options.slurm, submit=False) as cluster:
             print(cluster.job_script())
         return
 
@@ -120,25 +116,10 @@ def label(
 
 @contextmanager
 def _label_workers(options: LabelOptions) -> Iterator[Any]:
-    from atomplete.labels import DaskWorkers, LocalWorkers, dask_client
+    from atomplete.labels import DaskWorkers, LocalWorkers
 
-    if options.scheduler is not None and options.slurm is not None:
-        raise InputError("options scheduler and slurm exclude each other")
-    with ExitStack() as stack:
-        address = options.scheduler
-        if options.slurm is not None:
-            address = stack.enter_context(_slurm_cluster(options.slurm)).scheduler_address
-        if address is None:
+    with client_of(options) as client:
+        if client is None:
             yield LocalWorkers(options.workers, options.nice, options.time_limit)
         else:
-            client = stack.enter_context(dask_client(address))
             yield DaskWorkers(client, options.nice, options.time_limit)
-
-
-def _slurm_cluster(file: Path, submit: bool = True) -> Any:
-    from atomplete.labels import slurm_cluster
-    from atomplete.labels.workers.slurm import SlurmOptions
-
-    options = resolve(SlurmOptions, file, {})
-    content = options.model_dump(exclude_unset=True)
-    return slurm_cluster(content, options.jobs if submit else 0, str(file))

@@ -9,6 +9,7 @@ from atomplete.labels.methods.named import get_method
 from atomplete.labels.methods.pbe import PBE
 from atomplete.labels.methods.xtb import XTB
 from atomplete.labels.selection import Selection
+from atomplete.labels.workers.calls import call_in_order
 from atomplete.labels.workers.cluster import DaskWorkers, dask_client
 from atomplete.labels.workers.local import LocalWorkers
 from atomplete.labels.workers.slurm import slurm_cluster
@@ -24,6 +25,7 @@ __all__ = [
     "LabelSummary",
     "LocalWorkers",
     "Selection",
+    "call_in_order",
     "dask_client",
     "get_method",
     "label_file",

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from atomplete.data.dataset import Dataset, Split
+from atomplete.errors import InputError
 from atomplete.potentials.base import Potential
 from atomplete.training.adam import AdamSpec
 from atomplete.training.closed_form.ridge import RidgeSpec, fit_by_ridge
@@ -46,14 +47,15 @@ def fit(
         Any potential with parameters for ``adam``, one that is linear in its coefficients for
         ``ridge``, a tight-binding model for ``gauss_newton``.
     dataset, split, loss, folder, **options
-        As in :class:`Task`; ``seed``, ``features``, ``references`` and ``progress`` are optional.
+        As in :class:`Task`; ``seed``, ``features``, ``references``, ``progress`` and ``remote``
+        are optional.
     solver
         Options of the solver.
 
     Raises
     ------
     InputError
-        If labels that the loss asks for are missing, and as the solvers.
+        If labels that the loss asks for are missing, and as the solvers and ``check_remote``.
 
     Examples
     --------
@@ -78,7 +80,30 @@ def fit(
     >>> bool((potential.predict(dimers).energy - data.energies).abs().max() < 0.02)
     True
     """
+    if options.get("remote") is not None:
+        check_remote(solver)
     check_labels(dataset, loss, split.train.flatten())
     potential.keep_off(dataset.structures)
     task = Task(potential, dataset, split, loss, folder, **options)
     SOLVERS[solver.type][1](task, solver)
+
+
+def check_remote(solver: Solver) -> None:
+    """Refuse other processes for a solver that has nothing for them to do.
+
+    Raises
+    ------
+    InputError
+        For all but the closed form.
+
+    Examples
+    --------
+    >>> check_remote(AdamSpec())
+    Traceback (most recent call last):
+    atomplete.errors.InputError: a Dask cluster can help a fit in closed form only, by ridge, not \
+one by adam
+    """
+    if solver.type != "ridge":
+        raise InputError(
+            f"a Dask cluster can help a fit in closed form only, by ridge, not one by {solver.type}"
+        )

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
@@ -27,6 +27,9 @@ CHECKPOINT_INTERVAL = 5.0
 
 #: Intervals between two checkpoints for each second that one takes, where that is more than one.
 CHECKPOINT_COST = 4.0
+
+#: Calls a function in other processes, once for each tuple of arguments; results in that order.
+Remote = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
 
 #: Losses of training and validation data after a step, and the learning rate or the like.
 Step = tuple[float, float, float | None]
@@ -56,6 +59,8 @@ class Task:
         Reference energies; None to find them by least squares.
     progress
         Whether to show how far it is.
+    remote
+        Other processes to sum normal equations up in; None for this one.
     """
 
     potential: Any
@@ -67,6 +72,7 @@ class Task:
     features: RowTable | None = None
     references: References | None = None
     progress: bool = True
+    remote: Remote | None = None
 
 
 def follow(

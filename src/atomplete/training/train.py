@@ -27,6 +27,7 @@ from atomplete.training.fit import fit
 from atomplete.training.loss import Loss, check_labels
 from atomplete.training.options import TrainOptions
 from atomplete.training.presets import fast
+from atomplete.training.run import Remote
 
 #: Cutoff of environments where none is given, Å.
 CUTOFF = 5.0
@@ -44,6 +45,7 @@ def train(
     potential: Potential | None = None,
     progress: bool = True,
     say: Callable[[str], None] = print,
+    remote: Remote | None = None,
 ) -> Potential:
     """Fit a potential to labelled structures, and write it with all that tells how good it is.
 
@@ -65,6 +67,8 @@ def train(
         Whether to show how far it is.
     say
         Takes the description of the data, before the fit begins.
+    remote
+        Other processes to sum normal equations up in, as :class:`Task` takes them.
 
     Returns
     -------
@@ -111,7 +115,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     fit(
         potential, dataset, split, loss, solver, folder,
-        seed=options.seed, references=references, progress=progress,
+        seed=options.seed, references=references, progress=progress, remote=remote,
     )  # fmt: skip
     save(folder / "model.pt", potential)
     record = {

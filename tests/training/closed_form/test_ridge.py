@@ -84,7 +84,7 @@ def design(model, atoms):
 def test_derivatives_of_the_design_are_differences():
     model, (atoms,) = fresh(), crystals(1)
     dataset = Dataset.from_structures([atoms])
-    of_atoms, of_strain = derivative_rows(model, dataset, torch.tensor([0]))
+    of_atoms, of_strain = derivative_rows(model, dataset.system(model.cutoff))
     expected = design(model, atoms)
     n = expected.shape[1]
     np.testing.assert_allclose(-of_atoms.view(-1, n), expected[1:7], atol=1e-6)
@@ -145,7 +145,7 @@ def test_parts_and_interruptions_change_nothing(tmp_path, monkeypatch):
         return derivative_rows(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("atomplete.training.closed_form.ridge.derivative_rows", interrupted)
+        patch.setattr("atomplete.training.closed_form.derivative_rows.derivative_rows", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fitted("cut")
     assert torch.equal(fitted("cut"), fitted("parts"))
@@ -178,10 +178,9 @@ def test_features_that_training_never_sees_have_no_weight(tmp_path):
 
 def test_derivatives_in_single_precision():
     dataset = Dataset.from_structures(crystals(3))
-    model, every = fresh(), torch.arange(3)
-    double = derivative_rows(model, dataset, every)
-    for exact, found in zip(
-        double, derivative_rows(model, dataset, every, torch.float32), strict=True
-    ):
+    model = fresh()
+    system = dataset.system(model.cutoff)
+    double = derivative_rows(model, system)
+    for exact, found in zip(double, derivative_rows(model, system, torch.float32), strict=True):
         assert found.dtype == torch.float32
         torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-5)

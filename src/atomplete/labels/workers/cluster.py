@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from ase import Atoms
 
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.labels.label import Label, LabelMethod
+from atomplete.labels.workers.calls import outcome, threads_of
 from atomplete.labels.workers.process import LabelProcess, check_limits
 
 #: Seconds to wait for the scheduler to answer.
@@ -65,8 +66,7 @@ class DaskWorkers:
         completed = _distributed().as_completed(loop=self.client.loop)
         try:
             while True:
-                threads = sum(self.client.nthreads().values())
-                while len(running) < 2 * max(threads, 1):
+                while len(running) < 2 * threads_of(self.client):
                     index, atoms = next(waiting, (-1, None))
                     if atoms is None:
                         break
@@ -80,22 +80,20 @@ class DaskWorkers:
                 future = next(completed)
                 yield running.pop(future), _result(future, method)
         finally:
-            self.client.cancel(list(running))
-            self.client.run(_end_processes, on_error="ignore")
+            with suppress(OSError):  # there may be no scheduler any more
+                self.client.cancel(list(running))
+                self.client.run(_end_processes, on_error="ignore")
 
 
 def _result(future: Any, method: LabelMethod) -> Label:
-    if future.status == "finished":
-        return future.result()
-    if future.status != "error":
-        raise InputError("the Dask scheduler is gone; the same command goes on from here")
-    error = future.exception()
-    if isinstance(error, InputError):
-        raise error
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    if isinstance(error, ImportError):
-        raise InputError(f"the Dask workers lack a package ({reason})")
-    return Label.failed(reason, 0.0, method.name, method.settings, transient=True)
+    try:
+        found: Label = outcome(future)
+        return found
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return Label.failed(reason, 0.0, method.name, method.settings, transient=True)
 
 
 def _label(pickled: bytes, nice: int, time_limit: float | None, atoms: Atoms) -> Label:

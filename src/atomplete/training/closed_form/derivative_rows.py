@@ -1,7 +1,10 @@
 """Derivatives of the inputs of a linear readout: rows of forces and stresses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -10,58 +13,101 @@ from atomplete.data.dataset import Dataset
 from atomplete.descriptors import Features
 from atomplete.potentials import DescriptorPotential
 from atomplete.potentials.prediction import VOIGT
+from atomplete.system import System
 
 #: Copies of the derivatives that are held at once, about.
 COPIES = 4
 
 
-def parts_of(
-    potential: DescriptorPotential,
-    dataset: Dataset,
-    structures: Int[Tensor, " chosen"],
-    memory: int,
-) -> Iterator[Int[Tensor, " part"]]:
-    """Runs of structures whose derivatives take so many bytes at most, but for single ones."""
-    system = dataset.system(potential.cutoff, potential.centers)
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Structures with the labels that rows are fitted to, eV/Å and eV/Å³; NaN where there is none.
+
+    Attributes
+    ----------
+    system
+        Structures.
+    forces
+        (atom, xyz).
+    stresses
+        (structure, voigt).
+    """
+
+    system: System
+    forces: Float[Tensor, "atom xyz"]
+    stresses: Float[Tensor, "structure voigt"]
+
+    @classmethod
+    def of(
+        cls, potential: DescriptorPotential, dataset: Dataset, structures: Int[Tensor, " chosen"]
+    ) -> "Labelled":
+        """Some structures of a data set."""
+        system = dataset.system(potential.cutoff, potential.centers)
+        forces = dataset.forces[dataset.atoms_of(structures)]
+        return cls(system.select_structures(structures), forces, dataset.stresses[structures])
+
+    def part(self, structures: range) -> "Labelled":
+        """Consecutive structures."""
+        chosen = torch.arange(structures.start, structures.stop)
+        forces = self.forces[torch.isin(self.system.structure, chosen)]
+        return Labelled(self.system.select_structures(chosen), forces, self.stresses[chosen])
+
+    def rows(
+        self, potential: DescriptorPotential, kinds: Sequence[str], dtype: str
+    ) -> Iterator[tuple[str, Float[Tensor, "row coefficient"], Float[Tensor, " row"]]]:
+        """Rows of forces and of stresses, as ``derivative_rows``, and their targets."""
+        of_atoms, of_strain = derivative_rows(potential, self.system, getattr(torch, dtype))
+        if "forces" in kinds:
+            yield "forces", of_atoms.flatten(0, 1).neg_(), self.forces.flatten()
+        if "stress" in kinds:
+            yield "stress", of_strain.flatten(0, 1), self.stresses.flatten()
+
+    def arrays(self) -> dict[str, Any]:
+        """Plain data, for the way to another process."""
+        parts = {**vars(self.system), "forces": self.forces, "stresses": self.stresses}
+        return {name: x.numpy() if torch.is_tensor(x) else x for name, x in parts.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Any]) -> "Labelled":
+        """Structures of such plain data."""
+        parts: dict[str, Any] = {
+            name: torch.tensor(x) if isinstance(x, np.ndarray) else x for name, x in arrays.items()
+        }
+        forces, stresses = parts.pop("forces"), parts.pop("stresses")
+        return cls(System(**parts), forces, stresses)
+
+
+def bytes_of_rows(potential: DescriptorPotential, system: System) -> Int[Tensor, " structure"]:
+    """Memory that the derivatives of each structure take, about."""
     n_blocks, width = potential.readout.coefficients.shape
-    pairs = torch.bincount(system.structure[system.centers[system.i]], minlength=len(dataset))
-    numbers = 3 * width * (pairs + n_blocks * (dataset.n_atoms + 2))
-    need = (8 * COPIES * numbers)[structures].tolist()
-    start, used = 0, 0
-    for stop, size in enumerate(need):
-        if used + size > memory and stop > start:
-            yield structures[start:stop]
-            start, used = stop, 0
-        used += size
-    if len(structures):
-        yield structures[start:]
+    n_structures = len(system.cell)
+    pairs = torch.bincount(system.structure[system.centers[system.i]], minlength=n_structures)
+    n_atoms = torch.bincount(system.structure, minlength=n_structures)
+    return 8 * COPIES * 3 * width * (pairs + n_blocks * (n_atoms + 2))
 
 
 @torch.no_grad()
 def derivative_rows(
-    potential: DescriptorPotential,
-    dataset: Dataset,
-    structures: Int[Tensor, " chosen"],
-    dtype: torch.dtype = torch.float64,
+    potential: DescriptorPotential, system: System, dtype: torch.dtype = torch.float64
 ) -> tuple[Float[Tensor, "atom xyz coefficient"], Float[Tensor, "structure voigt coefficient"]]:
-    """Derivatives of the design in positions, and in strain over the volume.
+    """Derivatives of the sums of features in positions, and in strain over the volume.
 
     Parameters
     ----------
     potential
         A descriptor with a linear readout.
-    dataset, structures
-        Structures, chosen by index; their atoms come one after the other.
+    system
+        Structures.
     dtype
         Of the computation and of the result.
 
     Returns
     -------
     of_atoms, of_strain
-        d(energy)/d(position) and d(energy)/d(strain)/volume for each coefficient, in units of
-        the potential's scale; NaN in the latter where there is no volume.
+        For each coefficient d(sum)/d(position), 1/Å, and d(sum)/d(strain)/volume, 1/Å³, NaN where
+        there is no volume. Times a coefficient, ``feature_scale`` and ``scale`` they are
+        derivatives of the energy.
     """
-    system = dataset.system(potential.cutoff, potential.centers).select_structures(structures)
     system = system.to(dtype)
     readout = potential.readout
     n_blocks, width = readout.coefficients.shape
@@ -86,8 +132,7 @@ def derivative_rows(
     volume = torch.linalg.det(system.cell).abs().to(dtype)
     volume = torch.where(volume > 0, volume, torch.nan)
     of_strain = (full + full.transpose(1, 2))[:, *VOIGT] / (2 * volume[:, None, None])
-    scale = potential.feature_scale.to(dtype)
-    return of_atoms.view(n_atoms, 3, -1).mul_(scale), of_strain.mul_(scale)
+    return of_atoms.view(n_atoms, 3, -1), of_strain
 
 
 def _add(

@@ -1,5 +1,6 @@
 """Sums over rows of a linear problem: what its closed-form solution needs to know of the data."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -46,18 +47,46 @@ class NormalEquations:
         total = weights @ (self.matrix @ weights) - 2 * self.right @ weights + self.square
         return float(total.clamp_min(0) / self.count.clamp_min(1))
 
+    def add_sums(self, other: "NormalEquations") -> None:
+        """Add sums over other rows."""
+        self._add(other.upper(), vars(other))
+
+    def add_state(self, state: Mapping[str, Tensor]) -> None:
+        """Add sums over other rows from their state, without a matrix of them."""
+        self._add(_rows_of(state["upper"], len(self.matrix)), state)
+
+    def _add(self, upper: Iterator[Tensor], others: Mapping[str, Tensor]) -> None:
+        for mine, other in zip(self.upper(), upper, strict=True):
+            mine += other
+        for name in ("right", "square", "count"):
+            getattr(self, name).add_(others[name])
+
+    def upper(self) -> Iterator[Float[Tensor, " rest"]]:
+        """Rows of the upper triangle."""
+        return (row[k:] for k, row in enumerate(self.matrix))
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        for value in vars(self).values():
+            value.zero_()
+
     def release(self) -> None:
         """Free the memory of the matrix."""
         self.matrix = self.matrix.new_zeros(0, 0)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The sums."""
-        return dict(vars(self))
+        """The sums, of the matrix the rows of its upper triangle one after the other."""
+        upper = torch.cat([*self.upper(), self.matrix.new_zeros(0)])
+        return {"upper": upper, "right": self.right, "square": self.square, "count": self.count}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from sums that were saved."""
-        for name, value in state.items():
-            getattr(self, name).copy_(value)
+        self.clear()
+        self.add_state(state)
+
+
+def _rows_of(upper: Float[Tensor, " entry"], n: int) -> Iterator[Float[Tensor, " rest"]]:
+    return iter(upper.split(list(range(n, 0, -1))))
 
 
 @dataclass(eq=False)
@@ -74,15 +103,22 @@ class EnergyRows:
 
 
 def combined(
-    held: list[tuple[float, EnergyRows]], sums: list[tuple[float, NormalEquations]], n: int
+    held: list[tuple[float, EnergyRows]],
+    sums: list[tuple[float, NormalEquations]],
+    n: int,
+    units: tuple[float, float] = (1.0, 1.0),
 ) -> NormalEquations:
-    """Sums whose mean square is the weighted sum of those of all terms; the matrix is whole."""
+    """Sums whose mean square is the weighted sum of those of all terms; the matrix is whole.
+
+    Rows and targets of sums are multiplied by ``units``.
+    """
     total = NormalEquations.empty(n)
+    of_rows, of_targets = units
     for weight, of_kind in sums:
         share = weight / max(float(of_kind.count), 1)
-        total.matrix.add_(of_kind.matrix, alpha=share)
-        total.right.add_(of_kind.right, alpha=share)
-        total.square.add_(of_kind.square, alpha=share)
+        total.matrix.add_(of_kind.matrix, alpha=share * of_rows**2)
+        total.right.add_(of_kind.right, alpha=share * of_rows * of_targets)
+        total.square.add_(of_kind.square, alpha=share * of_targets**2)
     for weight, term in held:
         root = (weight / max(term.number, 1)) ** 0.5
         total.add(root * term.rows, root * term.targets)

@@ -1,8 +1,8 @@
 """Least squares with an L2 penalty, in closed form: energies, forces and stresses are rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from itertools import chain
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -13,8 +13,9 @@ from atomplete.data.dataset import Dataset
 from atomplete.data.references import least_squares
 from atomplete.descriptors import Features, run
 from atomplete.runs.progress import progress_of
-from atomplete.training.closed_form.derivative_rows import derivative_rows, parts_of
+from atomplete.training.closed_form.derivative_rows import Labelled, bytes_of_rows
 from atomplete.training.closed_form.normal_equations import EnergyRows, NormalEquations, combined
+from atomplete.training.closed_form.shares import DerivativeSums, shares_of
 from atomplete.training.closed_form.solutions import Penalty, chosen, solutions
 from atomplete.training.loss import Loss, Scales
 from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
@@ -54,25 +55,13 @@ class RidgeSpec(BaseModel):
     )
 
 
-@dataclass(eq=False)
-class _Progress:
-    """Number of parts of the data whose derivatives have been summed up."""
-
-    done: int = 0
-
-    def state_dict(self) -> dict[str, int]:
-        return {"done": self.done}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self.done = state["done"]
-
-
 def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
     """Fit a potential that is linear in its coefficients; validation chooses the penalty.
 
     Reference energies that are not known from elsewhere are fitted along and carry no penalty.
-    Derivatives of features are summed up in parts within the memory bound; an interrupted fit
-    goes on with the part at hand.
+    Derivatives of features are summed up in parts within the memory bound, in this process or, one
+    share of the data after the other, in others. An interrupted fit goes on with the part, or the
+    share, at hand.
 
     Raises
     ------
@@ -108,28 +97,27 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
 
     n = inputs.shape[1]
     kinds = tuple(kind for kind in DERIVATIVES if getattr(loss, kind))
-    sums = {kind: NormalEquations.empty(n) for kind in kinds}
+    sums = DerivativeSums(potential, dataset, fitted, kinds, spec.dtype, spec.memory)
     identity = identity_of(
         spec, loss, potential.spec, dataset.hash, *split, inputs, residual, str(task.references)
     )
     run = TrainingRun.open(task.folder, identity)
-    counter = _Progress()
-    parts = {"learner": potential, "counter": counter, **sums}
+    parts = {"learner": potential, "sums": sums}
     run.restore(**parts)
 
     def terms(groups: Tensor) -> list[tuple[float, EnergyRows]]:
         return _energy_terms(inputs, residual, dataset, groups, loss, scales, split.train)
 
     def solution() -> Iterator[Step]:
-        if sums:
-            _sum_derivatives(task, spec, sums, counter, run, parts)
+        total_of = _sum_up(task, sums, run, parts)
         weight_of = {
             kind: getattr(loss, kind) * (scales.energy / getattr(scales, kind)) ** 2
-            for kind in sums
+            for kind in kinds
         }
-        weighted = [(weight_of[kind], sums[kind]) for kind in sums]
-        total = combined(terms(split.train), weighted, n)
-        for of_kind in sums.values():  # all that it was needed for is done
+        weighted = [(weight_of[kind], total_of[kind]) for kind in kinds]
+        units = potential.feature_scale.item(), 1 / scales.energy
+        total = combined(terms(split.train), weighted, n, units)
+        for of_kind in total_of.values():  # all that it was needed for is done
             of_kind.release()
         validation = terms(split.validation)
 
@@ -223,56 +211,34 @@ def _differences(values: Tensor, pairs: Int[Tensor, "pair 2"]) -> Tensor:
     return values[pairs[:, 0]] - values[pairs[:, 1]]
 
 
-def _sum_derivatives(
-    task: Task,
-    spec: RidgeSpec,
-    sums: dict[str, NormalEquations],
-    counter: _Progress,
-    run: TrainingRun,
-    parts: dict[str, object],
-) -> None:
-    """Add up the rows of forces and stresses of training data, from the part on that is next."""
-    train = task.split.train.flatten().unique()
-    jobs = list(parts_of(task.potential, task.dataset, train, spec.memory))
-    with progress_of("derivatives", len(jobs) - counter.done, task.progress) as step:
-        for chosen in jobs[counter.done :]:
-            for kind, rows, targets in _rows(task, spec, chosen, tuple(sums)):
-                sums[kind].add(rows, targets)
-            counter.done += 1
+def _sum_up(
+    task: Task, sums: DerivativeSums, run: TrainingRun, parts: dict[str, Any]
+) -> dict[str, NormalEquations]:
+    """Sums of the rows of training data, from where they are."""
+    steps = sums.here() if task.remote is None else sums.elsewhere(task.remote)
+    with progress_of("derivatives", sums.left, task.progress) as step:
+        for number in steps:
             if run.due():
                 run.save(**parts)
-            step()
+            for _ in range(number):
+                step()
+    return sums.total
 
 
 def _mean_squares(
-    task: Task,
-    spec: RidgeSpec,
-    weights: Float[Tensor, " coefficient"],
-    kinds: tuple[str, ...],
+    task: Task, spec: RidgeSpec, weights: Float[Tensor, " coefficient"], kinds: tuple[str, ...]
 ) -> dict[str, float]:
-    """Mean squared errors of forces and stresses of validation data."""
+    """Mean squared errors of forces and stresses of validation data, in units of the scale."""
+    if not kinds:
+        return {}
+    potential = task.potential
+    data = Labelled.of(potential, task.dataset, task.split.validation.flatten().unique())
     squares, count = dict.fromkeys(kinds, 0.0), dict.fromkeys(kinds, 0)
-    structures = task.split.validation.flatten().unique()
-    for part in parts_of(task.potential, task.dataset, structures, spec.memory) if kinds else ():
-        for kind, rows, targets in _rows(task, spec, part, kinds):
+    shares = shares_of(bytes_of_rows(potential, data.system).tolist(), spec.memory)
+    for part in chain.from_iterable(shares):
+        for kind, rows, targets in data.part(part).rows(potential, kinds, spec.dtype):
             has = targets.isfinite()
-            errors = rows[has].double() @ weights - targets[has]
-            squares[kind] += float(errors.square().sum())
+            predicted = rows[has].double() @ (potential.feature_scale * weights)
+            squares[kind] += float((predicted - targets[has] / potential.scale).square().sum())
             count[kind] += int(has.sum())
     return {kind: square / max(count[kind], 1) for kind, square in squares.items()}
-
-
-def _rows(
-    task: Task, spec: RidgeSpec, chosen: Int[Tensor, " chosen"], kinds: tuple[str, ...]
-) -> Iterator[tuple[str, Float[Tensor, "row coefficient"], Float[Tensor, " row"]]]:
-    """Rows of forces and of stresses of some structures, and their targets."""
-    dataset, scale = task.dataset, task.potential.scale.item()
-    of_atoms, of_strain = derivative_rows(
-        task.potential, dataset, chosen, getattr(torch, spec.dtype)
-    )
-    if "forces" in kinds:
-        forces = dataset.forces[dataset.atoms_of(chosen)] / scale
-        yield "forces", of_atoms.flatten(0, 1).neg_(), forces.flatten()
-    if "stress" in kinds:
-        stresses = dataset.stresses[chosen] / scale
-        yield "stress", of_strain.flatten(0, 1), stresses.flatten()
