@@ -60,7 +60,8 @@ def test_the_way_from_structures_to_a_potential(atomplete, tmp_path):
     page = "docs/potentials.md"
     write_structures(tmp_path / "train.xyz", copper(30, 0))
     write_structures(tmp_path / "test.xyz", copper(10, 100))
-    for heading in ("Train and test", "Choose"):
+    write_structures(tmp_path / "more.xyz", copper(10, 200))
+    for heading in ("Train and test", "Choose", "Add structures"):
         for arguments in commands(page, heading):
             outcome = atomplete(*arguments)
             assert outcome.code == 0, (arguments, outcome.err)
@@ -82,7 +83,8 @@ def test_the_way_from_a_potential_to_its_next_labels(atomplete, tmp_path):
     assert len(read_structures(tmp_path / "labelled.xyz")) == 20
     code = re.findall(r"^```python\n(.*?)^```", (PROJECT / page).read_text(), flags=re.M | re.S)
     exec("\n".join(code), {"__name__": "page"})
-    assert len(read_structures(tmp_path / "more.xyz")) == 50
+    record = json.loads((tmp_path / "model2" / "run.json").read_text())
+    assert "added to the 30 structures of model/model.pt" in record["data"]
 
 
 @pytest.mark.parametrize("page", ["docs/theory.md", "docs/uncertainty.md"])

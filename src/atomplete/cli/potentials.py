@@ -25,7 +25,10 @@ class TrainVerbOptions(SchedulerOptions, TrainOptions):
     TrainVerbOptions,
     FolderOutput(
         "train",
-        ("model.pt", "training.pt", "metrics.json", "parity.json", "log.jsonl", "run.json"),
+        (
+            *("model.pt", "sums.pt", "training.pt", "metrics.json", "parity.json"),
+            *("log.jsonl", "run.json"),
+        ),
     ),
 )
 def train(
@@ -39,6 +42,9 @@ def train(
     Energies in eV, forces in eV/Å, stresses in eV/Å³, tension positive. An interrupted run goes on
     with the same command. Writes model.pt, metrics.json, parity.json, log.jsonl, run.json with
     options, versions and the hash of the data, and report.html, a page with parity plots.
+
+    With --update, the fit is to all structures of an earlier one in closed form as well, with its
+    features, and sums over the new ones only; the earlier one needs --keep-sums.
 
     With --scheduler or --slurm, workers of a Dask cluster share the sums of a fit in closed form,
     which come out the same.

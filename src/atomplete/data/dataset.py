@@ -123,6 +123,19 @@ class Dataset:
             names,
         )
 
+    @classmethod
+    def join(cls, sets: Sequence["Dataset"]) -> "Dataset":
+        """Structures of several data sets, one set after the other, with their names."""
+        structures = [atoms for part in sets for atoms in part.structures]
+        names = [name for part in sets for name in part.names]
+        return cls(
+            structures,
+            torch.cat([part.energies for part in sets]),
+            torch.cat([part.forces for part in sets]),
+            torch.cat([part.stresses for part in sets]),
+            names if len(names) == len(structures) else (),
+        )
+
     @cached_property
     def n_atoms(self) -> Int[Tensor, " structure"]:
         """Number of atoms of each structure."""

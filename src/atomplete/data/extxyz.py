@@ -95,6 +95,22 @@ def parse_file(path: Path) -> list[Atoms | InputError]:
     return found
 
 
+def parse_frame(text: str) -> Atoms:
+    """One structure from what ``frame_text`` gave.
+
+    Raises
+    ------
+    ValueError
+        For another text.
+
+    Examples
+    --------
+    >>> parse_frame(frame_text(Atoms("H", positions=[[0.1, 0.0, 1 / 3]]))).positions[0, 2] == 1 / 3
+    True
+    """
+    return _frame(text.split("\n"), 0, False)
+
+
 def _frame(lines: list[str], start: int, may_be_cut: bool) -> Atoms:
     """One structure from its lines, the first of which is line ``start`` of the file, from zero."""
     if not _NUMBER_OF_ATOMS.fullmatch(lines[0]):

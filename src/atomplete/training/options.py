@@ -17,6 +17,13 @@ if TYPE_CHECKING:  # the command line reads this module to start up
     from atomplete.training.loss import Loss
 
 
+#: Options that may be given with an update; all others are those of the first fit.
+WITH_UPDATE = {
+    *("energy_key", "forces_key", "stress_key", "virial_key"),
+    *("validation", "validation_fraction", "seed", "keep_sums", "update"),
+}
+
+
 class KeyOptions(BaseModel):
     """Keys under which labels stand: options of ``atomplete train`` and ``atomplete evaluate``.
 
@@ -96,6 +103,26 @@ class TrainOptions(KeyOptions):
     epochs: int = Field(default=100, ge=1, description="Epochs of a network")
     deep_set: dict[str, Any] = Field({"hidden": (64, 64), "head": (64,)})
     solver: dict[str, Any] | None = None
+    keep_sums: bool = Field(
+        default=False, description="Write sums.pt, so that structures can be added with --update"
+    )
+    update: Path | None = Field(
+        default=None,
+        description="A model.pt with its sums.pt: fit to its structures and to these together",
+    )
+
+    def check_update(self, folder: Path) -> None:
+        """Refuse what the first fit has settled, and the folder where it is.
+
+        Raises
+        ------
+        InputError
+            Naming the option.
+        """
+        for name in sorted(self.model_fields_set & TrainOptions.model_fields.keys() - WITH_UPDATE):
+            raise InputError(f"option {name}: an update takes that of the model that it updates")
+        if self.update is not None and folder.resolve() == self.update.parent.resolve():
+            raise InputError(f"{folder}: it holds the model to update; write into another folder")
 
     def loss(self, dataset: "Dataset") -> "Loss":
         """Loss with the weights that are given, or that fit the labels there are."""

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
@@ -30,6 +30,9 @@ CHECKPOINT_COST = 4.0
 
 #: Calls a function in other processes, once for each tuple of arguments; results in that order.
 Remote = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
+
+#: Tensors of the state of sums, by the kind of labels.
+States = Mapping[str, Mapping[str, Tensor]]
 
 #: Losses of training and validation data after a step, and the learning rate or the like.
 Step = tuple[float, float, float | None]
@@ -61,6 +64,10 @@ class Task:
         Whether to show how far it is.
     remote
         Other processes to sum normal equations up in; None for this one.
+    known
+        Structures over which normal equations were summed up before, and the state of these sums.
+    keep
+        Takes the state of the sums of a fit in closed form, by kind, before they are forgotten.
     """
 
     potential: Any
@@ -73,6 +80,8 @@ class Task:
     references: References | None = None
     progress: bool = True
     remote: Remote | None = None
+    known: tuple[Tensor, States] | None = None
+    keep: Callable[[States], None] | None = None
 
 
 def follow(

@@ -1,21 +1,19 @@
 """Training of a potential on a file of structures: what the verb ``train`` does."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-import torch
 from ase import Atoms
 
 from atomplete.checkpoint import save
 from atomplete.config import checked, descriptor_spec
-from atomplete.data import read_structures
 from atomplete.data.checks.labels import label_warnings
 from atomplete.data.dataset import Dataset, Split
 from atomplete.data.metrics import Metrics, metrics_of, parity_of
-from atomplete.data.references import References, find_references, is_isolated_atom
+from atomplete.data.references import References, find_references
 from atomplete.data.summary import describe_data
 from atomplete.descriptors import DescriptorSpec
-from atomplete.errors import InputError
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.potentials.base import Potential
 from atomplete.registry import build, registered
@@ -23,6 +21,8 @@ from atomplete.runs.files import write_json
 from atomplete.runs.folder import in_run_folder
 from atomplete.runs.provenance import versions
 from atomplete.system import Centers, System
+from atomplete.training.closed_form.kept import SUMS, KeptFit, check_keeps
+from atomplete.training.data import FitData, name_of
 from atomplete.training.fit import fit
 from atomplete.training.loss import Loss, check_labels
 from atomplete.training.options import TrainOptions
@@ -31,9 +31,6 @@ from atomplete.training.run import Remote
 
 #: Cutoff of environments where none is given, Å.
 CUTOFF = 5.0
-
-#: Structures to validate with where no number is given, at most.
-VALIDATION = 50
 
 
 @in_run_folder("train")
@@ -49,9 +46,13 @@ def train(
 ) -> Potential:
     """Fit a potential to labelled structures, and write it with all that tells how good it is.
 
+    With ``update`` among the options, the fit is to the structures of an earlier one in closed form
+    as well, whose sums were kept and whose features stay.
+
     Writes ``model.pt``, ``metrics.json`` (errors on training and validation data),
     ``parity.json`` (the numbers behind them), ``log.jsonl``, ``run.json`` (what was read, options,
-    versions, hash of the data) and ``training.pt``, from which an interrupted run goes on.
+    versions, hash of the data) and ``training.pt``, from which an interrupted run goes on; also
+    ``sums.pt`` where sums are to be kept, and after an update.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def train(
     Raises
     ------
     InputError
-        If labels that the loss asks for are missing, or cannot be used.
+        If labels that the loss asks for are missing, or cannot be used, and as ``KeptFit``.
 
     Examples
     --------
@@ -95,27 +96,45 @@ def train(
     options = options or TrainOptions.model_validate({})
     if potential is not None:
         options = options.model_copy(update={"potential": potential.spec.model_dump(mode="json")})
-    name, dataset, split, isolated = _read(source, options)
-    loss = options.loss(dataset)
+    solver, loss, base = options.solver_spec(), None, None
+    if options.keep_sums:
+        check_keeps(solver)
+    if options.update is not None:
+        options.check_update(folder)
+        base = KeptFit.read(options.update)
+        potential, loss, solver = base.potential, base.loss, base.solver
+    name, read = name_of(source), FitData.read(source, options, least=0 if base else 1)
+    data = read if base is None else base.joined(read, name)
+    dataset, split, isolated = data.dataset, data.split, data.isolated
+    loss = loss or options.loss(dataset)
+    given = options.references if base is None else base.given
     references = find_references(
-        dataset, split.train.flatten(), isolated.structures, isolated.energies.tolist(),
-        options.references,
-    )  # fmt: skip
-    described = describe_data(dataset, options.keys(), references, name)
-    said = "\n  ".join([described, *label_warnings(dataset, split, references)])
+        dataset, split.train.flatten(), isolated.structures, isolated.energies.tolist(), given
+    )
+    lines = [describe_data(read.dataset, options.keys(), references, name)]
+    if base is not None:
+        lines.append(f"added to the {len(base.data.dataset)} structures of {options.update}")
+    said = "\n  ".join([*lines, *label_warnings(dataset, split, references)])
     say(said)
     for part in split:
         check_labels(dataset, loss, part.flatten())
     potential = potential or _described(options, dataset, references, split, progress)
-    solver = options.solver_spec()
     say(
         f"fitting {potential!r}\n  to {len(split.train)} structures, with {len(split.validation)} "
         f"to validate, by {solver.type}; weights: {_weights(loss)}"
     )
+    keep, known = None, None
+    if options.keep_sums or base is not None:
+        kept = KeptFit(potential, data, given, loss, solver)
+        say(f"{SUMS}, with which it can be updated, will take {kept.size / 1e6:.3g} MB")
+        keep = partial(kept.write, folder / SUMS)
+    if base is not None:
+        known = base.data.split.train.flatten(), base.sums
     folder.mkdir(parents=True, exist_ok=True)
     fit(
         potential, dataset, split, loss, solver, folder,
         seed=options.seed, references=references, progress=progress, remote=remote,
+        keep=keep, known=known,
     )  # fmt: skip
     save(folder / "model.pt", potential)
     record = {
@@ -128,46 +147,6 @@ def train(
     _write_errors(potential, dataset, split, folder)
     write_json(folder / "run.json", record)
     return potential
-
-
-def _read(
-    source: Path | Sequence[Atoms], options: TrainOptions
-) -> tuple[str, Dataset, Split, Dataset]:
-    """Name of the data, the data without isolated atoms, their split, and isolated atoms."""
-    keys, name = options.keys(), str(source)
-    if isinstance(source, Path):
-        structures = read_structures(source)
-        names = [f"{source}, structure {index}" for index in range(len(structures))]
-    else:
-        structures, name = list(source), f"{len(source)} structures"
-        names = [f"structure {index}" for index in range(len(structures))]
-    n_train = len(structures)
-    if options.validation is not None:
-        added = read_structures(options.validation)
-        structures = structures + added
-        names += [f"{options.validation}, structure {index}" for index in range(len(added))]
-    alone = [is_isolated_atom(atoms) for atoms in structures]
-    isolated = [index for index, is_alone in enumerate(alone) if is_alone]
-    kept = [index for index, is_alone in enumerate(alone) if not is_alone]
-    n_train -= sum(alone[:n_train])
-
-    def part(chosen: list[int]) -> Dataset:
-        return Dataset.from_structures(
-            [structures[index] for index in chosen], keys, names=[names[index] for index in chosen]
-        )
-
-    references = part(isolated)
-    references = references.select(references.labelled["energies"].nonzero()[:, 0])
-    if len(kept) < 2:
-        raise InputError(f"{name}: {len(kept)} structures are too few to fit and to validate with")
-    dataset = part(kept)
-    if options.validation is not None:
-        every = torch.arange(len(kept))[:, None]
-        return name, dataset, Split(every[:n_train], every[n_train:]), references
-    fraction = options.validation_fraction or min(0.1, VALIDATION / len(kept))
-    number = min(max(1, round(fraction * len(kept))), len(kept) - 1)
-    split = Split.at_random(len(kept), number, options.seed)
-    return name, dataset, split, references
 
 
 def _described(

@@ -97,10 +97,13 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
 
     n = inputs.shape[1]
     kinds = tuple(kind for kind in DERIVATIVES if getattr(loss, kind))
-    sums = DerivativeSums(potential, dataset, fitted, kinds, spec.dtype, spec.memory)
+    known_to, known_sums = task.known or (fitted[:0], {})
+    left = fitted[~torch.isin(fitted, known_to)]
+    sums = DerivativeSums(potential, dataset, left, kinds, spec.dtype, spec.memory, known_sums)
     identity = identity_of(
-        spec, loss, potential.spec, dataset.hash, *split, inputs, residual, str(task.references)
-    )
+        spec, loss, potential.spec, dataset.hash, *split, inputs, residual, str(task.references),
+        left, task.keep is not None,
+    )  # fmt: skip
     run = TrainingRun.open(task.folder, identity)
     parts = {"learner": potential, "sums": sums}
     run.restore(**parts)
@@ -110,6 +113,8 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
 
     def solution() -> Iterator[Step]:
         total_of = _sum_up(task, sums, run, parts)
+        if task.keep is not None:
+            task.keep({kind: of_kind.state_dict() for kind, of_kind in total_of.items()})
         weight_of = {
             kind: getattr(loss, kind) * (scales.energy / getattr(scales, kind)) ** 2
             for kind in kinds

@@ -15,7 +15,7 @@ from atomplete.potentials import DescriptorPotential
 from atomplete.runs.provenance import versions_of
 from atomplete.training.closed_form.derivative_rows import Labelled, bytes_of_rows
 from atomplete.training.closed_form.normal_equations import NormalEquations
-from atomplete.training.run import Remote
+from atomplete.training.run import Remote, States
 
 #: Shares of the data, at most. A sum of numbers depends on their order: shares follow from the
 #: data alone, and are added in their order wherever they come from.
@@ -71,6 +71,8 @@ class DerivativeSums:
         Of derivatives; their products are summed in float64.
     memory
         Bound on derivatives that are held at once, bytes.
+    known
+        States of sums over other structures, to begin with.
 
     Attributes
     ----------
@@ -86,6 +88,7 @@ class DerivativeSums:
         kinds: Sequence[str],
         dtype: str,
         memory: int,
+        known: States | None = None,
     ) -> None:
         self._potential, self._dtype = potential, dtype
         self._shares: list[list[range]] = []
@@ -94,6 +97,8 @@ class DerivativeSums:
             need = bytes_of_rows(potential, self._data.system).tolist()
             self._shares = shares_of(need, memory)
         self.total = _empty(potential, kinds)
+        for kind, state in (known or {}).items():
+            self.total[kind].load_state_dict(state)
         self._share: dict[str, NormalEquations] = {}  # of the share at hand
         self._done = self._parts = 0  # shares, and parts of the share at hand
 
