@@ -14,6 +14,7 @@ from atomplete.data.metrics import Metrics, metrics_of, parity_of
 from atomplete.data.references import References, find_references
 from atomplete.data.summary import describe_data
 from atomplete.descriptors import DescriptorSpec
+from atomplete.errors import InputError
 from atomplete.potentials import DescriptorPotential, DescriptorPotentialSpec
 from atomplete.potentials.base import Potential
 from atomplete.registry import build, registered
@@ -136,6 +137,8 @@ def train(
         seed=options.seed, references=references, progress=progress, remote=remote,
         keep=keep, known=known,
     )  # fmt: skip
+    if keep is not None and not (folder / SUMS).is_file():
+        raise InputError(f"{folder / SUMS} is gone; remove training.pt beside it to fit anew")
     save(folder / "model.pt", potential)
     record = {
         "data": said,

@@ -150,6 +150,9 @@ def test_sums_that_were_not_kept_are_found_when_they_are_asked_for(tmp_path):
     assert not (tmp_path / "sums.pt").exists()
     trained(structures, tmp_path)
     assert KeptFit.read(tmp_path / "model.pt").sums
+    (tmp_path / "sums.pt").unlink()
+    with pytest.raises(InputError, match=r"sums.pt is gone; remove training.pt beside it to fit"):
+        trained(structures, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,20 @@ from torch import Tensor
 
 from atomplete.data.dataset import Dataset
 from atomplete.data.references import least_squares
-from atomplete.descriptors import Features, run
 from atomplete.runs.progress import progress_of
-from atomplete.training.closed_form.derivative_rows import Labelled, bytes_of_rows
+from atomplete.training.closed_form.inputs import design_of, inputs_of
 from atomplete.training.closed_form.normal_equations import EnergyRows, NormalEquations, combined
-from atomplete.training.closed_form.shares import DerivativeSums, shares_of
+from atomplete.training.closed_form.shares import DerivativeSums
 from atomplete.training.closed_form.solutions import Penalty, chosen, solutions
+from atomplete.training.closed_form.validation import Validation
 from atomplete.training.loss import Loss, Scales
 from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
-from atomplete.training.uncertainty.posterior import draw, set_committee
+from atomplete.training.uncertainty.posterior import (
+    calibrate,
+    draw,
+    set_environments,
+    set_members,
+)
 
 #: Labels whose rows are derivatives of features.
 DERIVATIVES = ("forces", "stress")
@@ -51,7 +56,9 @@ class RidgeSpec(BaseModel):
         default="float64", description="of derivatives; their products are summed in float64"
     )
     memory: int = Field(
-        default=10**9, ge=10**7, description="bound on derivatives held at once, bytes"
+        default=10**9,
+        ge=10**7,
+        description="bound on derivatives held at once, and on what is kept for later, bytes",
     )
 
 
@@ -81,7 +88,10 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
     if task.references is not None:
         known, free = task.references.of(potential.species)
     energies = dataset.energies - composition @ known
-    inputs = _design(task, fitted)
+    parts_of_inputs = inputs_of(task, fitted, spec.memory // 2)
+    inputs, size = design_of(task, parts_of_inputs)
+    potential.feature_scale.fill_(1 / size if size else 1.0)
+    inputs *= potential.feature_scale
     reference_rows = fitted[with_energy[fitted]]
 
     def explained_by_composition(values: Tensor) -> Tensor:
@@ -124,13 +134,13 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
         total = combined(terms(split.train), weighted, n, units)
         for of_kind in total_of.values():  # all that it was needed for is done
             of_kind.release()
-        validation = terms(split.validation)
+        of_energies = terms(split.validation)
+        validation = Validation(task, kinds, spec.dtype, spec.memory)
 
         def loss_of(weights: Tensor) -> float:
-            errors = _mean_squares(task, spec, weights, kinds)
-            return sum(weight * term.mean_square(weights) for weight, term in validation) + sum(
-                weight_of[kind] * error for kind, error in errors.items()
-            )
+            loss = sum(weight * term.mean_square(weights) for weight, term in of_energies)
+            errors = validation.mean_squares(weights)
+            return loss + sum(weight_of[kind] * error for kind, error in errors.items())
 
         strength, weights, least = chosen(
             solutions(total, spec.penalty),
@@ -145,40 +155,19 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
         members = draw(total.matrix, spec.penalty, strength, n_members)
         references = members.new_zeros(len(members), len(known))
         references[:, free] = -scales.energy * (members @ inputs_part.T)
-        of_energies = inputs @ weights - residual, inputs @ members.T
-        set_committee(task, members, references, *of_energies, kinds=kinds)
+        set_members(potential, members, references)
+        set_environments(potential, parts_of_inputs, fitted)
+        held_out = split.validation.flatten().unique()
+        per_atom = inputs[held_out] / dataset.n_atoms[held_out, None]
+        targets = residual[held_out] / dataset.n_atoms[held_out]
+        together = torch.cat([weights[None], members])
+        found = [("energy", per_atom @ together.T, targets)]
+        calibrate(potential, chain(found, validation.changes(together)))
         yield total.mean_square(weights), least, strength
 
     steps = solution() if run.epoch == 0 else iter(())
     # what a finished fit needs no more is as large as the square of the number of coefficients
     follow(run, steps, 1, {"learner": potential}, unit="solution", progress=False)
-
-
-def _design(task: Task, train: Int[Tensor, " train"]) -> Float[Tensor, "structure coefficient"]:
-    """Derivatives of the energies in the coefficients, in units of the potential's scale."""
-    potential, dataset = task.potential, task.dataset
-    n_blocks, width = potential.readout.coefficients.shape
-    inputs = torch.zeros(len(dataset) * n_blocks, width, dtype=torch.float64)
-
-    def add(features: Features) -> None:
-        where = features.center_structure * n_blocks + potential.readout.block(features)
-        inputs.index_add_(0, where, potential.inputs(features))
-
-    if task.features is not None:
-        potential.normalise(task.features.features, train)
-        add(task.features.features)
-        return inputs.view(len(dataset), -1)
-    squares, n_rows, potential.feature_scale = 0.0, 0, torch.ones_like(potential.feature_scale)
-    with torch.no_grad():
-        system = dataset.system(potential.cutoff, potential.centers)
-        for features in run(potential.descriptor, system):
-            add(features)
-            fitted = torch.isin(features.center_structure[features.center_of_row], train)
-            squares += float(features.values[fitted].square().sum())
-            n_rows += int(fitted.sum())
-    if squares:
-        potential.feature_scale.fill_((potential.descriptor.n_features * n_rows / squares) ** 0.5)
-    return inputs.view(len(dataset), -1) * potential.feature_scale
 
 
 def _energy_terms(
@@ -228,22 +217,3 @@ def _sum_up(
             for _ in range(number):
                 step()
     return sums.total
-
-
-def _mean_squares(
-    task: Task, spec: RidgeSpec, weights: Float[Tensor, " coefficient"], kinds: tuple[str, ...]
-) -> dict[str, float]:
-    """Mean squared errors of forces and stresses of validation data, in units of the scale."""
-    if not kinds:
-        return {}
-    potential = task.potential
-    data = Labelled.of(potential, task.dataset, task.split.validation.flatten().unique())
-    squares, count = dict.fromkeys(kinds, 0.0), dict.fromkeys(kinds, 0)
-    shares = shares_of(bytes_of_rows(potential, data.system).tolist(), spec.memory)
-    for part in chain.from_iterable(shares):
-        for kind, rows, targets in data.part(part).rows(potential, kinds, spec.dtype):
-            has = targets.isfinite()
-            predicted = rows[has].double() @ (potential.feature_scale * weights)
-            squares[kind] += float((predicted - targets[has] / potential.scale).square().sum())
-            count[kind] += int(has.sum())
-    return {kind: square / max(count[kind], 1) for kind, square in squares.items()}

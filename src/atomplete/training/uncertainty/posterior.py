@@ -10,18 +10,18 @@ Bigi, Chong, Ceriotti, Grasselli, Mach. Learn.: Sci. Technol. 5, 045018 (2024), 
 Kellner, Ceriotti, Mach. Learn.: Sci. Technol. 5, 035006 (2024), arXiv:2402.16621.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
-from atomplete.descriptors import run
+from atomplete.training.closed_form.inputs import Inputs
 from atomplete.training.closed_form.solutions import UNSEEN, Penalty
-from atomplete.training.run import Task
 
 #: The least strength, and how often it is made ten times larger where numbers do not allow it.
 EPSILON, PATIENCE = 1e-15, 10
@@ -74,74 +74,70 @@ def draw(
     return scale * torch.linalg.solve_triangular(factor.T, z.T, upper=True).T
 
 
-def set_committee(
-    task: Task,
+def set_members(
+    potential: Any,
     members: Float[Tensor, "member coefficient"],
     references: Float[Tensor, "member species"],
-    errors: Float[Tensor, " structure"],
-    changes: Float[Tensor, "structure member"],
-    kinds: Sequence[str],
 ) -> None:
-    """Give a fitted potential its committee, calibrated on validation data.
+    """Give a fitted potential its committee; coefficients and references are relative to its own.
 
-    Parameters
-    ----------
-    task
-        Its fit.
-    members
-        Coefficients relative to those of the potential.
-    references
-        Reference energies relative to those of the potential, eV.
-    errors, changes
-        Of the energies of all structures: errors of the potential, NaN without a label, and
-        predictions of members relative to its own; in the same unit.
-    kinds
-        Those of "forces" and "stress" that were fitted to.
+    References are in eV.
     """
-    potential, dataset = task.potential, task.dataset
     committee = potential.committee
     committee.coefficients.copy_(members.view_as(committee.coefficients))
     committee.references.copy_(references)
-    _set_environments(task)
-    validation = task.split.validation.flatten().unique()
-    n = dataset.n_atoms[validation]
-    of_energies = _ratio(errors[validation] / n, changes[validation].square().mean(1).sqrt() / n)
-    committee.calibration.fill_(1.0)
-    factors = {"energy": of_energies, "forces": torch.nan, "stress": torch.nan}
-    if kinds:
-        chosen = dataset.select(validation)
-        asked = (*kinds, *(f"{kind}_uncertainty" for kind in kinds))
-        found = potential.predict(chosen.structures, asked)
-        labels = {"forces": chosen.forces, "stress": chosen.stresses}
-        for kind in kinds:
-            error = getattr(found, kind) - labels[kind]
-            factors[kind] = _ratio(error, getattr(found, f"{kind}_uncertainty"))
+
+
+def calibrate(
+    potential: Any,
+    found: Iterable[tuple[str, Float[Tensor, "label member"], Float[Tensor, " label"]]],
+) -> None:
+    """Make deviations as large as errors on validation data, in the root mean square.
+
+    Parameters
+    ----------
+    potential
+        One with members.
+    found
+        Kind ("energy", "forces" or "stress"), predictions, and targets, NaN without a label, of
+        parts of the data, all of a kind in the same unit. Predictions are those of the potential
+        first, and then those of the members relative to it.
+    """
+    squares = {kind: torch.zeros(2, dtype=torch.float64) for kind in ("energy", "forces", "stress")}
+    for kind, predicted, targets in found:
+        has = targets.isfinite()
+        errors, changes = predicted[has, 0] - targets[has], predicted[has, 1:]
+        squares[kind][0] += errors.square().sum()
+        squares[kind][1] += changes.square().mean(1).sum()
+    factors = [float((error / change).sqrt()) for error, change in squares.values()]
     # of what has no labels to compare with, another factor is the best there is
-    known = [factor for factor in factors.values() if isfinite(factor)]
+    known = [factor for factor in factors if isfinite(factor)]
     other = known[0] if known else 1.0
-    for number, factor in enumerate(factors.values()):
-        committee.calibration[number] = factor if isfinite(factor) else other
-
-
-def _ratio(errors: Tensor, deviations: Tensor) -> float:
-    """Root mean square error over root mean square deviation; NaN where there is none of these."""
-    has = errors.isfinite()
-    error, deviation = errors[has].square().sum(), deviations[has].square().sum()
-    return float((error / deviation).sqrt()) if deviation > 0 else torch.nan
+    for number, factor in enumerate(factors):
+        potential.committee.calibration[number] = factor if isfinite(factor) else other
 
 
 @torch.no_grad()
-def _set_environments(task: Task) -> None:
+def set_environments(potential: Any, parts: Iterable[Inputs], train: Int[Tensor, " train"]) -> None:
     """Draw coefficients as if energies of training atoms had been the labels, one penalty for each.
 
     Sums of energies alone, as structures have them, leave open which atom carries them: they would
     say that all atoms are uncertain.
+
+    Parameters
+    ----------
+    potential
+        One with a committee.
+    parts
+        Inputs of all atoms, which are passed over twice.
+    train
+        Structures that it was fitted to.
     """
-    committee = task.potential.committee
+    committee = potential.committee
     n_blocks, width = committee.coefficients.shape[1:]
     normal = torch.zeros(n_blocks, width, width, dtype=torch.float64)
     count = torch.zeros(n_blocks, dtype=torch.long)
-    for number, inputs in _training_inputs(task):
+    for number, inputs in _of_blocks(potential, parts, train):
         normal[number].addmm_(inputs.T, inputs)
         count[number] += len(inputs)
     committee.environments.zero_()
@@ -151,24 +147,20 @@ def _set_environments(task: Task) -> None:
             normal[number], "diagonal", 1 / int(count[number]), len(committee.environments)
         )
         committee.environments[:, number] = found
-    for number, inputs in _training_inputs(task):
+    for number, inputs in _of_blocks(potential, parts, train):
         deviation = (inputs @ committee.environments[:, number].T).square().mean(1).sqrt()
         committee.largest[number] = torch.maximum(committee.largest[number], deviation.max())
 
 
-def _training_inputs(task: Task) -> Iterator[tuple[int, Float[Tensor, "center feature"]]]:
-    """Inputs of the readout of training atoms, by blocks of its coefficients, part by part."""
-    potential = task.potential
-    fitted = task.split.train.flatten().unique()
-    if task.features is not None:
-        parts = iter([task.features.batch(fitted)])
-    else:
-        system = task.dataset.system(potential.cutoff, potential.centers)
-        parts = run(potential.descriptor, system.select_structures(fitted))
-    for features in parts:
-        inputs, block = potential.inputs(features).double(), potential.readout.block(features)
-        for number in block.unique().tolist():
-            yield number, inputs[block == number]
+def _of_blocks(
+    potential: Any, parts: Iterable[Inputs], train: Int[Tensor, " train"]
+) -> Iterator[tuple[int, Float[Tensor, "center feature"]]]:
+    """Scaled inputs of training atoms by blocks of coefficients, part by part."""
+    for part in parts:
+        fitted = torch.isin(part.structure, train)
+        for number in part.block[fitted].unique().tolist():
+            chosen = part.values[fitted & (part.block == number)]
+            yield number, chosen * potential.feature_scale
 
 
 def _largest_eigenvalue(matrix: Float[Tensor, "n n"]) -> float:
