@@ -31,8 +31,8 @@ CHECKPOINT_COST = 4.0
 #: Calls a function in other processes, once for each tuple of arguments; results in that order.
 Remote = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
 
-#: Tensors of the state of sums, by the kind of labels.
-States = Mapping[str, Mapping[str, Tensor]]
+#: Tensors of the state of sums.
+State = Mapping[str, Tensor]
 
 #: Losses of training and validation data after a step, and the learning rate or the like.
 Step = tuple[float, float, float | None]
@@ -65,7 +65,8 @@ class Task:
     remote
         Other processes to sum normal equations up in; None for this one.
     known
-        Structures over which normal equations were summed up before, and the state of these sums.
+        Structures over which normal equations were summed up before, and the state of these sums by
+        kind, which are taken out.
     keep
         Takes the state of the sums of a fit in closed form, by kind, before they are forgotten.
     """
@@ -80,8 +81,8 @@ class Task:
     references: References | None = None
     progress: bool = True
     remote: Remote | None = None
-    known: tuple[Tensor, States] | None = None
-    keep: Callable[[States], None] | None = None
+    known: tuple[Tensor, dict[str, State]] | None = None
+    keep: Callable[[Mapping[str, State]], None] | None = None
 
 
 def follow(

@@ -1,6 +1,7 @@
 """Structures that are added to a fit: against a fit to all of them with the same features."""
 
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ FOURIER = {
 }  # fmt: skip
 SOLVER = RidgeSpec(penalty="diagonal", strengths=(1e-9, 1e-8, 1e-7, 1e-6))
 OPTIONS = {"descriptor": FOURIER, "cutoff": 3.4, "solver": SOLVER.model_dump(), "keep_sums": True}
+LOSS = Loss(energy_per_atom=1.0, forces=1.0, stress=0.1)
 WITH = ("forces", "stress", "energy_uncertainty", "forces_uncertainty", "extrapolation")
 
 
@@ -41,7 +43,7 @@ def trained(structures, folder, update=None, **options):
     return model, "\n".join(said)
 
 
-def together(folder, first, parts, given, isolated=()):
+def together(folder, first, parts, given, isolated=(), loss=LOSS):
     """One fit to all parts, with the features of the first; a tenth of each part is validation."""
     structures, train_on, validate_with = [], [], []
     for part in parts:
@@ -56,7 +58,6 @@ def together(folder, first, parts, given, isolated=()):
     energies = [atoms.info["energy"] for atoms in isolated]
     references = find_references(data, split.train.flatten(), isolated, energies, given)
     model = DescriptorPotential(first.spec, descriptor=first.descriptor)
-    loss = Loss(energy_per_atom=1.0, forces=1.0, stress=0.1)
     fit(model, data, split, loss, SOLVER, folder, references=references, progress=False)
     return model
 
@@ -106,6 +107,15 @@ def test_a_single_structure_can_be_added_and_one_that_is_there_is_named(tmp_path
     assert not torch.equal(second.readout.weights, first.readout.weights)
 
 
+def test_energies_alone_have_no_sums_but_are_kept(tmp_path):
+    parts = [alloy(30), alloy(10, seed=1)]
+    first, said = trained(parts[0], tmp_path / "1", forces_weight=0, stress_weight=0)
+    assert "will take 0.018 MB" in said
+    second, _ = trained(parts[1], tmp_path / "2", update=tmp_path / "1")
+    only = Loss(energy_per_atom=1.0)
+    compare(second, together(tmp_path / "12", first, parts, {}, loss=only), alloy(5, seed=7))
+
+
 def test_half_of_the_matrices_is_written_and_nothing_is_run_to_read_it(tmp_path):
     _, said = trained(alloy(12), tmp_path)
     size = (tmp_path / "sums.pt").stat().st_size
@@ -141,6 +151,9 @@ def test_an_update_that_is_interrupted_goes_on(tmp_path, monkeypatch):
         run("cut", 3)
     assert torch.equal(run("cut", 1000), whole)
     assert len(summed) == number - 3
+    options = TrainOptions(update=tmp_path / "1" / "model.pt")
+    elsewhere = {"progress": False, "say": lambda _: None, "remote": lambda f, x: starmap(f, x)}
+    assert torch.equal(train(more, tmp_path / "3", options, **elsewhere).readout.weights, whole)
 
 
 def test_sums_that_were_not_kept_are_found_when_they_are_asked_for(tmp_path):

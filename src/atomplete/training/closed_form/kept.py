@@ -7,7 +7,6 @@ from typing import Any
 
 from ase import Atoms
 from ase.data import chemical_symbols
-from torch import Tensor
 
 from atomplete.checkpoint import load, read_tensors, write_tensors
 from atomplete.data.dataset import Dataset, Split
@@ -20,7 +19,7 @@ from atomplete.runs.store import identity_of
 from atomplete.training.closed_form.ridge import DERIVATIVES, RidgeSpec
 from atomplete.training.data import FitData
 from atomplete.training.loss import Loss
-from atomplete.training.run import States
+from atomplete.training.run import State
 
 #: Name of the file, beside the model.
 SUMS = "sums.pt"
@@ -58,7 +57,7 @@ class KeptFit:
     given: Mapping[str, float]
     loss: Loss
     solver: Any
-    sums: States = field(default_factory=dict)
+    sums: dict[str, State] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -67,7 +66,7 @@ class KeptFit:
         numbers = sum(n * (n + 3) // 2 for kind in DERIVATIVES if getattr(self.loss, kind))
         return 8 * numbers + 150 * int(self.data.dataset.n_atoms.sum())
 
-    def write(self, path: Path, sums: States) -> None:
+    def write(self, path: Path, sums: Mapping[str, State]) -> None:
         """Write a file with sums, of matrices their upper triangles, before the fit is solved."""
         content = {
             "format": FORMAT,
@@ -168,7 +167,7 @@ def _features_of(potential: DescriptorPotential) -> str:
     return identity_of(potential.spec, {name: value.numpy() for name, value in state.items()})
 
 
-def _whole(sums: dict[str, dict[str, Tensor]], potential: DescriptorPotential) -> States:
+def _whole(sums: dict[str, State], potential: DescriptorPotential) -> dict[str, State]:
     """Sums, if they are those of all coefficients."""
     n = potential.readout.coefficients.numel()
     shapes = {"upper": (n * (n + 1) // 2,), "right": (n,), "square": (), "count": ()}

@@ -15,7 +15,7 @@ from atomplete.potentials import DescriptorPotential
 from atomplete.runs.provenance import versions_of
 from atomplete.training.closed_form.derivative_rows import Labelled, bytes_of_rows
 from atomplete.training.closed_form.normal_equations import NormalEquations
-from atomplete.training.run import Remote, States
+from atomplete.training.run import Remote, State
 
 #: Shares of the data, at most. A sum of numbers depends on their order: shares follow from the
 #: data alone, and are added in their order wherever they come from.
@@ -72,7 +72,7 @@ class DerivativeSums:
     memory
         Bound on derivatives that are held at once, bytes.
     known
-        States of sums over other structures, to begin with.
+        States of sums over other structures, to begin with; they are taken out, for they are large.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class DerivativeSums:
         kinds: Sequence[str],
         dtype: str,
         memory: int,
-        known: States | None = None,
+        known: dict[str, State] | None = None,
     ) -> None:
         self._potential, self._dtype = potential, dtype
         self._shares: list[list[range]] = []
@@ -97,8 +97,9 @@ class DerivativeSums:
             need = bytes_of_rows(potential, self._data.system).tolist()
             self._shares = shares_of(need, memory)
         self.total = _empty(potential, kinds)
-        for kind, state in (known or {}).items():
-            self.total[kind].load_state_dict(state)
+        known = {} if known is None else known
+        for kind in list(known):
+            self.total[kind].load_state_dict(known.pop(kind))
         self._share: dict[str, NormalEquations] = {}  # of the share at hand
         self._done = self._parts = 0  # shares, and parts of the share at hand
 
