@@ -13,16 +13,21 @@ from atomplete.training.adam import AdamSpec
 from atomplete.training.closed_form.ridge import RidgeSpec, fit_by_ridge
 from atomplete.training.gauss_newton.levenberg import GaussNewtonSpec, fit_by_gauss_newton
 from atomplete.training.loss import Loss, check_labels
+from atomplete.training.natural_gradient.natural_gradient import (
+    NaturalGradientSpec,
+    fit_by_natural_gradient,
+)
 from atomplete.training.networks import fit_by_adam
 from atomplete.training.run import Task
 
-Solver = AdamSpec | RidgeSpec | GaussNewtonSpec
+Solver = AdamSpec | RidgeSpec | GaussNewtonSpec | NaturalGradientSpec
 
 #: Options and function of each solver, by the type of its options.
 SOLVERS: dict[str, tuple[type[BaseModel], Callable[..., None]]] = {
     "adam": (AdamSpec, fit_by_adam),
     "ridge": (RidgeSpec, fit_by_ridge),
     "gauss_newton": (GaussNewtonSpec, fit_by_gauss_newton),
+    "natural_gradient": (NaturalGradientSpec, fit_by_natural_gradient),
 }
 
 
@@ -45,7 +50,7 @@ def fit(
     ----------
     potential
         Any potential with parameters for ``adam``, one that is linear in its coefficients for
-        ``ridge``, a tight-binding model for ``gauss_newton``.
+        ``ridge``, one on random Fourier features for ``natural_gradient``, a tight-binding model for ``gauss_newton``.
     dataset, split, loss, folder, **options
         As in :class:`Task`; ``seed``, ``features``, ``references``, ``progress`` and ``remote``
         are optional.

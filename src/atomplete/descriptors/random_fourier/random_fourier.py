@@ -20,7 +20,12 @@ from atomplete.descriptors.random_fourier.environments import (
     tag_weights,
 )
 from atomplete.descriptors.random_fourier.mixing import couplings, radial_weights
-from atomplete.descriptors.random_fourier.rows import Rows, derivatives_of_rows, rows_of
+from atomplete.descriptors.random_fourier.rows import (
+    Rows,
+    RowSlopes,
+    derivatives_of_rows,
+    rows_of,
+)
 from atomplete.descriptors.random_fourier.spec import RandomFourierSpec
 from atomplete.system import System
 
@@ -169,24 +174,28 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
             partials=partials,
         )
 
-    def _arguments(
-        self, table: Environments, n_tagged: int, rows: Rows
-    ) -> tuple[Float[Tensor, "environment row channel"], Float[Tensor, "environment row feature"]]:
-        """Scaled rows, and the arguments of the cosines."""
-        scaled = rows.values / self._of(n_tagged, "deviations").to(rows.values)
-        phases = self._of(n_tagged, "phases").to(scaled)
+    def _tagged_species(self, table: Environments, rows: Rows) -> Int[Tensor, "environment row"]:
+        """Number of the choice of species of the tagged neighbours, whatever their order."""
         number = table.species.new_zeros(len(table.species), rows.tags.shape[1])
         tagged = [table.species[:, slots] for slots in rows.tags]
-        if n_tagged == 2:
+        if len(tagged) == 2:
             tagged = [torch.minimum(*tagged), torch.maximum(*tagged)]
         for species in tagged:
             number = number * len(self.spec.species) + species
-        return scaled, scaled @ self._of(n_tagged, "frequencies").to(scaled) + phases[number]
+        return number
+
+    def _arguments(
+        self, scaled: Float[Tensor, "environment row channel"], species: Tensor, n_tagged: int
+    ) -> Float[Tensor, "environment row feature"]:
+        """Arguments of the cosines."""
+        phases = self._of(n_tagged, "phases").to(scaled)
+        return scaled @ self._of(n_tagged, "frequencies").to(scaled) + phases[species]
 
     def _summed(self, table: Environments, n_tagged: int) -> Float[Tensor, "environment feature"]:
         """Cosines and channels of one kind of rows, summed over them."""
         rows = self._rows(table, n_tagged)
-        scaled, arguments = self._arguments(table, n_tagged, rows)
+        scaled = rows.values / self._of(n_tagged, "deviations").to(rows.values)
+        arguments = self._arguments(scaled, self._tagged_species(table, rows), n_tagged)
         return torch.cat(
             [torch.einsum("er,erf->ef", rows.weight, x) for x in (arguments.cos(), scaled)], 1
         )
@@ -210,17 +219,9 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         self, table: Environments, n_tagged: int
     ) -> Float[Tensor, "environment slot xyz feature"]:
         """Derivatives of the sums over one kind of rows."""
-        rows = self._rows(table, n_tagged, partials=True)
-        scaled, arguments = self._arguments(table, n_tagged, rows)
-        near = table.r[:, : table.n_tags]
-        weight = partial(tag_weights, tag_cutoff=self.tag_cutoff)
-        by_values, by_weight = derivatives_of_rows(
-            rows,
-            slopes_of_mixtures(table.r, table.species, self._of(n_tagged, "radial"), self.cutoff),
-            weight(near),
-            slopes(weight, near),
-        )
-        by_values = by_values / self._of(n_tagged, "deviations").to(by_values)
+        rows = self._slopes(table, n_tagged)
+        arguments = self._arguments(rows.values, rows.species, n_tagged)
+        by_values, by_weight = rows.by_vectors, rows.weight_by_vectors
         frequencies = self._of(n_tagged, "frequencies").to(by_values)
         weighted = rows.weight[..., None] * arguments.sin()
         of_cosines = by_weight.flatten(2).transpose(1, 2) @ arguments.cos()
@@ -229,5 +230,35 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
             moved = (of_row.flatten(0, 1) @ frequencies).view_as(of_cosines)
             of_cosines.addcmul_(weighted[:, row, None], moved, value=-1)
         of_channels = torch.einsum("er,ermxc->emxc", rows.weight, by_values)
-        of_channels += torch.einsum("ermx,erc->emxc", by_weight, scaled)
+        of_channels += torch.einsum("ermx,erc->emxc", by_weight, rows.values)
         return torch.cat([of_cosines.unflatten(1, by_weight.shape[2:]), of_channels], 3)
+
+    def _slopes(self, table: Environments, n_tagged: int) -> RowSlopes:
+        """Scaled rows of one kind and their derivatives in the vectors to all neighbours."""
+        rows = self._rows(table, n_tagged, partials=True)
+        near = table.r[:, : table.n_tags]
+        weight = partial(tag_weights, tag_cutoff=self.tag_cutoff)
+        by_values, by_weight = derivatives_of_rows(
+            rows,
+            slopes_of_mixtures(table.r, table.species, self._of(n_tagged, "radial"), self.cutoff),
+            weight(near),
+            slopes(weight, near),
+        )
+        deviations = self._of(n_tagged, "deviations").to(by_values)
+        species = self._tagged_species(table, rows)
+        return RowSlopes(
+            rows.values / deviations, rows.weight, by_values / deviations, by_weight, species
+        )
+
+    @torch.no_grad()
+    def row_slopes(
+        self, system: System
+    ) -> Iterator[tuple[Environments, tuple[RowSlopes, RowSlopes, RowSlopes]]]:
+        """Tables of environments with their rows of no, one and two tagged neighbours.
+
+        They depend on no frequency or phase, nor do their derivatives, which are given as well.
+        """
+        self.check(system)
+        for table in self._tables(system):
+            none, one, two = (self._slopes(table, n_tagged) for n_tagged in range(3))
+            yield table, (none, one, two)

@@ -34,6 +34,31 @@ class Rows:
     partial: tuple[Float[Tensor, "environment _ channel lm"], ...]
 
 
+@dataclass(frozen=True)
+class RowSlopes:
+    """Rows of one kind, scaled, with their derivatives in the vectors to all neighbours.
+
+    Attributes
+    ----------
+    values
+        (environment, row, channel), h / σ.
+    weight
+        (environment, row).
+    by_vectors
+        (environment, row, slot, xyz, channel), derivatives of ``values``, 1/Å.
+    weight_by_vectors
+        (environment, row, slot, xyz), derivatives of ``weight``, 1/Å.
+    species
+        (environment, row), number of the choice of species of the tagged neighbours.
+    """
+
+    values: Float[Tensor, "environment row channel"]
+    weight: Float[Tensor, "environment row"]
+    by_vectors: Float[Tensor, "environment row slot xyz channel"]
+    weight_by_vectors: Float[Tensor, "environment row slot xyz"]
+    species: Int[Tensor, "environment row"]
+
+
 def tag_slots(n_tagged: int, n_slots: int, device: torch.device) -> Int[Tensor, "tag row"]:
     """Slots of the tagged neighbours of each row: all of them, or all pairs of two.
 

@@ -1,0 +1,1 @@
+"""Training of random Fourier features by natural gradients."""

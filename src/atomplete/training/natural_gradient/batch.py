@@ -1,0 +1,173 @@
+"""Weighted errors of a batch of structures, and their derivatives in all parameters."""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from atomplete.data.dataset import Dataset
+from atomplete.descriptors import Features
+from atomplete.potentials.prediction import VOIGT
+from atomplete.training.loss import Scales
+from atomplete.training.natural_gradient.blocks import STRAIN, Blocks, blocks_of, joined
+from atomplete.training.natural_gradient.jacobian import energies_and_jacobian
+from atomplete.training.natural_gradient.parameters import Parameters
+from atomplete.training.run import Task
+
+#: Bytes of derivatives of rows that are multiplied at once.
+AT_ONCE = 2 * 10**8
+
+#: Structures whose rows are computed at once.
+STRUCTURES = 8
+
+DTYPE = torch.float32
+
+
+class Errors:
+    """Errors of batches of training structures whose mean square is the loss.
+
+    Parameters
+    ----------
+    task
+        A fit, with the references and the scale of its potential.
+    parameters
+        Of its potential.
+    scales
+        Standard deviations that errors are measured in.
+    targets
+        (structure,) energies relative to the references at the start, eV.
+    memory
+        Bound on the rows that are held; others are computed anew for each batch.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        parameters: Parameters,
+        scales: Scales,
+        targets: Float[Tensor, " structure"],
+        memory: int,
+    ) -> None:
+        self.task, self.parameters, self.scales, self.memory = task, parameters, scales, memory
+        potential, dataset = task.potential, task.dataset
+        self._system = dataset.system(potential.cutoff, potential.centers)
+        self._composition = dataset.composition(potential.species, potential.centers)
+        self._start = potential.reference.clone()
+        self._targets = targets / potential.scale
+        volumes = torch.linalg.det(self._system.cell).abs()
+        self._volumes = torch.where(volumes > 0, volumes, torch.nan)
+        self._held: dict[int, Blocks] = {}
+        self._used = 0
+
+    def linearised(
+        self, structures: Int[Tensor, " chosen"]
+    ) -> tuple[Float[Tensor, " row"], Float[Tensor, "row parameter"]]:
+        """Weighted errors of some structures, and their derivatives in the parameters."""
+        potential, loss, scales = self.task.potential, self.task.loss, self.scales
+        dataset = self.task.dataset.select(structures)
+        scale = potential.scale.item()
+        energy, slope, by_energy, by_slope = self._evaluated(structures, dataset)
+        composition = self._composition[structures]
+        by_energy[:, -composition.shape[1] :] = composition
+        shift = composition @ (potential.reference - self._start) / scale
+        error = energy + shift - self._targets[structures]
+        n, n_atoms = dataset.n_atoms.double(), len(dataset.forces)
+        terms = [
+            (loss.energy / scales.energy**2, error, by_energy),
+            (
+                loss.energy_per_atom / scales.energy_per_atom**2,
+                error / n,
+                by_energy / n[:, None].to(DTYPE),
+            ),
+            (
+                loss.forces / scales.forces**2,
+                slope[: 3 * n_atoms] + dataset.forces.flatten() / scale,
+                by_slope[: 3 * n_atoms],
+            ),
+        ]
+        if loss.stress:
+            found, by_parameter = (
+                _stress(x[3 * n_atoms :], self._volumes[structures]) for x in (slope, by_slope)
+            )
+            wanted = dataset.stresses.flatten() / scale
+            terms.append((loss.stress / scales.stress**2, found - wanted, by_parameter))
+        errors, rows = [], []
+        for weight, error, derivative in terms:
+            has = error.isfinite()
+            if weight and has.any():
+                root = scale * (weight / int(has.sum())) ** 0.5
+                errors.append(root * error[has])
+                rows.append(root * derivative[has])
+        return torch.cat(errors).to(DTYPE), torch.cat(rows)
+
+    def _evaluated(self, structures: Tensor, dataset: Dataset) -> tuple[Tensor, ...]:
+        """Energies, slopes in positions and strains, and derivatives of both in parameters."""
+        n_slopes = 3 * len(dataset.forces) + 9 * len(structures)
+        n_parameters = len(self.parameters)
+        energy, slope = (torch.zeros(n, dtype=torch.float64) for n in (len(structures), n_slopes))
+        by_energy = torch.zeros(len(structures), n_parameters, dtype=DTYPE)
+        by_slope = torch.zeros(n_slopes, n_parameters, dtype=DTYPE)
+        first_atom = dataset.n_atoms.cumsum(0) - dataset.n_atoms
+        given = self.parameters.levels(DTYPE)
+        for start, blocks in self._blocks(structures):
+            of_block = start + blocks.structure
+            atom = first_atom[of_block][:, None] + blocks.atom
+            strain = len(dataset.forces) + STRAIN * of_block[:, None] + torch.arange(STRAIN)
+            # places without an atom have zeros to add
+            place = torch.cat([strain, atom.where(blocks.atom >= 0, 0)], 1)
+            row = (3 * place[..., None] + torch.arange(3)).flatten()
+            column = 0
+            for rows, parameters in zip(blocks.levels, given, strict=True):
+                e, s, by_e, by_s = energies_and_jacobian(rows, parameters)
+                columns = slice(column, column + by_e.shape[1])
+                energy.index_add_(0, of_block, e.double())
+                slope.index_add_(0, row, s.flatten().double())
+                by_energy[:, columns].index_add_(0, of_block, by_e)
+                by_slope[:, columns].index_add_(0, row, by_s.flatten(0, 1))
+                column = columns.stop
+        return energy, slope, by_energy, by_slope
+
+    def _blocks(self, structures: Int[Tensor, " chosen"]) -> Iterator[tuple[int, Blocks]]:
+        """Blocks of consecutive structures, and the position of the first of these."""
+        parts: list[Blocks] = []
+        for position, part in enumerate(self._of_structures(structures.tolist())):
+            if parts and sum(other.bytes for other in [*parts, part]) > AT_ONCE:
+                yield position - len(parts), joined(parts)
+                parts = []
+            parts.append(part)
+        yield len(structures) - len(parts), joined(parts)
+
+    def _of_structures(self, structures: list[int]) -> Iterator[Blocks]:
+        """Blocks of each structure, held or computed."""
+        computed: dict[int, Blocks] = {}
+        for position, structure in enumerate(structures):
+            if structure in self._held:
+                yield self._held[structure]
+                continue
+            if structure not in computed:
+                missing = [k for k in structures[position:] if k not in self._held]
+                computed = self._computed(missing[:STRUCTURES])
+            yield computed.pop(structure)
+
+    def _computed(self, structures: list[int]) -> dict[int, Blocks]:
+        """Blocks of some structures; they are held if there is room."""
+        potential = self.task.potential
+        system = self._system.select_structures(torch.tensor(structures)).to(DTYPE)
+        labels = Features.of_neighbors(system, (), system.r_ij.new_empty(0))
+        found = blocks_of(potential.descriptor, system, potential.readout.block(labels))
+        of_structures = dict(zip(structures, found.of_structures(), strict=True))
+        for structure, blocks in of_structures.items():
+            if self._used + blocks.bytes < self.memory:
+                self._used += blocks.bytes
+                self._held[structure] = blocks
+        return of_structures
+
+
+def _stress(
+    by_strain: Float[Tensor, "strain *parameter"], volumes: Float[Tensor, " structure"]
+) -> Float[Tensor, "voigt *parameter"]:
+    """Stresses of structures, one after the other, from derivatives in their strains."""
+    full = by_strain.unflatten(0, (len(volumes), 3, 3))
+    symmetric = (full + full.transpose(1, 2))[:, *VOIGT] / 2
+    return (symmetric / volumes.to(full).view(-1, 1, *[1] * (full.ndim - 3))).flatten(0, 1)

@@ -1,0 +1,172 @@
+"""Training by natural gradients: Gauss–Newton steps on batches, with momentum."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import ceil, cos, pi
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.linalg.blas import ssyrk
+from torch import Tensor
+
+from atomplete.errors import InputError
+from atomplete.training.closed_form.ridge import RidgeSpec, fit_by_ridge
+from atomplete.training.loss import BatchLoss, Scales
+from atomplete.training.natural_gradient.batch import Errors
+from atomplete.training.natural_gradient.parameters import Parameters
+from atomplete.training.networks import set_references
+from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
+
+#: Steps until the learning rate is reached, and the rate at the end over that.
+WARM_UP, FINAL = 5, 0.01
+
+#: Structures of validation data that are evaluated at once.
+VALIDATED = 16
+
+
+class NaturalGradientSpec(BaseModel):
+    """Options of the training.
+
+    Examples
+    --------
+    >>> NaturalGradientSpec(epochs=10).momentum
+    0.9
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    type: Literal["natural_gradient"] = "natural_gradient"
+    epochs: int = Field(default=20, ge=1)
+    batch_labels: int = Field(
+        default=700, ge=1, description="energies, components of forces and of stresses in a batch"
+    )
+    learning_rate: float = Field(default=1.0, gt=0, le=1, description="share of a full step")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="share of the last step kept")
+    damping: float = Field(
+        default=1e-4, gt=0, description="over the mean diagonal of the matrix that is inverted"
+    )
+    memory: int = Field(
+        default=4 * 10**9, ge=10**7, description="bound on the rows held between epochs, bytes"
+    )
+    last_layer: RidgeSpec = Field(
+        default=RidgeSpec(penalty="diagonal", dtype="float32"),
+        description="of the coefficients at the end, in closed form",
+    )
+
+
+class Momentum:
+    """The last step."""
+
+    def __init__(self, n: int) -> None:
+        self.step = torch.zeros(n)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The step."""
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from a step."""
+        self.step = state["step"]
+
+
+def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
+    """Train frequencies, phases and coefficients of random Fourier features.
+
+    Each step minimises the linearised loss of a batch, with a penalty on the distance from a share
+    of the last step. In the end the coefficients, and their posterior, are found in closed form.
+
+    Raises
+    ------
+    InputError
+        For another potential, and for pairs of structures.
+
+    References
+    ----------
+    Goldshlager, Abrahamsen, Lin, J. Comput. Phys. 516, 113351 (2024), arXiv:2401.10190.
+    """
+    potential, dataset, split = task.potential, task.dataset, task.split
+    if task.loss.pair_difference is not None:
+        raise InputError("natural_gradient knows no weight of differences of pairs")
+    parameters = Parameters(potential)
+    train, validation = (part.flatten().unique() for part in split)
+    residual = set_references(task)
+    scales = Scales.of(dataset, residual, train)
+    potential.scale.fill_(scales.forces if task.loss.forces else scales.energy)
+    potential.feature_scale.fill_(1.0)
+    parameters.start(task.seed)
+    momentum = Momentum(len(parameters))
+    identity = identity_of(
+        spec, task.seed, task.loss, potential.spec, dataset.hash, *split, str(task.references)
+    )
+    run = TrainingRun.open(task.folder, identity)
+    parts = {"learner": potential, "momentum": momentum}
+    run.restore(**parts)
+    errors = Errors(task, parameters, scales, residual, spec.memory)
+    of_batch = BatchLoss(dataset, task.loss, scales, split.train)
+    system = dataset.system(potential.cutoff, potential.centers)
+
+    def validation_loss() -> float:
+        total = 0.0
+        for part in validation.split(VALIDATED):
+            found = potential(system.select_structures(part), task.loss.properties)
+            one_each = torch.arange(len(part))[:, None]
+            total += of_batch(found, part, one_each).item() * len(part)
+        return total / len(validation)
+
+    per_structure = (3 * dataset.n_atoms[train].double().mean()).item() + 1
+    size = max(1, round(spec.batch_labels / per_structure))
+    n_steps = spec.epochs * ceil(len(train) / size)
+
+    def epochs() -> Iterator[Step]:
+        for epoch in range(run.epoch, spec.epochs):
+            shuffle = torch.Generator().manual_seed(task.seed * 1_000_003 + epoch)
+            batches = torch.randperm(len(train), generator=shuffle).split(size)
+            total = 0.0
+            for number, batch in enumerate(batches, epoch * len(batches)):
+                warm = min(1.0, (number + 1) / WARM_UP)
+                rate = spec.learning_rate * warm
+                rate *= max(FINAL, (1 + cos(pi * number / n_steps)) / 2)
+                error, rows = errors.linearised(train[batch])
+                momentum.step = damped_step(
+                    error, rows, spec.momentum * momentum.step, spec.damping
+                )
+                parameters.subtract(rate * momentum.step)
+                total += float(error.square().sum()) * len(batch)
+            yield total / len(train), validation_loss(), rate
+
+    follow(run, epochs(), spec.epochs, parts, progress=task.progress)
+    fit_by_ridge(replace(task, folder=task.folder / "last_layer"), spec.last_layer)
+
+
+def damped_step(
+    error: Float[Tensor, " row"],
+    rows: Float[Tensor, "row parameter"],
+    last: Float[Tensor, " parameter"],
+    damping: float,
+) -> Float[Tensor, " parameter"]:
+    """The step x with the least |rows · x − error|² + λ |x − last|².
+
+    Parameters
+    ----------
+    error, rows
+        What a step of the parameters should take away, and its derivatives.
+    last
+        Where the penalty is zero.
+    damping
+        λ over the mean diagonal of rows · rowsᵀ.
+
+    Examples
+    --------
+    >>> rows = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    >>> damped_step(torch.tensor([1.0, 4.0]), rows, torch.zeros(2), 1e-9)
+    tensor([1.0000, 2.0000])
+    """
+    # half the work of a product of matrices; BLAS takes the transpose of what torch stores
+    upper = torch.from_numpy(ssyrk(1.0, rows.numpy().T, trans=True)).double()
+    kernel = upper.triu() + upper.triu(1).T
+    diagonal = kernel.diagonal()
+    diagonal += damping * diagonal.mean().clamp_min(1e-30)
+    left = (error - rows @ last).double()
+    found = torch.cholesky_solve(left[:, None], torch.linalg.cholesky(kernel))[:, 0]
+    return last + rows.T @ found.to(rows)
