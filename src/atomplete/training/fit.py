@@ -50,7 +50,8 @@ def fit(
     ----------
     potential
         Any potential with parameters for ``adam``, one that is linear in its coefficients for
-        ``ridge``, one on random Fourier features for ``natural_gradient``, a tight-binding model for ``gauss_newton``.
+        ``ridge``, one of these on random Fourier features for ``natural_gradient``, a tight-binding
+        model for ``gauss_newton``.
     dataset, split, loss, folder, **options
         As in :class:`Task`; ``seed``, ``features``, ``references``, ``progress`` and ``remote``
         are optional.

@@ -11,7 +11,7 @@ from atomplete.descriptors import Features
 from atomplete.potentials.prediction import VOIGT
 from atomplete.training.loss import Scales
 from atomplete.training.natural_gradient.blocks import STRAIN, Blocks, blocks_of, joined
-from atomplete.training.natural_gradient.jacobian import energies_and_jacobian
+from atomplete.training.natural_gradient.jacobian import linearise
 from atomplete.training.natural_gradient.parameters import Parameters
 from atomplete.training.run import Task
 
@@ -57,6 +57,7 @@ class Errors:
         self._targets = targets / potential.scale
         volumes = torch.linalg.det(self._system.cell).abs()
         self._volumes = torch.where(volumes > 0, volumes, torch.nan)
+        self._strain = bool(task.loss.stress)
         self._held: dict[int, Blocks] = {}
         self._used = 0
 
@@ -103,29 +104,39 @@ class Errors:
 
     def _evaluated(self, structures: Tensor, dataset: Dataset) -> tuple[Tensor, ...]:
         """Energies, slopes in positions and strains, and derivatives of both in parameters."""
-        n_slopes = 3 * len(dataset.forces) + 9 * len(structures)
+        n_atoms, n_structures = len(dataset.forces), len(structures)
+        n_slopes = 3 * n_atoms + (9 * n_structures if self._strain else 0)
         n_parameters = len(self.parameters)
-        energy, slope = (torch.zeros(n, dtype=torch.float64) for n in (len(structures), n_slopes))
-        by_energy = torch.zeros(len(structures), n_parameters, dtype=DTYPE)
+        energy, slope = (torch.zeros(n, dtype=torch.float64) for n in (n_structures, n_slopes))
+        by_energy = torch.zeros(n_structures, n_parameters, dtype=DTYPE)
         by_slope = torch.zeros(n_slopes, n_parameters, dtype=DTYPE)
         first_atom = dataset.n_atoms.cumsum(0) - dataset.n_atoms
         given = self.parameters.levels(DTYPE)
         for start, blocks in self._blocks(structures):
             of_block = start + blocks.structure
-            atom = first_atom[of_block][:, None] + blocks.atom
-            strain = len(dataset.forces) + STRAIN * of_block[:, None] + torch.arange(STRAIN)
             # places without an atom have zeros to add
-            place = torch.cat([strain, atom.where(blocks.atom >= 0, 0)], 1)
+            place = (first_atom[of_block][:, None] + blocks.atom).where(blocks.atom >= 0, 0)
+            if self._strain:
+                strain = n_atoms + STRAIN * of_block[:, None] + torch.arange(STRAIN)
+                place = torch.cat([strain, place], 1)
             row = (3 * place[..., None] + torch.arange(3)).flatten()
+            in_order = bool((row.diff() == 1).all()) and len(of_block) == len(of_block.unique())
+            own_energy = torch.zeros(len(of_block), n_parameters, dtype=DTYPE)
+            own_slope = (
+                by_slope[row[0] : row[-1] + 1]  # without a copy, as it is for molecules
+                if in_order
+                else torch.zeros(len(row), n_parameters, dtype=DTYPE)
+            ).view(len(of_block), -1, n_parameters)
             column = 0
             for rows, parameters in zip(blocks.levels, given, strict=True):
-                e, s, by_e, by_s = energies_and_jacobian(rows, parameters)
-                columns = slice(column, column + by_e.shape[1])
+                columns = slice(column, column + parameters.number)
+                e, s = linearise(rows, parameters, own_energy[:, columns], own_slope[..., columns])
                 energy.index_add_(0, of_block, e.double())
                 slope.index_add_(0, row, s.flatten().double())
-                by_energy[:, columns].index_add_(0, of_block, by_e)
-                by_slope[:, columns].index_add_(0, row, by_s.flatten(0, 1))
                 column = columns.stop
+            by_energy.index_add_(0, of_block, own_energy)
+            if not in_order:
+                by_slope.index_add_(0, row, own_slope.flatten(0, 1))
         return energy, slope, by_energy, by_slope
 
     def _blocks(self, structures: Int[Tensor, " chosen"]) -> Iterator[tuple[int, Blocks]]:
@@ -155,7 +166,8 @@ class Errors:
         potential = self.task.potential
         system = self._system.select_structures(torch.tensor(structures)).to(DTYPE)
         labels = Features.of_neighbors(system, (), system.r_ij.new_empty(0))
-        found = blocks_of(potential.descriptor, system, potential.readout.block(labels))
+        block = potential.readout.block(labels)
+        found = blocks_of(potential.descriptor, system, block, strain=self._strain)
         of_structures = dict(zip(structures, found.of_structures(), strict=True))
         for structure, blocks in of_structures.items():
             if self._used + blocks.bytes < self.memory:

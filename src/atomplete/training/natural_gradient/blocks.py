@@ -15,7 +15,7 @@ from atomplete.system import System
 #: Centres of one structure in a block, at most: a block has columns for all that they see.
 CENTERS = 64
 
-#: Columns after those of the atoms, for the strain of the structure, as if it were three atoms.
+#: Places in front of those of the atoms for the strain of the structure, as if it were three atoms.
 STRAIN = 3
 
 
@@ -26,7 +26,8 @@ class LevelRows:
     Attributes
     ----------
     values, weight, by_places, weight_by_places
-        As in ``RowSlopes``; a place is an atom, or one of three rows of the strain.
+        As in ``RowSlopes``; a place is one of three rows of the strain, if it is asked for, or an
+        atom.
     tagged, block
         Number of the choice of species of the tagged neighbours, and of the species of the centre.
     """
@@ -76,6 +77,7 @@ class Blocks:
 def joined(parts: Sequence[Blocks]) -> Blocks:
     """Blocks of several structures as one, in their order."""
     n_places = max(part.atom.shape[1] for part in parts)
+    strain = parts[0].levels[0].by_places.shape[2] - parts[0].atom.shape[1]
     structure = torch.cat([torch.full_like(p.structure, k) for k, p in enumerate(parts)])
     atom = torch.cat([_padded(p.atom, 1, n_places, -1) for p in parts])
     levels = []
@@ -87,7 +89,7 @@ def joined(parts: Sequence[Blocks]) -> Blocks:
             for level in of_level:
                 x = _padded(getattr(level, name), 1, n_rows, 0)
                 # the strain stands in front, so that places are added at the end
-                padded.append(_padded(x, 2, n_places + STRAIN, 0) if "places" in name else x)
+                padded.append(_padded(x, 2, n_places + strain, 0) if "places" in name else x)
             found[name] = torch.cat(padded)
         levels.append(LevelRows(**found))
     return Blocks(structure, atom, tuple(levels))
@@ -102,7 +104,7 @@ def _padded(x: Tensor, axis: int, size: int, value: float) -> Tensor:
 
 
 def blocks_of(
-    descriptor: RandomFourier, system: System, block: Int[Tensor, " center"]
+    descriptor: RandomFourier, system: System, block: Int[Tensor, " center"], *, strain: bool
 ) -> Blocks:
     """Blocks of all structures of a system.
 
@@ -114,7 +116,10 @@ def blocks_of(
         Structures, in the dtype of the result.
     block
         Number of the species of each centre.
+    strain
+        Whether there are places for it.
     """
+    n_strain = STRAIN if strain else 0
     tables = list(descriptor.row_slopes(system))
     n_centers, n_atoms = len(system.centers), len(system.positions)
     of_center = system.structure[system.centers]
@@ -134,7 +139,7 @@ def blocks_of(
     atom = torch.where(atom >= 0, atom - system.first_atom[structure][:, None], -1)
 
     def place(block: Tensor, atoms: Tensor) -> Tensor:
-        return STRAIN + place_of_code[torch.searchsorted(codes, block * n_atoms + atoms)]
+        return n_strain + place_of_code[torch.searchsorted(codes, block * n_atoms + atoms)]
 
     levels = []
     for n_tagged in range(len(descriptor.spec.levels)):
@@ -152,8 +157,8 @@ def blocks_of(
         shape = n_blocks, n_rows
         new = system.r_ij.new_zeros
         level = LevelRows(
-            new(*shape, channels), new(*shape), new(*shape, STRAIN + n_places, 3, channels),
-            new(*shape, STRAIN + n_places, 3), torch.zeros(shape, dtype=torch.long),
+            new(*shape, channels), new(*shape), new(*shape, n_strain + n_places, 3, channels),
+            new(*shape, n_strain + n_places, 3), torch.zeros(shape, dtype=torch.long),
             torch.zeros(shape, dtype=torch.long),
         )  # fmt: skip
         level.weight[block_of[lone], offset[lone]] = 1.0
@@ -161,7 +166,7 @@ def blocks_of(
         for table, rows in of_level:
             own = block_of[table.center]
             where = offset[table.center][:, None] + torch.arange(rows.weight.shape[1])
-            _fill(level, system, table, rows, own, where, place)
+            _fill(level, system, table, rows, own, where, place, strain=strain)
             level.species[own[:, None], where] = block[table.center][:, None]
         levels.append(level)
     return Blocks(structure, atom, tuple(levels))
@@ -175,6 +180,8 @@ def _fill(
     own: Int[Tensor, " environment"],
     where: Int[Tensor, "environment row"],
     place: Callable[[Tensor, Tensor], Tensor],
+    *,
+    strain: bool,
 ) -> None:
     """Put the rows of a table into their blocks."""
     own_row = own[:, None]
@@ -187,18 +194,19 @@ def _fill(
     neighbors = torch.where(filled, neighbors, system.centers[table.center][:, None])
     places = place(own_row.expand_as(neighbors), neighbors)
     center = place(own, system.centers[table.center])
-    n_places = level.by_places.shape[2]
+    n_rows, n_places = level.by_places.shape[1:3]
+    first = (own_row * n_rows + where) * n_places
+    of_pairs = (first[..., None] + places[:, None]).flatten()
+    of_centers = (first + center[:, None]).flatten()
     for source, target in (
         (rows.by_vectors, level.by_places),
         (rows.weight_by_vectors, level.weight_by_places),
     ):
         source = source * filled.view(len(own), 1, -1, 1, *[1] * (source.ndim - 4))
         flat = target.flatten(0, 2)
-        for row in range(where.shape[1]):
-            at = (own * target.shape[1] + where[:, row]) * n_places
-            flat.index_add_(0, (at[:, None] + places).flatten(), source[:, row].flatten(0, 1))
-            flat.index_add_(0, at + center, -source[:, row].sum(1))
-            strain = torch.einsum("emx,em...->ex...", table.r, source[:, row])
-            flat.index_add_(
-                0, (at[:, None] + torch.arange(STRAIN)).flatten(), strain.flatten(0, 1)
-            )
+        flat.index_add_(0, of_pairs, source.flatten(0, 2))
+        flat.index_add_(0, of_centers, -source.sum(2).flatten(0, 1))
+        if strain:
+            of_strain = (first[..., None] + torch.arange(STRAIN)).flatten()
+            strained = torch.einsum("emx,erm...->erx...", table.r, source)
+            flat.index_add_(0, of_strain, strained.flatten(0, 2))

@@ -22,23 +22,28 @@ class LevelParameters:
     cosines: Float[Tensor, "species cosine"]
     channels: Float[Tensor, "species channel"]
 
+    @property
+    def number(self) -> int:
+        """Number of parameters."""
+        return sum(part.numel() for part in vars(self).values())
 
-def energies_and_jacobian(
-    rows: LevelRows, given: LevelParameters
-) -> tuple[
-    Float[Tensor, " block"],
-    Float[Tensor, "block component"],
-    Float[Tensor, "block parameter"],
-    Float[Tensor, "block component parameter"],
-]:
-    """Energies, their derivatives in all places, and the derivatives of both in the parameters.
+
+def linearise(
+    rows: LevelRows,
+    given: LevelParameters,
+    by_energy: Float[Tensor, "block parameter"],
+    by_slope: Float[Tensor, "block component parameter"],
+) -> tuple[Float[Tensor, " block"], Float[Tensor, "block component"]]:
+    """Energies and their derivatives in all places; those of both in the parameters are filled in.
 
     Parameters
     ----------
     rows
         Rows of blocks.
     given
-        Parameters; the Jacobian has them in their order, each by rows.
+        Parameters.
+    by_energy, by_slope
+        Where the Jacobian goes, with columns for the parameters in their order, each by rows.
     """
     h, w = rows.values, rows.weight
     by_place, w_by_place = rows.by_places.flatten(2, 3), rows.weight_by_places.flatten(2, 3)
@@ -49,17 +54,20 @@ def energies_and_jacobian(
     sine, cosine = angle.sin(), angle.cos()
     turned = by_place @ given.frequencies
     weighted_sine, weighted_cosine = w[..., None] * sine, w[..., None] * cosine
-    # w cos and w h of each row, and their derivatives
-    of_cosine = w_by_place[..., None] * cosine[:, :, None] - weighted_sine[:, :, None] * turned
-    of_channel = w_by_place[..., None] * h[:, :, None] + w[..., None, None] * by_place
+    # derivatives of w cos and of w h
+    of_cosine = torch.addcmul(
+        w_by_place[..., None] * cosine[:, :, None], weighted_sine[:, :, None], turned, value=-1
+    )
+    of_channel = torch.addcmul(w_by_place[..., None] * h[:, :, None], w[..., None, None], by_place)
     weighted_h = w[..., None] * h
     energy = (weighted_cosine * a).sum((1, 2)) + (weighted_h * l).sum((1, 2))
     slope = torch.einsum("nkxd,nkd->nx", of_cosine, a) + torch.einsum("nkxc,nkc->nx", of_channel, l)
-    # derivatives in the angle of each cosine
+    # derivatives in the angle of each cosine, of the energy and of its slopes
     first = -a * weighted_sine
-    second = w_by_place[..., None] * sine[:, :, None] + weighted_cosine[:, :, None] * turned
-    second *= -a[:, :, None]
-    by_frequency = torch.matmul(h[:, None].mT, second.permute(0, 2, 1, 3))
+    second = torch.addcmul(
+        w_by_place[..., None] * sine[:, :, None], weighted_cosine[:, :, None], turned
+    ).mul_(-a[:, :, None])
+    by_frequency = torch.einsum("nkc,nkxd->nxcd", h, second)
     by_frequency += torch.einsum("nkxc,nkd->nxcd", by_place, first)
     of_energy = (
         torch.einsum("nkc,nkd->ncd", h, first),
@@ -73,9 +81,10 @@ def energies_and_jacobian(
         torch.einsum("nks,nkxd->nxsd", species, of_cosine),
         torch.einsum("nks,nkxc->nxsc", species, of_channel),
     )
-    return (
-        energy,
-        slope,
-        torch.cat([part.flatten(1) for part in of_energy], 1),
-        torch.cat([part.flatten(2) for part in of_slope], 2),
-    )
+    column = 0
+    for e, s in zip(of_energy, of_slope, strict=True):
+        columns = slice(column, column + e[0].numel())
+        by_energy[:, columns] = e.flatten(1)
+        by_slope[:, :, columns] = s.flatten(2)
+        column = columns.stop
+    return energy, slope

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atomplete.errors import InputError
 from atomplete.training.closed_form.ridge import RidgeSpec, fit_by_ridge
-from atomplete.training.loss import BatchLoss, Scales
+from atomplete.training.loss import BatchLoss, Loss, Scales
 from atomplete.training.natural_gradient.batch import Errors
 from atomplete.training.natural_gradient.parameters import Parameters
 from atomplete.training.networks import set_references
@@ -92,7 +92,8 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
     train, validation = (part.flatten().unique() for part in split)
     residual = set_references(task)
     scales = Scales.of(dataset, residual, train)
-    potential.scale.fill_(scales.forces if task.loss.forces else scales.energy)
+    loss = balanced(task.loss, scales)
+    potential.scale.fill_(scales.forces if loss.forces else scales.energy)
     potential.feature_scale.fill_(1.0)
     parameters.start(task.seed)
     momentum = Momentum(len(parameters))
@@ -102,14 +103,14 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
     run = TrainingRun.open(task.folder, identity)
     parts = {"learner": potential, "momentum": momentum}
     run.restore(**parts)
-    errors = Errors(task, parameters, scales, residual, spec.memory)
-    of_batch = BatchLoss(dataset, task.loss, scales, split.train)
+    errors = Errors(replace(task, loss=loss), parameters, scales, residual, spec.memory)
+    of_batch = BatchLoss(dataset, loss, scales, split.train)
     system = dataset.system(potential.cutoff, potential.centers)
 
     def validation_loss() -> float:
         total = 0.0
         for part in validation.split(VALIDATED):
-            found = potential(system.select_structures(part), task.loss.properties)
+            found = potential(system.select_structures(part), loss.properties)
             one_each = torch.arange(len(part))[:, None]
             total += of_batch(found, part, one_each).item() * len(part)
         return total / len(validation)
@@ -139,6 +140,27 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
     fit_by_ridge(replace(task, folder=task.folder / "last_layer"), spec.last_layer)
 
 
+def balanced(loss: Loss, scales: Scales) -> Loss:
+    """Weights for the training: an error of 1 eV counts at most as much as one of 1 eV/Å.
+
+    Energies vary less than forces where structures are small; counted by their own variance they
+    would leave hardly any weight to forces, which are many and say more. The last layer has the
+    weights that were asked for.
+
+    Examples
+    --------
+    >>> scales = Scales(energy=0.2, energy_per_atom=0.02, forces=1.0, stress=1.0)
+    >>> round(balanced(Loss(energy_per_atom=1.0, forces=1.0), scales).energy_per_atom, 3)
+    0.04
+    """
+    if not loss.forces:
+        return loss
+    share = min(1.0, (scales.energy / scales.forces) ** 2)
+    return loss.model_copy(
+        update={"energy": share * loss.energy, "energy_per_atom": share * loss.energy_per_atom}
+    )
+
+
 def damped_step(
     error: Float[Tensor, " row"],
     rows: Float[Tensor, "row parameter"],
@@ -160,7 +182,7 @@ def damped_step(
     --------
     >>> rows = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     >>> damped_step(torch.tensor([1.0, 4.0]), rows, torch.zeros(2), 1e-9)
-    tensor([1.0000, 2.0000])
+    tensor([1., 2.])
     """
     # half the work of a product of matrices; BLAS takes the transpose of what torch stores
     upper = torch.from_numpy(ssyrk(1.0, rows.numpy().T, trans=True)).double()
