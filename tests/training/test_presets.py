@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
+from pydantic import ValidationError
 
 from atomplete.data.dataset import Dataset
-from atomplete.training.presets import COEFFICIENTS, OPERATIONS, fast
+from atomplete.training.options import TrainOptions
+from atomplete.training.presets import COEFFICIENTS, OPERATIONS, PRESETS, TAGS, accurate, fast, tiny
 
 
 def rattled(structure, n):
@@ -56,3 +58,28 @@ def test_elements_that_only_validation_has_are_described():
     dataset = Dataset.from_structures(mixed)
     training = dataset.system(5.0, "all").select_structures(torch.tensor([0, 1]))
     assert fast(dataset, training).species == (1, 6, 8, 16)
+
+
+@pytest.mark.parametrize("preset", [tiny, accurate])
+@pytest.mark.parametrize("structure", [ETHANOL, COPPER])
+def test_trained_presets_tag_few_neighbors(preset, structure):
+    dataset = rattled(structure, 2)
+    system = dataset.system(5.0, "all")
+    spec = preset(dataset, system)
+    near = np.linalg.norm(system.r_ij, axis=1) < spec.tag_cutoff
+    assert 5 < near.sum() / len(system.centers) < TAGS + 0.5
+    assert spec.n_features < fast(dataset, system).n_features / 2
+
+
+def test_presets_are_chosen_by_name():
+    assert set(PRESETS) == set(TrainOptions.model_fields["preset"].annotation.__args__)
+    for name, preset in PRESETS.items():
+        assert TrainOptions(preset=name).solver_spec() == preset.solver
+
+
+@pytest.mark.parametrize(
+    "given", [{"readout": "deep_set"}, {"solver": {"type": "ridge"}}, {"potential": {"type": "x"}}]
+)
+def test_a_preset_and_other_choices_are_refused(given):
+    with pytest.raises(ValidationError, match="preset tiny: it has"):
+        TrainOptions(preset="tiny", **given)

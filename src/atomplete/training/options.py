@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from atomplete.config import checked
 from atomplete.errors import InputError
@@ -74,11 +74,16 @@ class TrainOptions(KeyOptions):
         description="Fraction of the structures to validate with, if no file is given "
         "(default: a tenth, and no more than 50 structures)",
     )
+    preset: Literal["fast", "tiny", "accurate"] = Field(
+        default="fast",
+        description="fast, in closed form; tiny, trained for minutes, the cheapest to evaluate; "
+        "or accurate, trained for an hour",
+    )
     potential: dict[str, Any] | None = None  # the spec of any registered one
     descriptor: str | dict[str, Any] | None = Field(
         default=None,
-        description="power_spectrum, three_center, … (default: random_fourier of a size that "
-        "fits the data, power_spectrum for a network); the YAML file may give a spec",
+        description="power_spectrum, three_center, … (default: random_fourier of the "
+        "preset, power_spectrum for a network); the YAML file may give a spec",
     )
     cutoff: Cutoff | None = Field(default=None, description="Cutoff in Å (default: 5)")
     readout: Literal["linear", "deep_set"] = Field(
@@ -110,6 +115,15 @@ class TrainOptions(KeyOptions):
         default=None,
         description="A model.pt with its sums.pt: fit to its structures and to these together",
     )
+
+    @model_validator(mode="after")
+    def _preset_is_of_linear_potentials(self) -> "TrainOptions":
+        for name in ("potential", "solver"):
+            if self.preset != "fast" and getattr(self, name) is not None:
+                raise ValueError(f"preset {self.preset}: it has another {name} than is given")
+        if self.preset != "fast" and self.readout != "linear":
+            raise ValueError(f"preset {self.preset}: it has no {self.readout} readout")
+        return self
 
     def check_update(self, folder: Path) -> None:
         """Refuse what the first fit has settled, and the folder where it is.
@@ -146,7 +160,7 @@ class TrainOptions(KeyOptions):
         """The solver that is given, or the one of the readout."""
         from atomplete.training.adam import AdamSpec
         from atomplete.training.fit import SOLVERS
-        from atomplete.training.presets import SOLVER
+        from atomplete.training.presets import PRESETS
 
         if self.solver is not None:
             kind = str(self.solver.get("type"))
@@ -154,5 +168,5 @@ class TrainOptions(KeyOptions):
                 raise InputError(f"solver {kind!r} is none of {', '.join(SOLVERS)}")
             return checked(SOLVERS[kind][0], self.solver, "solver")  # type: ignore[return-value]
         if self.readout == "linear" and self.potential is None:
-            return SOLVER
+            return PRESETS[self.preset].solver
         return AdamSpec(batch_structures=8, epochs=self.epochs)

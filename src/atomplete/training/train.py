@@ -27,7 +27,7 @@ from atomplete.training.data import FitData, name_of
 from atomplete.training.fit import fit
 from atomplete.training.loss import Loss, check_labels
 from atomplete.training.options import TrainOptions
-from atomplete.training.presets import fast
+from atomplete.training.presets import PRESETS
 from atomplete.training.run import Remote
 
 #: Cutoff of environments where none is given, Å.
@@ -188,7 +188,8 @@ def _descriptor_spec(
     given = options.descriptor or ("power_spectrum" if options.readout == "deep_set" else None)
     if given is None:
         system = dataset.system(options.cutoff or CUTOFF, centers)
-        return fast(dataset, system.select_structures(split.train.flatten()))
+        training = system.select_structures(split.train.flatten())
+        return PRESETS[options.preset].descriptor(dataset, training)
     return descriptor_spec(given, structures=dataset.structures, cutoff=options.cutoff)
 
 

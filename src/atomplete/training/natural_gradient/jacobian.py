@@ -11,7 +11,7 @@ from atomplete.training.natural_gradient.blocks import LevelRows
 
 @dataclass(frozen=True, eq=False)
 class LevelParameters:
-    """What is trained of rows with the same number of tagged neighbours.
+    """Parameters of the rows with the same number of tagged neighbours.
 
     E = Σ_rows w (a · cos(Ω h + b) + l · h), with b of the species of the tagged neighbours, a and
     l of the species of the centre.

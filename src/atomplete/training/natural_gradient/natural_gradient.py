@@ -31,20 +31,20 @@ class NaturalGradientSpec(BaseModel):
 
     Examples
     --------
-    >>> NaturalGradientSpec(epochs=10).momentum
+    >>> NaturalGradientSpec(steps=100).momentum
     0.9
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     type: Literal["natural_gradient"] = "natural_gradient"
-    epochs: int = Field(default=20, ge=1)
+    steps: int = Field(default=800, ge=1, description="rounded to whole epochs")
     batch_labels: int = Field(
         default=700, ge=1, description="energies, components of forces and of stresses in a batch"
     )
-    learning_rate: float = Field(default=1.0, gt=0, le=1, description="share of a full step")
+    learning_rate: float = Field(default=0.3, gt=0, le=1, description="share of a full step")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="share of the last step kept")
     damping: float = Field(
-        default=1e-4, gt=0, description="over the mean diagonal of the matrix that is inverted"
+        default=3e-5, gt=0, description="over the mean diagonal of the matrix that is inverted"
     )
     memory: int = Field(
         default=4 * 10**9, ge=10**7, description="bound on the rows held between epochs, bytes"
@@ -93,6 +93,7 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
     residual = set_references(task)
     scales = Scales.of(dataset, residual, train)
     loss = balanced(task.loss, scales)
+    task = replace(task, loss=loss)
     potential.scale.fill_(scales.forces if loss.forces else scales.energy)
     potential.feature_scale.fill_(1.0)
     parameters.start(task.seed)
@@ -103,7 +104,7 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
     run = TrainingRun.open(task.folder, identity)
     parts = {"learner": potential, "momentum": momentum}
     run.restore(**parts)
-    errors = Errors(replace(task, loss=loss), parameters, scales, residual, spec.memory)
+    errors = Errors(task, parameters, scales, residual, spec.memory)
     of_batch = BatchLoss(dataset, loss, scales, split.train)
     system = dataset.system(potential.cutoff, potential.centers)
 
@@ -117,17 +118,18 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
 
     per_structure = (3 * dataset.n_atoms[train].double().mean()).item() + 1
     size = max(1, round(spec.batch_labels / per_structure))
-    n_steps = spec.epochs * ceil(len(train) / size)
+    n_batches = ceil(len(train) / size)
+    n_epochs = max(1, round(spec.steps / n_batches))
 
     def epochs() -> Iterator[Step]:
-        for epoch in range(run.epoch, spec.epochs):
+        for epoch in range(run.epoch, n_epochs):
             shuffle = torch.Generator().manual_seed(task.seed * 1_000_003 + epoch)
             batches = torch.randperm(len(train), generator=shuffle).split(size)
             total = 0.0
-            for number, batch in enumerate(batches, epoch * len(batches)):
+            for number, batch in enumerate(batches, epoch * n_batches):
                 warm = min(1.0, (number + 1) / WARM_UP)
                 rate = spec.learning_rate * warm
-                rate *= max(FINAL, (1 + cos(pi * number / n_steps)) / 2)
+                rate *= max(FINAL, (1 + cos(pi * number / (n_epochs * n_batches))) / 2)
                 error, rows = errors.linearised(train[batch])
                 momentum.step = damped_step(
                     error, rows, spec.momentum * momentum.step, spec.damping
@@ -136,7 +138,7 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
                 total += float(error.square().sum()) * len(batch)
             yield total / len(train), validation_loss(), rate
 
-    follow(run, epochs(), spec.epochs, parts, progress=task.progress)
+    follow(run, epochs(), n_epochs, parts, progress=task.progress)
     fit_by_ridge(replace(task, folder=task.folder / "last_layer"), spec.last_layer)
 
 
@@ -144,8 +146,8 @@ def balanced(loss: Loss, scales: Scales) -> Loss:
     """Weights for the training: an error of 1 eV counts at most as much as one of 1 eV/Å.
 
     Energies vary less than forces where structures are small; counted by their own variance they
-    would leave hardly any weight to forces, which are many and say more. The last layer has the
-    weights that were asked for.
+    would leave hardly any weight to forces, which are many and say more. Weights that were asked
+    for are multiplied by that.
 
     Examples
     --------

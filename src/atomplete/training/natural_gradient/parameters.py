@@ -1,11 +1,12 @@
 """Frequencies, phases and coefficients of a potential on random Fourier features, as one vector."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from atomplete.errors import InputError
-from atomplete.potentials import DescriptorPotential
 from atomplete.training.natural_gradient.jacobian import LevelParameters
 
 #: Standard deviation of the coefficients of cosines at the start, times √(number of cosines).
@@ -18,12 +19,14 @@ class Parameters:
     References to energies of atoms, in units of the potential's scale, come last.
     """
 
-    def __init__(self, potential: DescriptorPotential) -> None:
-        descriptor = potential.descriptor
-        if not hasattr(descriptor, "row_slopes") or not potential.readout.is_linear:
+    def __init__(self, potential: Any) -> None:
+        descriptor: Any = getattr(potential, "descriptor", None)
+        if not hasattr(descriptor, "row_slopes"):
+            kind = potential.spec if descriptor is None else descriptor.spec
+            raise InputError(f"natural_gradient trains random_fourier features, not {kind.type}")
+        if not potential.readout.is_linear:
             raise InputError(
-                "natural_gradient trains random_fourier features with a linear readout, not "
-                f"{potential!r}"
+                f"natural_gradient trains a linear readout, not {potential.readout.spec.type}"
             )
         self.potential = potential
         self._levels = descriptor.spec.levels
