@@ -11,7 +11,12 @@ from scipy.special import eval_legendre
 
 from atomplete.degenerate.families.registry import get
 from atomplete.descriptors import LevelSpec, RandomFourier, RandomFourierSpec
-from atomplete.descriptors.random_fourier.environments import environments, mixtures
+from atomplete.descriptors.random_fourier.environments import (
+    environments,
+    expansion,
+    of_densities,
+    of_tags,
+)
 from atomplete.descriptors.random_fourier.mixing import couplings
 from atomplete.descriptors.random_fourier.rows import rows_of
 from atomplete.errors import InputError
@@ -70,8 +75,9 @@ def test_two_factors_are_legendre_polynomials_of_the_angle():
     system = System.from_atoms(atoms, 4.0, centers=[0])
     (table,) = environments(system, torch.tensor([0, 1]), 4.0, 4.0)
     weights = torch.randn(2, 5, 2, 4, 4, generator=generator, dtype=torch.float64)
-    given = mixtures(table.r, table.species, weights, 4.0)
-    rows = rows_of(given, torch.ones(1, 2, dtype=torch.float64), 2, forms, 1)
+    found = expansion(table, 2, 5, 3, 4.0)
+    given = of_tags(found, 2, weights), of_densities(found, weights[:, :, 1:])
+    rows = rows_of(*given, torch.ones(1, 2, dtype=torch.float64), 2, forms, 1)
 
     r = table.r[0].numpy()
     length = np.linalg.norm(r, axis=1)

@@ -74,20 +74,43 @@ def environments(
         start += len(table)
 
 
-def mixtures(
-    r: Float[Tensor, "environment slot xyz"],
-    species: Int[Tensor, "environment slot"],
-    weights: Float[Tensor, "species n factor channel l"],
-    cutoff: float,
-) -> Float[Tensor, "factor environment slot channel lm"]:
-    """Mixtures Σ_n weight R_n(r) Y_lm of each neighbour, for each factor, channel and (l, m).
+class Expansion(NamedTuple):
+    """Radial functions R_n, apart for each species, and spherical harmonics of all neighbours.
 
     R_n = sin(π n x) f_c(r), where x = (1 − exp(−r/a)) / (1 − exp(−cutoff/a)) makes them narrow
     near the centre and wide far from it.
     """
-    radial = _radial(torch.linalg.vector_norm(r, dim=-1), weights.shape[1], cutoff)
-    harmonics = _harmonics(r, weights.shape[-1])
-    return _mixed(radial, species, weights) * harmonics[:, :, None]
+
+    radial: Float[Tensor, "environment slot species_n"]
+    harmonics: Float[Tensor, "environment slot lm"]
+
+
+def expansion(
+    table: Environments, n_species: int, max_radial: int, max_angular: int, cutoff: float
+) -> Expansion:
+    """Radial functions and harmonics of a table."""
+    radial = _radial(torch.linalg.vector_norm(table.r, dim=-1), max_radial, cutoff)
+    return Expansion(
+        _by_species(radial, table.species, n_species), _harmonics(table.r, max_angular + 1)
+    )
+
+
+def of_tags(
+    found: Expansion, n_tags: int, weights: Float[Tensor, "species n factor channel l"]
+) -> Float[Tensor, "environment tag_slot channel lm"]:
+    """Mixtures Σ_n weight R_n(r) Y_lm of each of the first neighbours, for the first factor."""
+    mixed = _mixed(found.radial[:, :n_tags], weights[:, :, :1])[0]
+    return mixed * found.harmonics[:, :n_tags, None]
+
+
+def of_densities(
+    found: Expansion, weights: Float[Tensor, "species n factor channel l"]
+) -> Float[Tensor, "factor environment channel lm"]:
+    """Sums of such mixtures over all neighbours, for each factor: summed first, mixed then."""
+    density = found.radial.mT @ found.harmonics
+    repeated = _repeated(weights, density).permute(4, 0, 1, 2, 3).flatten(1, 2)
+    mixed = density.permute(2, 0, 1) @ repeated.flatten(2)
+    return mixed.unflatten(-1, weights.shape[2:4]).permute(2, 1, 3, 0)
 
 
 def slopes_of_mixtures(
@@ -96,15 +119,16 @@ def slopes_of_mixtures(
     weights: Float[Tensor, "species n factor channel l"],
     cutoff: float,
 ) -> Float[Tensor, "xyz factor environment slot channel lm"]:
-    """Derivatives of ``mixtures`` in the vector of each neighbour."""
+    """Derivatives of the mixtures of each neighbour in its vector, for all factors."""
+    n_species = len(weights)
     distance = torch.linalg.vector_norm(r, dim=-1)
-    radial = _radial(distance, weights.shape[1], cutoff)
+    radial = _by_species(_radial(distance, weights.shape[1], cutoff), species, n_species)
     (steep,) = slopes(lambda x: _radial(x, weights.shape[1], cutoff), distance[..., None])
     harmonics = _harmonics(r, weights.shape[-1])
     turned = slopes(lambda x: _harmonics(x, weights.shape[-1]), r)
     unit = (r / distance[..., None]).movedim(-1, 0)
-    along = _mixed(steep, species, weights) * harmonics[:, :, None]
-    across = _mixed(radial, species, weights)
+    along = _mixed(_by_species(steep, species, n_species), weights) * harmonics[:, :, None]
+    across = _mixed(radial, weights)
     return torch.stack(
         [
             torch.addcmul(along * unit[x][..., None, None], across, turned[x][:, :, None])
@@ -141,19 +165,32 @@ def _harmonics(
     return spherical_harmonics(unit.flatten(0, 1), n_l - 1).unflatten(0, r.shape[:2])
 
 
-def _mixed(
+def _by_species(
     radial: Float[Tensor, "environment slot n"],
     species: Int[Tensor, "environment slot"],
+    n_species: int,
+) -> Float[Tensor, "environment slot species_n"]:
+    """Radial functions in the place of the species of each neighbour, zero in others."""
+    one_hot = torch.nn.functional.one_hot(species, n_species).to(radial)
+    return (one_hot[..., None] * radial[..., None, :]).flatten(2)
+
+
+def _repeated(
+    weights: Float[Tensor, "species n factor channel l"], like: Tensor
+) -> Float[Tensor, "species n factor channel lm"]:
+    """Weights repeated for the components of each l."""
+    orders = torch.tensor([l for l in range(weights.shape[-1]) for _ in range(2 * l + 1)])
+    return weights.to(like).index_select(-1, orders.to(like.device))
+
+
+def _mixed(
+    radial: Float[Tensor, "environment slot species_n"],
     weights: Float[Tensor, "species n factor channel l"],
 ) -> Float[Tensor, "factor environment slot channel lm"]:
     """Mixtures of radial functions, repeated for the components of each l."""
-    n_species, _, _, channels, n_l = weights.shape
-    one_hot = torch.nn.functional.one_hot(species, n_species).to(radial)
-    of_species = (one_hot[..., None] * radial[..., None, :]).flatten(2)
-    orders = torch.tensor([l for l in range(n_l) for _ in range(2 * l + 1)])
-    repeated = weights.to(radial).index_select(-1, orders.to(weights.device))
-    mixed = of_species @ repeated.permute(2, 0, 1, 3, 4).flatten(3).flatten(1, 2)[:, None]
-    return mixed.unflatten(-1, (channels, len(orders)))
+    repeated = _repeated(weights, radial)
+    mixed = radial @ repeated.permute(2, 0, 1, 3, 4).flatten(3).flatten(1, 2)[:, None]
+    return mixed.unflatten(-1, repeated.shape[3:])
 
 
 def tag_weights(

@@ -13,8 +13,11 @@ from atomplete.descriptors.features import Features
 from atomplete.descriptors.memory import CHUNK_BYTES, MEMORY
 from atomplete.descriptors.random_fourier.environments import (
     Environments,
+    Expansion,
     environments,
-    mixtures,
+    expansion,
+    of_densities,
+    of_tags,
     slopes,
     slopes_of_mixtures,
     tag_weights,
@@ -126,8 +129,9 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
             kept = chosen.long().unique()
             for table in self._tables(system):
                 some = table.at(torch.isin(table.center, kept))
+                expanded = self._expansion(some)
                 for n_tagged in range(3):
-                    rows = self._rows(some, n_tagged)
+                    rows = self._rows(some, expanded, n_tagged)
                     found[n_tagged].append(rows.values[rows.weight > LEAST_WEIGHT])
         for n_tagged, parts in enumerate(found):
             deviations = self._of(n_tagged, "deviations").fill_(1.0)
@@ -143,7 +147,8 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         """Features of all centres: (center, feature)."""
         parts, centers = [], []
         for table in self._tables(system):
-            parts.append(torch.cat([self._summed(table, n) for n in range(3)], 1))
+            expanded = self._expansion(table)
+            parts.append(torch.cat([self._summed(table, expanded, n) for n in range(3)], 1))
             centers.append(table.center)
         lone = torch.ones(len(system.centers), dtype=torch.bool, device=system.i.device)
         if centers:
@@ -164,9 +169,17 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         species = position_of_species(system, self.spec.species)[system.j]
         return environments(system, species, self.cutoff, self.tag_cutoff)
 
-    def _rows(self, table: Environments, n_tagged: int, *, partials: bool = False) -> Rows:
+    def _expansion(self, table: Environments) -> Expansion:
+        spec = self.spec
+        return expansion(table, len(spec.species), spec.max_radial, spec.max_angular, self.cutoff)
+
+    def _rows(
+        self, table: Environments, found: Expansion, n_tagged: int, *, partials: bool = False
+    ) -> Rows:
+        radial = self._of(n_tagged, "radial")
         return rows_of(
-            mixtures(table.r, table.species, self._of(n_tagged, "radial"), self.cutoff),
+            of_tags(found, table.n_tags, radial),
+            of_densities(found, radial[:, :, n_tagged - 3 :]),
             tag_weights(table.r[:, : table.n_tags], self.tag_cutoff),
             n_tagged,
             self._of(n_tagged, "forms").to(table.r),
@@ -191,9 +204,11 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         phases = self._of(n_tagged, "phases").to(scaled)
         return scaled @ self._of(n_tagged, "frequencies").to(scaled) + phases[species]
 
-    def _summed(self, table: Environments, n_tagged: int) -> Float[Tensor, "environment feature"]:
+    def _summed(
+        self, table: Environments, expanded: Expansion, n_tagged: int
+    ) -> Float[Tensor, "environment feature"]:
         """Cosines and channels of one kind of rows, summed over them."""
-        rows = self._rows(table, n_tagged)
+        rows = self._rows(table, expanded, n_tagged)
         scaled = rows.values / self._of(n_tagged, "deviations").to(rows.values)
         arguments = self._arguments(scaled, self._tagged_species(table, rows), n_tagged)
         return torch.cat(
@@ -235,7 +250,7 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
 
     def _slopes(self, table: Environments, n_tagged: int) -> RowSlopes:
         """Scaled rows of one kind and their derivatives in the vectors to all neighbours."""
-        rows = self._rows(table, n_tagged, partials=True)
+        rows = self._rows(table, self._expansion(table), n_tagged, partials=True)
         near = table.r[:, : table.n_tags]
         weight = partial(tag_weights, tag_cutoff=self.tag_cutoff)
         by_values, by_weight = derivatives_of_rows(

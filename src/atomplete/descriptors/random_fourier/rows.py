@@ -75,7 +75,8 @@ def tag_slots(n_tagged: int, n_slots: int, device: torch.device) -> Int[Tensor, 
 
 
 def rows_of(
-    coefficients: Float[Tensor, "factor environment slot channel lm"],
+    tagged: Float[Tensor, "environment tag_slot channel lm"],
+    densities: Float[Tensor, "factor environment channel lm"],
     weight: Float[Tensor, "environment tag_slot"],
     n_tagged: int,
     forms: Float[Tensor, "channel lm_1 lm_1 lm_1"],
@@ -87,10 +88,12 @@ def rows_of(
 
     Parameters
     ----------
-    coefficients
-        Of all neighbours; with two tags the first factor stands for both.
+    tagged
+        Coefficients of those that may be tagged, the first slots.
+    densities
+        Sums of coefficients over all neighbours, for each factor that is left.
     weight
-        Of those that may be tagged, the first slots.
+        Of those that may be tagged.
     n_tagged
         N.
     forms
@@ -101,9 +104,7 @@ def rows_of(
         Whether derivatives will be asked for.
     """
     tags = tag_slots(n_tagged, weight.shape[1], weight.device)
-    sums = coefficients.sum(2)[:, :, None]
-    factors = [coefficients[0][:, slots] for slots in tags]
-    factors += [*sums[-(3 - n_tagged) :]]
+    factors = [*(tagged[:, slots] for slots in tags), *densities[:, :, None]]
     # the factor with the fewest rows first
     a, b, d = (torch.nn.functional.pad(x, (0, 1), value=1.0) for x in factors)
     with_d = torch.einsum("cxyz,ercz->ercxy", forms, d)[:, 0]
