@@ -189,8 +189,12 @@ def damped_step(
     # half the work of a product of matrices; BLAS takes the transpose of what torch stores
     upper = torch.from_numpy(ssyrk(1.0, rows.numpy().T, trans=True)).double()
     kernel = upper.triu() + upper.triu(1).T
-    diagonal = kernel.diagonal()
-    diagonal += damping * diagonal.mean().clamp_min(1e-30)
+    diagonal = kernel.diagonal().clone()
+    strength = damping * diagonal.mean().clamp_min(1e-30)
+    factor, failed = torch.linalg.cholesky_ex(kernel + strength * torch.eye(len(kernel)))
+    while failed:  # by rounding in single precision
+        strength *= 10
+        factor, failed = torch.linalg.cholesky_ex(kernel + strength * torch.eye(len(kernel)))
     left = (error - rows @ last).double()
-    found = torch.cholesky_solve(left[:, None], torch.linalg.cholesky(kernel))[:, 0]
+    found = torch.cholesky_solve(left[:, None], factor)[:, 0]
     return last + rows.T @ found.to(rows)
