@@ -6,9 +6,10 @@
 
 DATA holds folders of extended XYZ: revised MD17 (``rmd17_ethanol/train_01.xyz.gz``, …), 3BPA
 (``3bpa/``), mlearn (``mlearn/Si_train.xyz.gz``, …), Mo–Nb–Ta–W alloys (``monbtaw/``) and random
-methane (``methane_random/``). ``fast`` is what ``atomplete train`` does by default; ``linear`` the
-same basis and solver without tags and cosines: sums over neighbours of 300 random products of at
-most three densities, which are incomplete. Results are added to those in the file, one by one.
+methane (``methane_random/``). ``fast`` is what ``atomplete train`` does by default, ``tiny`` and
+``accurate`` its other presets; ``linear`` is the basis and solver of ``fast`` without tags and
+cosines: sums over neighbours of 300 random products of at most three densities, which are
+incomplete. Results are added to those in the file, one by one.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from atomplete.runs.files import write_json
 #: Options of `atomplete train`, by model.
 MODELS = {
     "fast": {},
+    "tiny": {"preset": "tiny"},
+    "accurate": {"preset": "accurate"},
     "linear": {
         "descriptor": {
             "type": "random_fourier",
