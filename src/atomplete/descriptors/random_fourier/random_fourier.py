@@ -267,13 +267,12 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
 
     @torch.no_grad()
     def row_slopes(
-        self, system: System
-    ) -> Iterator[tuple[Environments, tuple[RowSlopes, RowSlopes, RowSlopes]]]:
-        """Tables of environments with their rows of no, one and two tagged neighbours.
+        self, system: System, most_tagged: int
+    ) -> Iterator[tuple[Environments, list[RowSlopes]]]:
+        """Tables of environments with their rows of 0 to so many tagged neighbours.
 
         They depend on no frequency or phase, nor do their derivatives, which are given as well.
         """
         self.check(system)
         for table in self._tables(system):
-            none, one, two = (self._slopes(table, n_tagged) for n_tagged in range(3))
-            yield table, (none, one, two)
+            yield table, [self._slopes(table, n_tagged) for n_tagged in range(most_tagged + 1)]

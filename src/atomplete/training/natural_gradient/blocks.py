@@ -15,6 +15,10 @@ from atomplete.system import System
 #: Centres of one structure in a block, at most: a block has columns for all that they see.
 CENTERS = 64
 
+#: Tagged neighbours of the rows that are trained, at most. Pairs of them are so many that their
+#: features stay as they were drawn; their coefficients are found in the end.
+MOST_TAGGED = 1
+
 #: Places in front of those of the atoms for the strain of the structure, as if it were three atoms.
 STRAIN = 3
 
@@ -51,7 +55,7 @@ class Blocks:
     atom
         (block, place) position of each atom in its structure, −1 for none; without the strain.
     levels
-        Rows with 0, 1 and 2 tagged neighbours.
+        Rows with 0 and with 1 tagged neighbour.
     """
 
     structure: Int[Tensor, " block"]
@@ -120,7 +124,7 @@ def blocks_of(
         Whether there are places for it.
     """
     n_strain = STRAIN if strain else 0
-    tables = list(descriptor.row_slopes(system))
+    tables = list(descriptor.row_slopes(system, MOST_TAGGED))
     n_centers, n_atoms = len(system.centers), len(system.positions)
     of_center = system.structure[system.centers]
     first = torch.searchsorted(of_center, of_center)  # centres of a structure are contiguous
@@ -142,7 +146,7 @@ def blocks_of(
         return n_strain + place_of_code[torch.searchsorted(codes, block * n_atoms + atoms)]
 
     levels = []
-    for n_tagged in range(len(descriptor.spec.levels)):
+    for n_tagged in range(MOST_TAGGED + 1):
         of_level = [(table, slopes[n_tagged]) for table, slopes in tables]
         counts = torch.zeros(n_centers, dtype=torch.long)
         for table, rows in of_level:

@@ -73,8 +73,9 @@ class Momentum:
 def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
     """Train frequencies, phases and coefficients of random Fourier features.
 
-    Each step minimises the linearised loss of a batch, with a penalty on the distance from a share
-    of the last step. In the end the coefficients, and their posterior, are found in closed form.
+    Features of pairs of tagged neighbours stay as they are. Each step minimises the linearised
+    loss of a batch, with a penalty on the distance from a share of the last step. In the end all
+    coefficients, and their posterior, are found in closed form.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atomplete.errors import InputError
+from atomplete.training.natural_gradient.blocks import MOST_TAGGED
 from atomplete.training.natural_gradient.jacobian import LevelParameters
 
 #: Standard deviation of the coefficients of cosines at the start, times √(number of cosines).
@@ -29,21 +30,21 @@ class Parameters:
                 f"natural_gradient trains a linear readout, not {potential.readout.spec.type}"
             )
         self.potential = potential
-        self._levels = descriptor.spec.levels
+        self._levels = descriptor.spec.levels[: MOST_TAGGED + 1]
         self._frequencies, self._phases = (
             [getattr(descriptor, f"{name}_{n}") for n in range(len(self._levels))]
             for name in ("frequencies", "phases")
         )
 
     def start(self, seed: int) -> None:
-        """Draw small coefficients of the cosines; channels begin without any."""
+        """Draw small coefficients of the cosines; all others begin at zero."""
         generator = torch.Generator().manual_seed(seed)
         coefficients = self.potential.readout.coefficients
         n_cosines = sum(level.features for level in self._levels)
         drawn = torch.randn(coefficients.shape, generator=generator, dtype=torch.float64)
-        coefficients.copy_(drawn * START / max(n_cosines, 1) ** 0.5)
-        for _, channels in self._columns():
-            coefficients[:, channels] = 0
+        coefficients.zero_()
+        for cosines, _ in self._columns():
+            coefficients[:, cosines] = drawn[:, cosines] * START / max(n_cosines, 1) ** 0.5
 
     def _columns(self) -> list[tuple[slice, slice]]:
         """Columns of the coefficients of cosines and of channels, for each level."""
