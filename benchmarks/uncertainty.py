@@ -1,6 +1,6 @@
-"""Uncertainties of the default potential on 3BPA, and what its suggestions are worth.
+"""Uncertainties of a potential on 3BPA, and what its suggestions are worth.
 
-    python benchmarks/uncertainty.py DATA -o docs/results/uncertainty.json
+    python benchmarks/uncertainty.py DATA --preset tiny -o docs/results/uncertainty.json
 
 DATA holds ``3bpa/``, see ``potentials.py``. A fit to 80 structures of 300 K, calibrated on 20, is
 asked about all others of 300, 600 and 1200 K. Then a fit to 50 of 300 K chooses 100 of a pool of
@@ -26,10 +26,10 @@ from atomplete.training.uncertainty.suggest import suggest
 UNCERTAINTIES = ("energy", "forces", "energy_uncertainty", "forces_uncertainty", "extrapolation")
 
 
-def fitted(structures, validation=None):
-    """The default potential of some structures."""
+def fitted(structures, preset, validation=None):
+    """The potential of some structures."""
     with tempfile.TemporaryDirectory() as folder:
-        options = {}
+        options = {"preset": preset}
         if validation is not None:
             options["validation"] = Path(folder) / "validation.xyz"
             write(options["validation"], validation, format="extxyz")
@@ -42,9 +42,9 @@ def fitted(structures, validation=None):
         )
 
 
-def calibration(train_300, tests):
+def calibration(train_300, tests, preset):
     """Errors over predicted deviations, rank correlations and grades at each temperature."""
-    potential = fitted(train_300[:80], train_300[80:100])
+    potential = fitted(train_300[:80], preset, train_300[80:100])
     found = {}
     for name, structures in tests.items():
         predicted = potential.predict(structures, UNCERTAINTIES)
@@ -60,7 +60,7 @@ def calibration(train_300, tests):
     return found
 
 
-def choice(train_300, tests):
+def choice(train_300, tests, preset):
     """Root mean square errors of forces with suggested and with random structures, eV/Å."""
     everything = [atoms for structures in tests.values() for atoms in structures]
     order = np.random.default_rng(0).permutation(len(everything))
@@ -69,7 +69,7 @@ def choice(train_300, tests):
     hottest = [atoms for atoms in rest if atoms.positions.tobytes() in hot]
 
     def errors(added):
-        potential = fitted(train_300[:50] + added)
+        potential = fitted(train_300[:50] + added, preset)
         return {
             name: errors_of(
                 Dataset.from_structures(structures), potential.predict(structures, ("forces",))
@@ -77,7 +77,7 @@ def choice(train_300, tests):
             for name, structures in (("all", rest), ("1200 K", hottest))
         }
 
-    start = fitted(train_300[:50])
+    start = fitted(train_300[:50], preset)
     chosen = [atoms.info["suggested_index"] for atoms in suggest(start, pool, 100)]
     found = {"suggested": [errors([pool[k] for k in chosen])], "random": []}
     print(found, flush=True)
@@ -92,8 +92,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/uncertainty.json"))
+    parser.add_argument("--preset", default="fast")
     given = parser.parse_args()
     given.output.parent.mkdir(parents=True, exist_ok=True)
     both = SETS["3bpa"](given.data)
-    results = {"calibration": calibration(*both), "choice": choice(*both)}
+    results = {
+        "preset": given.preset,
+        "calibration": calibration(*both, given.preset),
+        "choice": choice(*both, given.preset),
+    }
     write_json(given.output, results)
