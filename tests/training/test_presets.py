@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from atomplete.data.dataset import Dataset
 from atomplete.training.options import TrainOptions
-from atomplete.training.presets import COEFFICIENTS, OPERATIONS, PRESETS, TAGS, accurate, fast, tiny
+from atomplete.training.presets import ACCURATE, FAST, PRESETS, TAGS, drawn, trained
 
 
 def rattled(structure, n):
@@ -31,44 +31,45 @@ ETHANOL = ase.build.molecule("CH3CH2OH")
 COPPER = ase.build.bulk("Cu", cubic=True).repeat(3)
 
 
+@pytest.mark.parametrize("budget", [FAST, ACCURATE])
 @pytest.mark.parametrize(("structure", "n"), [(ETHANOL, 4), (ETHANOL, 400), (COPPER, 30)])
-def test_cost_and_memory_are_bounded(structure, n):
+def test_cost_and_memory_are_bounded(structure, n, budget):
     dataset = rattled(structure, n)
     system = dataset.system(5.0, "all")
-    spec = fast(dataset, system)
-    assert size(spec) <= COEFFICIENTS
+    spec = drawn(dataset, system, budget)
+    assert size(spec) <= budget.coefficients
     near = np.linalg.norm(system.r_ij, axis=1) < spec.tag_cutoff
     rows = np.bincount(system.i[near], minlength=len(system.centers))
     of_center = 6 * rows * np.bincount(system.i) * spec.neighbor.channels * spec.neighbor.features
-    assert of_center.sum() <= OPERATIONS
+    assert of_center.sum() <= budget.operations
 
 
 def test_more_labels_give_more_features():
-    few, many = (fast(d, d.system(5.0, "all")) for d in (rattled(ETHANOL, n) for n in (4, 400)))
+    few, many = (rattled(ETHANOL, n) for n in (4, 400))
+    few, many = (drawn(data, data.system(5.0, "all"), FAST) for data in (few, many))
     assert 3000 < size(few) + 600 < size(many)
 
 
 def test_no_tag_beyond_the_cutoff():
     dataset = rattled(ETHANOL, 2)
-    assert fast(dataset, dataset.system(3.0, "all")).tag_cutoff == 3.0
+    assert drawn(dataset, dataset.system(3.0, "all"), FAST).tag_cutoff == 3.0
 
 
 def test_elements_that_only_validation_has_are_described():
     mixed = rattled(ETHANOL, 2).structures + rattled(ase.build.molecule("CH3SH"), 1).structures
     dataset = Dataset.from_structures(mixed)
     training = dataset.system(5.0, "all").select_structures(torch.tensor([0, 1]))
-    assert fast(dataset, training).species == (1, 6, 8, 16)
+    assert drawn(dataset, training, FAST).species == (1, 6, 8, 16)
 
 
-@pytest.mark.parametrize("preset", [tiny, accurate])
 @pytest.mark.parametrize("structure", [ETHANOL, COPPER])
-def test_trained_presets_tag_few_neighbors(preset, structure):
+def test_trained_features_are_few_and_see_the_nearest(structure):
     dataset = rattled(structure, 2)
     system = dataset.system(5.0, "all")
-    spec = preset(dataset, system)
+    spec = trained(dataset, system)
     near = np.linalg.norm(system.r_ij, axis=1) < spec.tag_cutoff
     assert 5 < near.sum() / len(system.centers) < TAGS + 0.5
-    assert spec.n_features < fast(dataset, system).n_features / 2
+    assert 4 * spec.n_features < drawn(dataset, system, FAST).n_features
 
 
 def test_presets_are_chosen_by_name():

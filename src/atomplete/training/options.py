@@ -74,10 +74,10 @@ class TrainOptions(KeyOptions):
         description="Fraction of the structures to validate with, if no file is given "
         "(default: a tenth, and no more than 50 structures)",
     )
-    preset: Literal["fast", "tiny", "accurate"] = Field(
+    preset: Literal["fast", "accurate", "tiny"] = Field(
         default="fast",
-        description="fast, in closed form; tiny, trained for minutes, the cheapest to evaluate; "
-        "or accurate, trained for an hour",
+        description="fast; accurate, with more features, time and memory; tiny, with few trained "
+        "ones, the cheapest to evaluate",
     )
     potential: dict[str, Any] | None = None  # the spec of any registered one
     descriptor: str | dict[str, Any] | None = Field(

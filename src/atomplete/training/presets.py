@@ -1,7 +1,8 @@
 """Descriptors and solvers of potentials that need no other option."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import torch
 
@@ -12,14 +13,31 @@ from atomplete.system import System
 from atomplete.training.closed_form.ridge import RidgeSpec
 from atomplete.training.natural_gradient.natural_gradient import NaturalGradientSpec
 
-#: Floating-point operations for the derivatives of all features: minutes on two cores.
-OPERATIONS = 12e12
+#: Channels of rows with one tagged neighbour, at least.
+CHANNELS = 32
 
-#: Coefficients; their normal matrix takes eight bytes times its square.
-COEFFICIENTS = 13_500
 
-#: Channels of rows with one tagged neighbour, at least and at most, and cosines for each.
-CHANNELS, COSINES_OF_CHANNEL = (32, 160), 25
+class Budget(NamedTuple):
+    """Bounds of the cost of a fit in closed form.
+
+    Attributes
+    ----------
+    operations
+        Floating-point operations for the derivatives of all features.
+    coefficients
+        Their normal matrix takes eight bytes times their square, the fit four to five times that.
+    channels, cosines
+        Channels of rows with one tagged neighbour, at most, and cosines for each channel.
+    """
+
+    operations: float
+    coefficients: int
+    channels: int
+    cosines: int
+
+
+#: Minutes on two cores and 6 GB; a quarter of an hour and 15 GB.
+FAST, ACCURATE = Budget(12e12, 13_500, 160, 25), Budget(48e12, 20_000, 200, 31)
 
 #: Radius of the tagged neighbours, Å: those beyond it add cost, and little to learn.
 TAG_CUTOFF = 4.0
@@ -34,7 +52,7 @@ SOLVER = RidgeSpec(
 TAGS = 14
 
 
-def fast(dataset: Dataset, training: System) -> RandomFourierSpec:
+def drawn(dataset: Dataset, training: System, budget: Budget) -> RandomFourierSpec:
     """Random Fourier features for a fit in closed form; how many, the data and their cost say.
 
     Parameters
@@ -43,28 +61,30 @@ def fast(dataset: Dataset, training: System) -> RandomFourierSpec:
         All structures with their labels.
     training
         Those that a potential is fitted to, with pairs within its cutoff.
+    budget
+        Bounds.
 
     Examples
     --------
     >>> import ase
     >>> dimers = [ase.Atoms("B2", [(0, 0, 0), (0, 0, r)], info={"energy": r}) for r in (1.6, 1.8)]
-    >>> fast(Dataset.from_structures(dimers), System.from_atoms(dimers, 5.0)).neighbor.features
+    >>> data = Dataset.from_structures(dimers)
+    >>> drawn(data, System.from_atoms(dimers, 5.0), FAST).neighbor.features
     800
     """
-    species = tuple(sorted({int(z) for atoms in dataset.structures for z in atoms.numbers}))
     tag_cutoff = min(TAG_CUTOFF, training.cutoff)
     near = torch.linalg.vector_norm(training.r_ij, dim=-1) < tag_cutoff
     tagged = torch.bincount(training.i[near], minlength=len(training.centers))
     derivatives = int((tagged * 3 * training.neighbor_counts).sum())
-    products = OPERATIONS / (2 * max(derivatives, 1))  # channels times cosines
-    smallest, largest = CHANNELS
-    channels = min(max(int((products / COSINES_OF_CHANNEL) ** 0.5), smallest), largest)
+    products = budget.operations / (2 * max(derivatives, 1))  # channels times cosines
+    channels = max(int((products / budget.cosines) ** 0.5), CHANNELS)
+    channels = min(channels, budget.channels)
     labels = dataset.energies, dataset.forces, dataset.stresses
     n_labels = sum(int(of_kind.isfinite().sum()) for of_kind in labels)
-    blocks = len(species)
-    coefficients = min(max(n_labels, 1000 * blocks), COEFFICIENTS)
-    of_cost = min(COSINES_OF_CHANNEL * channels, int(products / channels))
-    cosines = min(of_cost, coefficients // blocks - 200)
+    species = _species(dataset)
+    coefficients = min(max(n_labels, 1000 * len(species)), budget.coefficients)
+    of_memory = coefficients // len(species) - 200
+    cosines = min(budget.cosines * channels, int(products / channels), of_memory)
     return RandomFourierSpec(
         cutoff=training.cutoff,
         tag_cutoff=tag_cutoff,
@@ -75,10 +95,18 @@ def fast(dataset: Dataset, training: System) -> RandomFourierSpec:
     )
 
 
-def tiny(dataset: Dataset, training: System) -> RandomFourierSpec:
-    """Few features, to be trained, that are cheap to evaluate; parameters as ``fast``."""
+def trained(dataset: Dataset, training: System) -> RandomFourierSpec:
+    """Few features, to be trained, that are cheap to evaluate; parameters as ``drawn``.
+
+    Where neighbours are many, those nearer by are tagged.
+    """
+    distance = torch.linalg.vector_norm(training.r_ij, dim=-1).sort().values
+    most = TAGS * len(training.centers)
+    nearest = distance[most].item() if most < len(distance) else TAG_CUTOFF
     return RandomFourierSpec(
-        **_environment(dataset, training),
+        cutoff=training.cutoff,
+        tag_cutoff=round(min(TAG_CUTOFF, nearest, training.cutoff), 2),
+        species=_species(dataset),
         max_radial=6,
         max_angular=2,
         center=LevelSpec(channels=32, features=0),
@@ -87,26 +115,8 @@ def tiny(dataset: Dataset, training: System) -> RandomFourierSpec:
     )
 
 
-def accurate(dataset: Dataset, training: System) -> RandomFourierSpec:
-    """More features, to be trained for an hour; parameters as ``fast``."""
-    return RandomFourierSpec(
-        **_environment(dataset, training),
-        center=LevelSpec(channels=64, features=0),
-        neighbor=LevelSpec(channels=128, features=192, frequency=0.5),
-        pair=LevelSpec(channels=16, features=32, frequency=0.5),
-    )
-
-
-def _environment(dataset: Dataset, training: System) -> dict[str, Any]:
-    """Cutoffs and species; where neighbours are many, those nearer by are tagged."""
-    distance = torch.linalg.vector_norm(training.r_ij, dim=-1).sort().values
-    most = TAGS * len(training.centers)
-    nearest = distance[most].item() if most < len(distance) else TAG_CUTOFF
-    return {
-        "cutoff": training.cutoff,
-        "tag_cutoff": round(min(TAG_CUTOFF, nearest, training.cutoff), 2),
-        "species": tuple(sorted({int(z) for atoms in dataset.structures for z in atoms.numbers})),
-    }
+def _species(dataset: Dataset) -> tuple[int, ...]:
+    return tuple(sorted({int(z) for atoms in dataset.structures for z in atoms.numbers}))
 
 
 class Preset(NamedTuple):
@@ -116,10 +126,8 @@ class Preset(NamedTuple):
     solver: RidgeSpec | NaturalGradientSpec
 
 
-PresetName = Literal["fast", "tiny", "accurate"]
-
-PRESETS: dict[PresetName, Preset] = {
-    "fast": Preset(fast, SOLVER),
-    "tiny": Preset(tiny, NaturalGradientSpec(steps=800)),
-    "accurate": Preset(accurate, NaturalGradientSpec(steps=2400)),
+PRESETS = {
+    "fast": Preset(partial(drawn, budget=FAST), SOLVER),
+    "accurate": Preset(partial(drawn, budget=ACCURATE), SOLVER),
+    "tiny": Preset(trained, NaturalGradientSpec()),
 }
