@@ -50,6 +50,12 @@ def test_more_labels_give_more_features():
     assert 3000 < size(few) + 600 < size(many)
 
 
+@pytest.mark.parametrize("cutoff", [2.3333, 3.1372])
+def test_trained_features_tag_none_beyond_the_cutoff(cutoff):
+    dataset = rattled(ETHANOL, 2)
+    assert trained(dataset, dataset.system(cutoff, "all")).tag_cutoff <= cutoff
+
+
 def test_no_tag_beyond_the_cutoff():
     dataset = rattled(ETHANOL, 2)
     assert drawn(dataset, dataset.system(3.0, "all"), FAST).tag_cutoff == 3.0

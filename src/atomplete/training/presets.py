@@ -105,7 +105,7 @@ def trained(dataset: Dataset, training: System) -> RandomFourierSpec:
     nearest = distance[most].item() if most < len(distance) else TAG_CUTOFF
     return RandomFourierSpec(
         cutoff=training.cutoff,
-        tag_cutoff=round(min(TAG_CUTOFF, nearest, training.cutoff), 2),
+        tag_cutoff=min(training.cutoff, round(min(TAG_CUTOFF, nearest), 2)),
         species=_species(dataset),
         max_radial=6,
         max_angular=2,

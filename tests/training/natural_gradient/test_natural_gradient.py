@@ -118,6 +118,17 @@ def test_step_is_the_least_squares_solution() -> None:
     torch.testing.assert_close(damped_step(error, rows, last, 0.1), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_divergence_is_said() -> None:
+    with pytest.raises(InputError, match="smaller learning rate"):
+        damped_step(torch.ones(2), torch.full((2, 3), torch.nan), torch.zeros(3), 0.1)
+
+
+def test_rounding_asks_for_more_damping() -> None:
+    rows = torch.ones(300, 2)  # of rank one, and rounded in single precision
+    step = damped_step(torch.ones(300), rows, torch.zeros(2), 1e-12)
+    torch.testing.assert_close(step, torch.full((2,), 0.5), rtol=1e-3, atol=0)
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

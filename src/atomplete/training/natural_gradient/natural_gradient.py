@@ -189,6 +189,8 @@ def damped_step(
     """
     # half the work of a product of matrices; BLAS takes the transpose of what torch stores
     upper = torch.from_numpy(ssyrk(1.0, rows.numpy().T, trans=True)).double()
+    if not upper.isfinite().all():
+        raise InputError("training diverged: try a smaller learning rate")
     kernel = upper.triu() + upper.triu(1).T
     diagonal = kernel.diagonal().clone()
     strength = damping * diagonal.mean().clamp_min(1e-30)
