@@ -47,7 +47,6 @@ SOLVER = RidgeSpec(
     penalty="diagonal", strengths=tuple(10.0**k for k in range(-12, -5)), dtype="float32"
 )
 
-
 #: Tagged neighbours of a centre, on average and at most, in potentials whose features are trained.
 TAGS = 14
 

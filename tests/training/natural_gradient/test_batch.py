@@ -75,7 +75,7 @@ def errors_of(task: Task) -> tuple[Errors, Parameters, Scales]:
     task.potential.scale.fill_(0.7)
     parameters = Parameters(task.potential)
     parameters.start(seed=1)
-    return Errors(task, parameters, scales, residual, memory=10**9), parameters, scales
+    return Errors(task, parameters, scales, memory=10**9), parameters, scales
 
 
 def predicted(task: Task, scales: Scales) -> torch.Tensor:
@@ -132,3 +132,13 @@ def test_rows_that_do_not_fit_are_computed_again(task) -> None:
     for one, other in zip(held, errors.linearised(torch.tensor([2, 0, 3])), strict=True):
         torch.testing.assert_close(one, other)
     assert not errors._held
+
+
+def test_structures_without_labels_have_no_rows(task) -> None:
+    for labels in (task.dataset.energies, task.dataset.forces, task.dataset.stresses):
+        labels[: 6 if labels.ndim == 2 and labels.shape[1] == 3 else 2] = torch.nan
+    errors, _, _ = errors_of(task)
+    none, _ = errors.linearised(torch.tensor([0, 1]))
+    some, _ = errors.linearised(torch.tensor([0, 1, 2]))
+    assert not len(none)
+    assert len(some) == 2 + 3 * 4 + 6

@@ -88,12 +88,14 @@ def test_trained_features_are_better_than_drawn_ones(data, tmp_path) -> None:
 
 
 def test_interrupted_training_ends_the_same(data, tmp_path, monkeypatch) -> None:
-    solver = NaturalGradientSpec(steps=12, batch_labels=160)
+    solver = NaturalGradientSpec(steps=44, batch_labels=160)
     whole = trained(data, tmp_path / "whole", solver)
+    n_epochs = len((tmp_path / "whole/log.jsonl").read_text().splitlines())
+    assert n_epochs == 4
     calls = iter(range(100))
 
     def interrupted(*arguments):
-        if next(calls) == 7:
+        if next(calls) == 25:  # in the third epoch
             raise KeyboardInterrupt
         return damped_step(*arguments)
 
@@ -102,6 +104,7 @@ def test_interrupted_training_ends_the_same(data, tmp_path, monkeypatch) -> None
         patch.setattr(natural_gradient, "damped_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             trained(data, tmp_path / "resumed", solver)
+    assert len((tmp_path / "resumed/log.jsonl").read_text().splitlines()) == 2
     resumed = trained(data, tmp_path / "resumed", solver)
     for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
@@ -124,9 +127,12 @@ def test_divergence_is_said() -> None:
 
 
 def test_rounding_asks_for_more_damping() -> None:
-    rows = torch.ones(300, 2)  # of rank one, and rounded in single precision
-    step = damped_step(torch.ones(300), rows, torch.zeros(2), 1e-12)
-    torch.testing.assert_close(step, torch.full((2,), 0.5), rtol=1e-3, atol=0)
+    rows = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    rounded = (rows @ rows.T).double()  # of rank two, but for rounding in single precision
+    _, failed = torch.linalg.cholesky_ex(rounded + 1e-12 * torch.eye(300))
+    assert failed
+    step = damped_step(rows @ torch.tensor([1.0, -2.0]), rows, torch.zeros(2), 1e-12)
+    torch.testing.assert_close(step, torch.tensor([1.0, -2.0]), rtol=1e-2, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -30,13 +30,11 @@ class Errors:
     Parameters
     ----------
     task
-        A fit, with the references and the scale of its potential.
+        A fit, with the scale of its potential.
     parameters
         Of its potential.
     scales
         Standard deviations that errors are measured in.
-    targets
-        (structure,) energies relative to the references at the start, eV.
     memory
         Bound on the rows that are held; others are computed anew for each batch.
     """
@@ -46,15 +44,12 @@ class Errors:
         task: Task,
         parameters: Parameters,
         scales: Scales,
-        targets: Float[Tensor, " structure"],
         memory: int,
     ) -> None:
         self.task, self.parameters, self.scales, self.memory = task, parameters, scales, memory
         potential, dataset = task.potential, task.dataset
         self._system = dataset.system(potential.cutoff, potential.centers)
         self._composition = dataset.composition(potential.species, potential.centers)
-        self._start = potential.reference.clone()
-        self._targets = targets / potential.scale
         volumes = torch.linalg.det(self._system.cell).abs()
         self._volumes = torch.where(volumes > 0, volumes, torch.nan)
         self._strain = bool(task.loss.stress)
@@ -71,8 +66,8 @@ class Errors:
         energy, slope, by_energy, by_slope = self._evaluated(structures, dataset)
         composition = self._composition[structures]
         by_energy[:, -composition.shape[1] :] = composition
-        shift = composition @ (potential.reference - self._start) / scale
-        error = energy + shift - self._targets[structures]
+        wanted = dataset.energies - composition @ potential.reference
+        error = energy - wanted / scale
         n, n_atoms = dataset.n_atoms.double(), len(dataset.forces)
         terms = [
             (loss.energy / scales.energy**2, error, by_energy),
@@ -100,6 +95,8 @@ class Errors:
                 root = scale * (weight / int(has.sum())) ** 0.5
                 errors.append(root * error[has])
                 rows.append(root * derivative[has])
+        if not rows:  # no structure of the batch has labels
+            return torch.zeros(0, dtype=DTYPE), by_energy[:0]
         return torch.cat(errors).to(DTYPE), torch.cat(rows)
 
     def _evaluated(self, structures: Tensor, dataset: Dataset) -> tuple[Tensor, ...]:

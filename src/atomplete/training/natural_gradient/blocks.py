@@ -32,7 +32,7 @@ class LevelRows:
     values, weight, by_places, weight_by_places
         As in ``RowSlopes``; a place is one of three rows of the strain, if it is asked for, or an
         atom.
-    tagged, block
+    tagged, species
         Number of the choice of species of the tagged neighbours, and of the species of the centre.
     """
 

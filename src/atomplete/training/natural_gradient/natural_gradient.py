@@ -105,7 +105,7 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
     run = TrainingRun.open(task.folder, identity)
     parts = {"learner": potential, "momentum": momentum}
     run.restore(**parts)
-    errors = Errors(task, parameters, scales, residual, spec.memory)
+    errors = Errors(task, parameters, scales, spec.memory)
     of_batch = BatchLoss(dataset, loss, scales, split.train)
     system = dataset.system(potential.cutoff, potential.centers)
 
@@ -117,7 +117,8 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
             total += of_batch(found, part, one_each).item() * len(part)
         return total / len(validation)
 
-    per_structure = (3 * dataset.n_atoms[train].double().mean()).item() + 1
+    n_atoms = float(dataset.n_atoms[train].double().mean())
+    per_structure = 1 + (3 * n_atoms if loss.forces else 0) + (6 if loss.stress else 0)
     size = max(1, round(spec.batch_labels / per_structure))
     n_batches = ceil(len(train) / size)
     n_epochs = max(1, round(spec.steps / n_batches))
@@ -132,6 +133,8 @@ def fit_by_natural_gradient(task: Task, spec: NaturalGradientSpec) -> None:
                 rate = spec.learning_rate * warm
                 rate *= max(FINAL, (1 + cos(pi * number / (n_epochs * n_batches))) / 2)
                 error, rows = errors.linearised(train[batch])
+                if not len(error):
+                    continue
                 momentum.step = damped_step(
                     error, rows, spec.momentum * momentum.step, spec.damping
                 )
