@@ -134,6 +134,17 @@ def test_rows_that_do_not_fit_are_computed_again(task) -> None:
     assert not errors._held
 
 
+def test_rows_are_the_same_in_any_company(task, monkeypatch) -> None:
+    monkeypatch.setattr(batch_module, "DTYPE", torch.float32)
+    errors, _, _ = errors_of(task)
+    errors.linearised(torch.tensor([0, 1, 2, 3]))
+    others, _, _ = errors_of(task)
+    others.linearised(torch.tensor([2]))
+    others.linearised(torch.tensor([3, 2]))
+    for one, other in zip(errors._held[3].levels, others._held[3].levels, strict=True):
+        assert torch.equal(one.by_places, other.by_places)
+
+
 def test_structures_without_labels_have_no_rows(task) -> None:
     for labels in (task.dataset.energies, task.dataset.forces, task.dataset.stresses):
         labels[: 6 if labels.ndim == 2 and labels.shape[1] == 3 else 2] = torch.nan

@@ -18,9 +18,6 @@ from atomplete.training.run import Task
 #: Bytes of derivatives of rows that are multiplied at once.
 AT_ONCE = 2 * 10**8
 
-#: Structures whose rows are computed at once.
-STRUCTURES = 8
-
 DTYPE = torch.float32
 
 
@@ -139,38 +136,27 @@ class Errors:
     def _blocks(self, structures: Int[Tensor, " chosen"]) -> Iterator[tuple[int, Blocks]]:
         """Blocks of consecutive structures, and the position of the first of these."""
         parts: list[Blocks] = []
-        for position, part in enumerate(self._of_structures(structures.tolist())):
+        for position, structure in enumerate(structures.tolist()):
+            part = self._of_structure(structure)
             if parts and sum(other.bytes for other in [*parts, part]) > AT_ONCE:
                 yield position - len(parts), joined(parts)
                 parts = []
             parts.append(part)
         yield len(structures) - len(parts), joined(parts)
 
-    def _of_structures(self, structures: list[int]) -> Iterator[Blocks]:
-        """Blocks of each structure, held or computed."""
-        computed: dict[int, Blocks] = {}
-        for position, structure in enumerate(structures):
-            if structure in self._held:
-                yield self._held[structure]
-                continue
-            if structure not in computed:
-                missing = [k for k in structures[position:] if k not in self._held]
-                computed = self._computed(missing[:STRUCTURES])
-            yield computed.pop(structure)
-
-    def _computed(self, structures: list[int]) -> dict[int, Blocks]:
-        """Blocks of some structures; they are held if there is room."""
+    def _of_structure(self, structure: int) -> Blocks:
+        """Blocks of a structure, held or computed; alone, to be the same after an interruption."""
+        if structure in self._held:
+            return self._held[structure]
         potential = self.task.potential
-        system = self._system.select_structures(torch.tensor(structures)).to(DTYPE)
+        system = self._system.select_structures(torch.tensor([structure])).to(DTYPE)
         labels = Features.of_neighbors(system, (), system.r_ij.new_empty(0))
         block = potential.readout.block(labels)
         found = blocks_of(potential.descriptor, system, block, strain=self._strain)
-        of_structures = dict(zip(structures, found.of_structures(), strict=True))
-        for structure, blocks in of_structures.items():
-            if self._used + blocks.bytes < self.memory:
-                self._used += blocks.bytes
-                self._held[structure] = blocks
-        return of_structures
+        if self._used + found.bytes < self.memory:
+            self._used += found.bytes
+            self._held[structure] = found
+        return found
 
 
 def _stress(

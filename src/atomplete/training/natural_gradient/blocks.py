@@ -1,6 +1,6 @@
 """Rows of a structure's environments in dense tables, with derivatives in all positions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,7 +51,7 @@ class Blocks:
     Attributes
     ----------
     structure
-        (block,) position of the structure among those that were asked for.
+        (block,) position of the structure among those that are joined.
     atom
         (block, place) position of each atom in its structure, −1 for none; without the strain.
     levels
@@ -66,16 +66,6 @@ class Blocks:
     def bytes(self) -> int:
         """Memory, nearly all of it for derivatives."""
         return sum(4 * level.by_places.numel() for level in self.levels)
-
-    def of_structures(self) -> "Iterator[Blocks]":
-        """Blocks of each structure by themselves."""
-        for number in self.structure.unique().tolist():
-            chosen = (self.structure == number).nonzero()[:, 0]
-            levels = tuple(
-                LevelRows(*(part[chosen].clone() for part in vars(level).values()))
-                for level in self.levels
-            )
-            yield Blocks(torch.zeros_like(chosen), self.atom[chosen], levels)
 
 
 def joined(parts: Sequence[Blocks]) -> Blocks:
@@ -110,14 +100,14 @@ def _padded(x: Tensor, axis: int, size: int, value: float) -> Tensor:
 def blocks_of(
     descriptor: RandomFourier, system: System, block: Int[Tensor, " center"], *, strain: bool
 ) -> Blocks:
-    """Blocks of all structures of a system.
+    """Blocks of a structure.
 
     Parameters
     ----------
     descriptor
         A fitted one.
     system
-        Structures, in the dtype of the result.
+        One structure, in the dtype of the result.
     block
         Number of the species of each centre.
     strain
@@ -126,21 +116,16 @@ def blocks_of(
     n_strain = STRAIN if strain else 0
     tables = list(descriptor.row_slopes(system, MOST_TAGGED))
     n_centers, n_atoms = len(system.centers), len(system.positions)
-    of_center = system.structure[system.centers]
-    first = torch.searchsorted(of_center, of_center)  # centres of a structure are contiguous
-    number = (torch.arange(n_centers) - first) // CENTERS
-    _, block_of = (of_center * (n_centers + 1) + number).unique(return_inverse=True)
-    n_blocks = int(block_of.max()) + 1 if n_centers else 0
+    block_of = torch.arange(n_centers) // CENTERS
+    n_blocks = -(-n_centers // CENTERS)
     # atoms that a block sees, and where they stand in it
     seen = torch.cat([block_of[system.i] * n_atoms + system.j, block_of * n_atoms + system.centers])
     codes = seen.unique()
     start = torch.searchsorted(codes, torch.arange(n_blocks) * n_atoms)
     place_of_code = torch.arange(len(codes)) - start[codes // n_atoms]
-    n_places = int(place_of_code.max()) + 1 if n_blocks else 0
-    structure = system.structure[codes[start] % n_atoms]
+    n_places = int(place_of_code.max()) + 1
     atom = torch.full((n_blocks, n_places), -1)
     atom[codes // n_atoms, place_of_code] = codes % n_atoms
-    atom = torch.where(atom >= 0, atom - system.first_atom[structure][:, None], -1)
 
     def place(block: Tensor, atoms: Tensor) -> Tensor:
         return n_strain + place_of_code[torch.searchsorted(codes, block * n_atoms + atoms)]
@@ -156,7 +141,7 @@ def blocks_of(
         before = counts.cumsum(0) - counts
         first_of_block = torch.searchsorted(block_of, torch.arange(n_blocks))
         offset = before - before[first_of_block][block_of]
-        n_rows = int((offset + counts).max()) if n_centers else 0
+        n_rows = int((offset + counts).max())
         channels = descriptor.spec.levels[n_tagged].channels
         shape = n_blocks, n_rows
         new = system.r_ij.new_zeros
@@ -173,7 +158,7 @@ def blocks_of(
             _fill(level, system, table, rows, own, where, place, strain=strain)
             level.species[own[:, None], where] = block[table.center][:, None]
         levels.append(level)
-    return Blocks(structure, atom, tuple(levels))
+    return Blocks(torch.zeros(n_blocks, dtype=torch.long), atom, tuple(levels))
 
 
 def _fill(
