@@ -36,7 +36,7 @@ class Budget(NamedTuple):
     cosines: int
 
 
-#: Minutes on two cores and 6 GB; a quarter of an hour and 15 GB.
+#: For a thousand molecules three minutes on two cores and 7 GB; seven minutes and 14 GB.
 FAST, ACCURATE = Budget(12e12, 13_500, 160, 25), Budget(48e12, 20_000, 200, 31)
 
 #: Radius of the tagged neighbours, Å: those beyond it add cost, and little to learn.
