@@ -23,7 +23,7 @@ LINES = (
     ("descriptors",),
     ("degenerate", "nn"),
     ("latents",),
-    ("potentials",),
+    ("potentials", "kernel"),
     ("data", "config"),
     ("training", "labels", "featurize", "transformer"),
     ("audit",),

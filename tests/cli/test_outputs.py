@@ -18,6 +18,7 @@ COMMANDS = {
     "label": "label in.xyz --method ase:emt --workers 1 --merge labelled.xyz --config o.yaml -o {}",
     "evaluate": "evaluate model.pt in.xyz -o {}",
     "suggest": "suggest model.pt in.xyz --config o.yaml -o {}",
+    "export": "export model.pt --to lammps -o {}",
     "resolve": "resolve mine.py:make in.xyz --sweep 0 -o {}",
     "search": "search mine.py:make in.xyz --starts 1 -o {}",
     "subsets": "subsets ring:5 3 --config o.yaml -o {}",
@@ -28,7 +29,7 @@ COMMANDS = {
     "study": "study objectives --labels in.xyz -o {}",
 }
 RESOLVE = "resolve radial_spectrum in.xyz --sweep 0"
-FILES = ("generate", "label", "evaluate", "suggest", "search", "subsets")
+FILES = ("generate", "label", "evaluate", "suggest", "export", "search", "subsets")
 FOLDERS = ("featurize", "train", "audit", "reproduce", "study")
 
 

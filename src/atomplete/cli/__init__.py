@@ -20,6 +20,7 @@ from atomplete.cli import (
     subsets,
 )
 from atomplete.cli.app import app, heeding_interrupts
+from atomplete.cli.engines import export
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.runs.streams import open_streams
 
@@ -27,6 +28,7 @@ from atomplete.runs.streams import open_streams
 __all__ = [
     "app",
     "audit",
+    "export",
     "label",
     "paper",
     "potentials",
@@ -38,7 +40,7 @@ __all__ = [
 
 # in the order of use, which is that of --help
 _VERBS = (
-    *("generate", "label", "featurize", "train", "evaluate", "suggest"),
+    *("generate", "label", "featurize", "train", "evaluate", "suggest", "export"),
     *("audit", "resolve", "search", "subsets"),
     *("reproduce", "study", "report"),
 )

@@ -70,7 +70,8 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
         self.spec = spec
         #: Radius of the tagged neighbours, Å.
         self.tag_cutoff = spec.tag_cutoff or spec.cutoff
-        self._odd: list[int] = []
+        #: Channels that are squared, the last ones, by the number of tagged neighbours.
+        self.n_odd: list[int] = []
         generator = torch.Generator().manual_seed(spec.seed)
         n_species = len(spec.species)
         for n_tagged, level in enumerate(spec.levels):
@@ -93,7 +94,7 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
             }
             for name, value in drawn.items():
                 self.register_buffer(f"{name}_{n_tagged}", value)
-            self._odd.append(odd)
+            self.n_odd.append(odd)
 
     def __repr__(self) -> str:
         return f"RandomFourier({self.spec.n_features} features, cutoff {self.cutoff:g} Å)"
@@ -183,7 +184,7 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
             tag_weights(table.r[:, : table.n_tags], self.tag_cutoff),
             n_tagged,
             self._of(n_tagged, "forms").to(table.r),
-            self._odd[n_tagged],
+            self.n_odd[n_tagged],
             partials=partials,
         )
 

@@ -1,0 +1,1 @@
+"""Verbs that take potentials to engines of molecular dynamics."""

@@ -1,0 +1,1 @@
+"""A kernel without torch for potentials that are linear in random Fourier features."""
