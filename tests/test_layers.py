@@ -25,7 +25,7 @@ LINES = (
     ("latents",),
     ("potentials", "kernel"),
     ("data", "config"),
-    ("training", "labels", "featurize", "transformer"),
+    ("training", "labels", "featurize", "transformer", "dynamics"),
     ("audit",),
     ("report",),
     ("paper",),

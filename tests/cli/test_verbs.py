@@ -47,7 +47,7 @@ def refuses(atomplete, tmp_path):
 
 
 VERBS = (
-    *("generate", "label", "featurize", "train", "evaluate", "suggest"),
+    *("generate", "label", "featurize", "train", "evaluate", "suggest", "md", "export"),
     *("audit", "resolve", "search", "subsets"),
     *("reproduce", "study", "report"),
 )

@@ -20,7 +20,7 @@ from atomplete.cli import (
     subsets,
 )
 from atomplete.cli.app import app, heeding_interrupts
-from atomplete.cli.engines import export
+from atomplete.cli.engines import dynamics, export
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.runs.streams import open_streams
 
@@ -28,6 +28,7 @@ from atomplete.runs.streams import open_streams
 __all__ = [
     "app",
     "audit",
+    "dynamics",
     "export",
     "label",
     "paper",
@@ -40,7 +41,7 @@ __all__ = [
 
 # in the order of use, which is that of --help
 _VERBS = (
-    *("generate", "label", "featurize", "train", "evaluate", "suggest", "export"),
+    *("generate", "label", "featurize", "train", "evaluate", "suggest", "md", "export"),
     *("audit", "resolve", "search", "subsets"),
     *("reproduce", "study", "report"),
 )

@@ -87,6 +87,14 @@ class Potential(Registered):
         """Properties that tell how sure it is: all of them after a fit in closed form."""
         return UNCERTAINTIES if self.committee is not None and self.committee.is_fitted else ()
 
+    @property
+    def shortest(self) -> dict[tuple[int, int], float]:
+        """Distances of two species, smaller number first, below which no data reach, Å.
+
+        By default none is known.
+        """
+        return {}
+
     def atom_energies(self, system: System) -> Float[Tensor, " atom"]:
         """Energies of all atoms, eV, differentiable in ``system.r_ij``; zero for no centre."""
         raise InputError(f"{type(self).__name__} has no energies of atoms")

@@ -118,6 +118,19 @@ class DescriptorPotential(Potential, spec=DescriptorPotentialSpec):
         potential.load_state_dict(state)
         return potential
 
+    @property
+    def shortest(self) -> dict[tuple[int, int], float]:
+        """Reaches of the repulsion, which no pair of a fit is within."""
+        if self.repulsion is None:
+            return {}
+        reach = self.repulsion.reach.tolist()
+        return {
+            (a, b): reach[i][j]
+            for i, a in enumerate(self.species)
+            for j, b in enumerate(self.species)
+            if a <= b
+        }
+
     def rows_per_center(self, system: System) -> Int[Tensor, " center"]:
         """Rows of the descriptor, which the memory of a centre goes with."""
         return self.descriptor.rows_per_center(system)

@@ -1,0 +1,1 @@
+"""Molecular dynamics on ASE that can be trusted: logged, resumed, and stopped where data end."""
