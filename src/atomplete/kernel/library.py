@@ -1,23 +1,32 @@
 """The compiled kernel, where there is one, for structures as this library lists them."""
 
 import ctypes
+import json
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
+import torch
 
+from atomplete.descriptors.expansion import position_of_species
 from atomplete.errors import InputError
+from atomplete.kernel.file import content_of
+from atomplete.kernel.tables import refuse_without_kernel
+from atomplete.potentials.pair_slopes import prediction_of_slopes
+from atomplete.potentials.prediction import Prediction
 from atomplete.system import System
 
-#: Longest sentence about a file.
+#: Where pip puts the library; the folder is no package, and the library no module of Python.
+FOLDER = Path(__file__).parent / "compiled"
+
+#: Longest sentence about a file, bytes.
 MESSAGE = 1000
 
 
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled kernel; None if it was not built, or not for this machine."""
-    for path in sorted((Path(__file__).parent / "compiled").glob("library*")):
+    for path in sorted(FOLDER.glob("library*")):
         try:
             found = ctypes.CDLL(str(path))
         except OSError:
@@ -27,22 +36,39 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
-class PairDerivatives(NamedTuple):
-    """Energies of centres, eV, and their derivatives in the vectors of pairs, eV/Å."""
+def kernel_of(potential: Any, dtype: torch.dtype, required: bool) -> "Kernel | None":
+    """Kernel of a potential as it is now; None if there is none.
 
-    energies: np.ndarray
-    gradient: np.ndarray
+    Raises
+    ------
+    InputError
+        If a kernel is required and there is none; the message says why.
+    """
+    try:
+        refuse_without_kernel(potential)
+        if dtype != torch.float64:
+            raise InputError(f"the kernel computes in float64, not {dtype}".replace("torch.", ""))
+        return Kernel(content_of(potential)) if library() or required else None
+    except InputError:
+        if required:
+            raise
+        return None
 
 
 class Kernel:
-    """A potential as the compiled kernel evaluates it, in float64.
+    """A potential as the compiled kernel evaluates it, in float64, on all threads of torch.
 
     Parameters
     ----------
     content
         Bytes of a file of tables.
     name
-        What errors say of it.
+        The file, for what errors say.
+
+    Attributes
+    ----------
+    species
+        Atomic numbers that it knows.
 
     Raises
     ------
@@ -53,7 +79,7 @@ class Kernel:
     def __init__(self, content: bytes, name: str = "tables") -> None:
         found = library()
         if found is None:
-            raise InputError("the kernel was not built: pip install needs a compiler of C++17")
+            raise InputError("the kernel was not built: pip builds it where there is a compiler")
         self._library = found
         message = ctypes.create_string_buffer(MESSAGE)
         pointer = found.atomplete_read(
@@ -62,40 +88,41 @@ class Kernel:
         if not pointer:
             raise InputError(message.value.decode(errors="replace"))
         self._pointer = ctypes.c_void_p(pointer)
+        header = json.loads(content.split(b"\n", 2)[1])
+        self.species, self.cutoff = tuple(header["species"]), header["cutoff"]
 
     def __del__(self) -> None:
         if hasattr(self, "_pointer"):
             self._library.atomplete_free(self._pointer)
 
-    def evaluate(
-        self, system: System, species: tuple[int, ...], threads: int = 1
-    ) -> PairDerivatives:
-        """Energies of the centres of a system and their derivatives in its ``r_ij``.
+    def __call__(self, system: System, properties: tuple[str, ...]) -> Prediction:
+        """Predict properties of the structures of a system, in which all atoms are centres.
 
         Parameters
         ----------
         system
-            Structures, with pairs within the cutoff.
-        species
-            Atomic numbers in the order of the tables; all atoms must be of these.
-        threads
-            How many to use.
+            Structures of known species, as ``Potential.system`` makes them.
+        properties
+            Fields of the ``Prediction`` beside the energy, but for uncertainties.
         """
-        place = np.zeros(max(species) + 1, np.int32)
-        place[list(species)] = np.arange(len(species))
-        numbers = place[system.species.numpy()]
-        of_center, of_pair = numbers[system.centers.numpy()], numbers[system.j.numpy()]
-        first = np.searchsorted(system.i.numpy(), np.arange(len(of_center) + 1))
-        vectors = np.ascontiguousarray(system.r_ij.detach().numpy(), np.float64)
-        energies, gradient = np.empty(len(of_center)), np.empty(vectors.shape)
-        order = of_center.argsort(kind="stable")
-        arrays = (order, of_center, first, vectors, of_pair, energies, gradient)
+        system.refuse_other_cutoff(self.cutoff)
+        number = position_of_species(system, self.species).int()
+        first = torch.searchsorted(system.i, torch.arange(len(number) + 1))
+        r_ij = system.r_ij.detach().double().contiguous()
+        energies = r_ij.new_empty(len(number))
+        slopes = torch.empty_like(r_ij) if set(properties) - {"energy", "atom_energies"} else None
+        order = number.argsort(stable=True)
+        arrays = (order, number, first, r_ij, number[system.j], energies, slopes)
         failed = self._library.atomplete_evaluate(
             self._pointer,
-            ctypes.c_int64(len(of_center)),
-            *(array.ctypes.data_as(ctypes.c_void_p) for array in arrays),
-            threads,
+            ctypes.c_int64(len(number)),
+            *(ctypes.c_void_p(None if x is None else x.data_ptr()) for x in arrays),
+            torch.get_num_threads(),
         )
         if failed:
             raise MemoryError
-        return PairDerivatives(energies, gradient)
+        energy = energies.new_zeros(len(system.cell)).index_add(0, system.structure, energies)
+        of_atoms = energies if "atom_energies" in properties else None
+        if slopes is None:
+            return Prediction(system.structure, energy, atom_energies=of_atoms)
+        return prediction_of_slopes(system, energy, of_atoms, slopes, properties)

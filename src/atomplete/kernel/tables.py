@@ -1,5 +1,6 @@
 """Tables of numbers that a potential linear in random Fourier features is computed from."""
 
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,11 +43,17 @@ def refuse_without_kernel(potential: Any) -> None:
         )
     if spec.centers != "all":
         raise InputError("the kernel computes potentials whose centers are all atoms")
+    unseen = set(potential.species) - set(spec.descriptor.species)
+    if unseen:
+        raise InputError(
+            f"the kernel computes potentials whose centers are neighbors as well, but atomic "
+            f"number {min(unseen)} is none"
+        )
     potential.descriptor.refuse_unfitted()
 
 
 def tables_of(potential: Any) -> Tables:
-    """Tables of a potential, for elements that it knows both as centres and as neighbours.
+    """Tables of a potential, for the elements that it knows as centres.
 
     The scales of features and energies are in the coefficients of cosines and channels, and
     deviations of the channels in their forms.
@@ -59,7 +66,7 @@ def tables_of(potential: Any) -> Tables:
     refuse_without_kernel(potential)
     descriptor = potential.descriptor
     spec = descriptor.spec
-    species = sorted(set(spec.species) & set(potential.species))
+    species = sorted(potential.species)
     neighbor = [spec.species.index(z) for z in species]
     center = [potential.species.index(z) for z in species]
     weights = potential.readout.weights.double()
@@ -174,7 +181,7 @@ def paths_of(
             for three in blocks:
                 left = forms[:, one, two, three].copy()
                 shape = left.shape[1:]
-                left = left.reshape(len(forms), -1)
+                left = left.reshape(len(forms), prod(shape))
                 largest = np.abs(left).max(initial=0.0)
                 while np.abs(left).max(initial=0.0) > ROUNDING * largest:
                     channel, place = np.unravel_index(np.abs(left).argmax(), left.shape)

@@ -16,9 +16,9 @@ from atomplete.descriptors.evaluate import split
 from atomplete.descriptors.memory import CHUNK_BYTES, Measurements
 from atomplete.errors import InputError
 from atomplete.potentials.committee import Committee
+from atomplete.potentials.pair_slopes import prediction_of_slopes, stress_of
 from atomplete.potentials.prediction import (
     UNCERTAINTIES,
-    VOIGT,
     Prediction,
     Property,
     check_properties,
@@ -150,7 +150,7 @@ class Potential(Registered):
             system.structure,
             energy,
             forces=-by_x if with_forces else None,
-            stress=_stress(by_strain, system) if with_stress else None,
+            stress=stress_of(by_strain, system) if with_stress else None,
             atom_energies=of_atoms,
         )
         return found if differentiable else _detached(found)
@@ -175,22 +175,7 @@ class Potential(Registered):
             r_ij = system.r_ij.detach().requires_grad_()
             of_atoms, energy = self._energies(replace(system, vectors=r_ij), properties)
             (slope,) = _derivatives(energy, (r_ij,), differentiable)
-        slope, r_ij = slope.double(), r_ij.detach().double()
-        forces = torch.zeros_like(system.positions)
-        forces = forces.index_add(0, system.centers[system.i], slope)
-        forces = forces.index_add(0, system.j, -slope)
-        products = torch.einsum("px,py->pxy", r_ij, slope)
-        virials = slope.new_zeros(len(forces), 3, 3).index_add(0, system.j, -products)
-        by_strain = slope.new_zeros(len(system.cell), 3, 3)
-        by_strain = by_strain.index_add(0, system.structure[system.j], products)
-        found = Prediction(
-            system.structure,
-            energy,
-            forces=forces if "forces" in properties else None,
-            stress=_stress(by_strain, system) if "stress" in properties else None,
-            atom_energies=of_atoms,
-            atom_virials=virials,
-        )
+        found = prediction_of_slopes(system, energy, of_atoms, slope, properties)
         return found if differentiable else _detached(found)
 
     def set_references(self, energies: Float[Tensor, " species"], scale: Tensor) -> None:
@@ -301,11 +286,13 @@ class Potential(Registered):
         assert total is not None
         return replace(total, **sure)
 
-    def calculator(self, dtype: torch.dtype = torch.float64) -> Calculator:
+    def calculator(
+        self, dtype: torch.dtype = torch.float64, kernel: bool | None = None
+    ) -> Calculator:
         """ASE calculator of the potential; see ``PotentialCalculator``."""
         from atomplete.potentials.calculator import PotentialCalculator  # is made of this class
 
-        return PotentialCalculator(self, dtype)
+        return PotentialCalculator(self, dtype, kernel)
 
 
 def _derivatives(
@@ -321,14 +308,6 @@ def _derivatives(
     slopes = dict(zip(map(id, wanted), found, strict=True))
     given = [slopes.get(id(x)) for x in variables]
     return [torch.zeros_like(x) if y is None else y for x, y in zip(variables, given, strict=True)]
-
-
-def _stress(
-    by_strain: Float[Tensor, "structure xyz xyz"], system: System
-) -> Float[Tensor, "structure voigt"]:
-    volume = torch.linalg.det(system.cell.detach()).abs()
-    stress = (by_strain + by_strain.transpose(1, 2))[:, *VOIGT] / (2 * volume[:, None])
-    return stress.masked_fill((volume == 0)[:, None], torch.nan)
 
 
 def _detached(found: Prediction) -> Prediction:
