@@ -87,6 +87,23 @@ def test_the_way_from_a_potential_to_its_next_labels(atomplete, tmp_path):
     assert "added to the 30 structures of model/model.pt" in record["data"]
 
 
+@pytest.mark.slow
+def test_the_way_from_a_potential_to_a_trajectory(atomplete, tmp_path):
+    page = "docs/dynamics.md"
+    write_structures(tmp_path / "train.xyz", copper(40, 0))
+    write_structures(tmp_path / "start.xyz", [bulk("Cu", cubic=True)])
+    assert atomplete("train", "train.xyz", "-o", "model", "--cutoff", "3.5").code == 0
+    for arguments in commands(page, "Run"):
+        outcome = atomplete(*arguments)
+        assert outcome.code == 0, (arguments, outcome.err)
+    log = (tmp_path / "nve" / "log.jsonl").read_text().splitlines()
+    named = re.findall(r'"([a-z]+)":', (PROJECT / page).read_text())
+    assert set(json.loads(log[-1])) == set(named)
+    assert abs(json.loads(log[-1])["drift"]) < 1e-4
+    code = re.findall(r"^```python\n(.*?)^```", (PROJECT / page).read_text(), flags=re.M | re.S)
+    exec("\n".join(code), {"__name__": "page"})
+
+
 @pytest.mark.parametrize("page", ["docs/theory.md", "docs/uncertainty.md"])
 def test_modules_that_a_page_names_exist(page):
     text = (PROJECT / page).read_text()
