@@ -346,6 +346,12 @@ class Tables {
   } json_;
 };
 
+/// l of each component (l, m).
+constexpr int ORDERS[81] = {0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4,
+                            4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6,
+                            6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+                            7, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8};
+
 /// One number in a coupling, for all channels of a path.
 struct Term {
   int x;
@@ -401,11 +407,12 @@ struct Center {
   int n_tags = 0;
   std::vector<Neighbor> neighbors;
   std::vector<char> present;              // species among the neighbours
-  std::vector<double> radial, steep, harmonics, density;
+  std::vector<double> radial, steep;      // neighbour, n
+  Array harmonics, density;               // neighbour, lm; species, n, lm; whole registers
   Array mixed[3];                         // factor, register, lm with its constant
   Array contracted[2];                    // register, lm with its constant
   Array radial_of_tags, angular_of_tags;  // tag, l, register, of level 1
-  Array tagged, turned, matrix;           // of level 2
+  Array radial_of_pairs, tagged, turned, matrix;  // of level 2
   int first_row[3] = {0, 0, 0}, n_rows[3] = {0, 0, 0};
 };
 
@@ -424,9 +431,10 @@ class Workspace {
   friend class Potential;
   std::vector<detail::Center> centers_;
   detail::RowTable rows_[3];
-  detail::Array lanes_, lanes_bar_, mixed_bar_, density_bar_, radial_bar_, harmonics_bar_;
+  detail::Array lanes_, lanes_bar_, totals_, mixed_bar_, density_bar_, radial_bar_, harmonics_bar_;
+  detail::Array contracted_bar_, mixtures_bar_, mixtures_of_pairs_bar_;
   detail::Array tagged_bar_, turned_bar_, matrix_bar_;
-  std::vector<double> density_sums_, radial_sums_, harmonics_sums_;
+  detail::Array density_sums_, harmonics_sums_;
 };
 
 /// A potential read from a file that `atomplete export --to lammps` wrote.
@@ -460,6 +468,15 @@ class Potential {
   /// The same of many centres. Those of one species that follow each other share the work on
   /// frequencies, which is quicker.
   void centers(int count, Environment *list, Workspace &workspace) const {
+    if (n_l_ == 3) return centers_up_to<3>(count, list, workspace);
+    if (n_l_ == 4) return centers_up_to<4>(count, list, workspace);
+    centers_up_to<0>(count, list, workspace);
+  }
+
+ private:
+  /// The same, compiled for a number of angular orders; of any number if it is zero.
+  template <int N_L>
+  void centers_up_to(int count, Environment *list, Workspace &workspace) const {
     for (int begin = 0; begin < count;) {
       for (auto &table : workspace.rows_) table.count = 0;
       int end = begin;
@@ -467,7 +484,7 @@ class Potential {
              workspace.rows_[1].count < ROWS && end - begin < ROWS) {
         const std::size_t index = end - begin;
         if (workspace.centers_.size() <= index) workspace.centers_.emplace_back();
-        forward(list[end], workspace.centers_[index], workspace);
+        forward<N_L>(list[end], workspace.centers_[index], workspace);
         ++end;
       }
       const bool derivatives = list[begin].gradient != nullptr;
@@ -475,23 +492,29 @@ class Potential {
         cosines(levels_[tagged], list[begin].species, workspace.rows_[tagged], derivatives,
                 workspace);
       }
-      for (int k = begin; k < end; ++k) backward(workspace.centers_[k - begin], workspace);
+      for (int k = begin; k < end; ++k) backward<N_L>(workspace.centers_[k - begin], workspace);
       begin = end;
     }
   }
 
- private:
   using Level = detail::Level;
   using Vec = detail::Vec;
   using Array = detail::Array;
   using Center = detail::Center;
   using RowTable = detail::RowTable;
   static constexpr int LANES = detail::LANES, TILE = detail::TILE;
+  static constexpr int GROUP = detail::AT_ONCE * LANES;
   /// Rows of tagged neighbours that are collected before they go through the frequencies.
-  static constexpr int ROWS = 4 * detail::AT_ONCE * detail::LANES;
+  static constexpr int ROWS = 4 * GROUP;
+  /// Registers of channels that are contracted together.
+  static constexpr int AT_ONCE = 4;
+  /// Components (l, m) for which there must be room.
+  template <int N_L>
+  static constexpr int MOST = N_L ? N_L * N_L : 81;
 
   double cutoff_ = 0.0, tag_cutoff_ = 0.0, decay_length_ = 0.0;
-  int n_species_ = 0, n_radial_ = 0, n_l_ = 0, size_ = 0;  // size: components (l, m)
+  int n_species_ = 0, n_radial_ = 0, n_l_ = 0;
+  int size_ = 0, padded_ = 0;  // components (l, m), and as many as fill whole registers
   std::vector<int> species_;
   std::vector<double> reference_, reach_, lengths_, charges_, screening_, norms_;
   Level levels_[3];
@@ -508,6 +531,7 @@ class Potential {
     n_radial_ = int(file.number("max_radial"));
     n_l_ = int(file.number("max_angular")) + 1;
     size_ = n_l_ * n_l_;
+    padded_ = (size_ + LANES - 1) / LANES * LANES;
     if (n_l_ < 1 || n_l_ > 9 || n_radial_ < 1 || !(cutoff_ > 0.0) || !(tag_cutoff_ > 0.0)) {
       file.fail("its sizes make no sense");
     }
@@ -614,19 +638,24 @@ class Potential {
 
   // radial functions and harmonics
 
-  /// sin(π n x) f_c(r) of all n by recurrence, and derivatives in r.
-  void radial(double r, double *values, double *slopes) const {
+  /// sin(π n x) f_c(r) of all n by recurrence, and derivatives in r, of neighbours side by side.
+  void radial(Center &center, int begin, int end) const {
     const double reach = -std::expm1(-cutoff_ / decay_length_);
-    const double x = -std::expm1(-r / decay_length_) / reach;
-    const double dx = std::exp(-r / decay_length_) / (decay_length_ * reach);
-    double fall;
-    const double f = detail::smooth_step(r, cutoff_, fall);
-    const double s1 = std::sin(M_PI * x), c1 = std::cos(M_PI * x);
-    double s = s1, c = c1;
-    for (int n = 1; n <= n_radial_; ++n) {
-      values[n - 1] = s * f;
-      slopes[n - 1] = s * fall + M_PI * n * c * dx * f;
-      const double next = s * c1 + c * s1;
+    Vec r = Vec{} + cutoff_, fall, s1, c1;
+    for (int j = begin; j < end; ++j) r[j - begin] = center.neighbors[j].r;
+    for (int lane = 0; lane < LANES; ++lane) fall[lane] = std::exp(-r[lane] / decay_length_);
+    detail::sine_and_cosine((1.0 - fall) * (M_PI / reach), s1, c1);
+    const Vec dx = fall * (M_PI / (decay_length_ * reach)), y = (cutoff_ - r) / cutoff_;
+    const Vec f = y * y * y * (10.0 + y * (6.0 * y - 15.0));
+    const Vec df = y * y * (1.0 + y * (y - 2.0)) * (-30.0 / cutoff_);
+    Vec s = s1, c = c1;
+    for (int n = 0; n < n_radial_; ++n) {
+      const Vec value = s * f, slope = s * df + double(n + 1) * dx * c * f;
+      for (int j = begin; j < end; ++j) {
+        center.radial[std::size_t(j) * n_radial_ + n] = value[j - begin];
+        center.steep[std::size_t(j) * n_radial_ + n] = slope[j - begin];
+      }
+      const Vec next = s * c1 + c * s1;
       c = c * c1 - s * s1;
       s = next;
     }
@@ -669,12 +698,13 @@ class Potential {
 
   // forward
 
+  template <int N_L>
   void forward(Environment &environment, Center &center, Workspace &workspace) const {
     center.environment = &environment;
     expand(environment, center);
     for (int tagged = 0; tagged < 3; ++tagged) {
       const Level &level = levels_[tagged];
-      mix(level, tagged, center);
+      mix<N_L>(level, tagged, center);
       const int tags = center.n_tags;
       const int n_rows = tagged == 0 ? 1 : tagged == 1 ? tags : tags * (tags - 1) / 2;
       RowTable &rows = workspace.rows_[tagged];
@@ -684,8 +714,8 @@ class Potential {
       detail::reserve(rows.values, std::size_t(rows.count) * level.width);
       if (int(rows.choice.size()) < rows.count) rows.choice.resize(rows.count);
       if (tagged == 0) rows_without_tags(center, rows);
-      if (tagged == 1) rows_of_one(center, rows);
-      if (tagged == 2) rows_of_two(center, rows);
+      if (tagged == 1) rows_of_one<N_L>(center, rows);
+      if (tagged == 2) rows_of_two<N_L>(center, rows);
     }
   }
 
@@ -706,94 +736,142 @@ class Potential {
       }
       if (tagged) center.n_tags = int(center.neighbors.size());
     }
-    const std::size_t n = center.neighbors.size();
-    center.radial.resize(n * n_radial_);
-    center.steep.resize(n * n_radial_);
-    center.harmonics.resize(n * size_);
-    center.density.assign(std::size_t(n_species_) * n_radial_ * size_, 0.0);
-    for (std::size_t j = 0; j < n; ++j) {
+    const int n = int(center.neighbors.size());
+    center.radial.resize(std::size_t(n) * n_radial_);
+    center.steep.resize(std::size_t(n) * n_radial_);
+    detail::reserve(center.harmonics, std::size_t(n) * padded_);
+    center.density.assign(std::size_t(n_species_) * n_radial_ * padded_, 0.0);
+    for (int j = 0; j < n; j += LANES) radial(center, j, std::min(j + LANES, n));
+    for (int j = 0; j < n; ++j) {
       const detail::Neighbor &neighbor = center.neighbors[j];
-      double *values = &center.radial[j * n_radial_], *y = &center.harmonics[j * size_];
-      radial(neighbor.r, values, &center.steep[j * n_radial_]);
+      const double *values = &center.radial[std::size_t(j) * n_radial_];
+      double *y = &center.harmonics[std::size_t(j) * padded_];
+      std::fill(y + size_, y + padded_, 0.0);
       harmonics(neighbor.unit, y, nullptr);
-      double *rho = &center.density[std::size_t(neighbor.species) * n_radial_ * size_];
+      double *rho = &center.density[std::size_t(neighbor.species) * n_radial_ * padded_];
       for (int k = 0; k < n_radial_; ++k) {
-        for (int lm = 0; lm < size_; ++lm) rho[k * size_ + lm] += values[k] * y[lm];
+        for (int lm = 0; lm < padded_; ++lm) rho[k * padded_ + lm] += values[k] * y[lm];
       }
     }
   }
 
   /// Densities of all channels of a level, for the factors that no tagged neighbour takes.
+  template <int N_L>
   void mix(const Level &level, int tagged, Center &center) const {
-    const int stride = size_ + 1, first = tagged == 0 ? 0 : 1;
+    const int size = N_L ? N_L * N_L : size_, stride = size + 1;
     Array &mixed = center.mixed[tagged];
     detail::reserve(mixed, std::size_t(level.factors) * level.registers * stride * LANES);
-    for (int factor = first; factor < level.factors; ++factor) {
+    for (int factor = tagged == 0 ? 0 : 1; factor < level.factors; ++factor) {
       for (int k = 0; k < level.registers; ++k) {
-        Vec *out = detail::vectors(mixed) + (factor * level.registers + k) * stride;
-        for (int lm = 0; lm < size_; ++lm) out[lm] = Vec{};
-        out[size_] = Vec{} + 1.0;
+        Vec found[MOST<N_L>] = {};
         for (int s = 0; s < n_species_; ++s) {
           if (!center.present[s]) continue;
           for (int n = 0; n < n_radial_; ++n) {
             const Vec *w = level.mixing(s, n, factor) + k;
-            const double *rho = &center.density[std::size_t(s * n_radial_ + n) * size_];
-            for (int l = 0; l < n_l_; ++l) {
-              const Vec of_l = w[l * level.registers];
-              for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) out[lm] += of_l * rho[lm];
+            const double *rho = &center.density[std::size_t(s * n_radial_ + n) * padded_];
+#pragma GCC unroll 16
+            for (int lm = 0; lm < size; ++lm) {
+              found[lm] += w[detail::ORDERS[lm] * level.registers] * rho[lm];
             }
           }
         }
+        Vec *out = detail::vectors(mixed) + (factor * level.registers + k) * stride;
+#pragma GCC unroll 16
+        for (int lm = 0; lm < size; ++lm) out[lm] = found[lm];
+        out[size] = Vec{} + 1.0;
       }
     }
   }
 
-  /// v_x = Σ_yz F_xyz b_y d_z of one register of channels.
+  /// v_x = Σ_yz F_xyz b_y d_z of Q registers of channels.
+  template <int Q>
   void contract(const Level &level, int k, const Vec *b, const Vec *d, Vec *v) const {
-    for (int x = 0; x <= size_; ++x) v[x] = Vec{};
+    const int stride = size_ + 1;
+    std::fill_n(v, Q * stride, Vec{});
     for (std::size_t p = 0; p < level.paths.size(); ++p) {
       const detail::Path &path = level.paths[p];
-      if (k < path.begin || k >= path.end) continue;
-      const Vec weight = detail::vectors(level.weights)[p * level.registers + k];
+      if (k + Q <= path.begin || k >= path.end) continue;
+      const Vec *weight = detail::vectors(level.weights) + p * level.registers + k;
       for (int i = path.first; i < path.last; ++i) {
         const detail::Product &product = level.products[i];
-        const Vec of_product = weight * b[product.y] * d[product.z];
+        Vec of_product[Q];
+        for (int q = 0; q < Q; ++q) {
+          of_product[q] = weight[q] * b[q * stride + product.y] * d[q * stride + product.z];
+        }
         for (int t = product.first; t < product.last; ++t) {
-          v[level.terms[t].x] += level.terms[t].factor * of_product;
+          const detail::Term term = level.terms[t];
+          for (int q = 0; q < Q; ++q) v[q * stride + term.x] += term.factor * of_product[q];
         }
       }
     }
   }
 
   /// Derivatives in b and d from those in v.
+  template <int Q>
   void contract_back(const Level &level, int k, const Vec *b, const Vec *d, const Vec *v_bar,
                      Vec *b_bar, Vec *d_bar) const {
+    const int stride = size_ + 1;
+    std::fill_n(b_bar, Q * stride, Vec{});
+    std::fill_n(d_bar, Q * stride, Vec{});
     for (std::size_t p = 0; p < level.paths.size(); ++p) {
       const detail::Path &path = level.paths[p];
-      if (k < path.begin || k >= path.end) continue;
-      const Vec weight = detail::vectors(level.weights)[p * level.registers + k];
+      if (k + Q <= path.begin || k >= path.end) continue;
+      const Vec *weight = detail::vectors(level.weights) + p * level.registers + k;
       for (int i = path.first; i < path.last; ++i) {
         const detail::Product &product = level.products[i];
-        Vec found{};
+        Vec found[Q] = {};
         for (int t = product.first; t < product.last; ++t) {
-          found += level.terms[t].factor * v_bar[level.terms[t].x];
+          const detail::Term term = level.terms[t];
+          for (int q = 0; q < Q; ++q) found[q] += term.factor * v_bar[q * stride + term.x];
         }
-        found *= weight;
-        b_bar[product.y] += found * d[product.z];
-        d_bar[product.z] += found * b[product.y];
+        for (int q = 0; q < Q; ++q) {
+          found[q] *= weight[q];
+          b_bar[q * stride + product.y] += found[q] * d[q * stride + product.z];
+          d_bar[q * stride + product.z] += found[q] * b[q * stride + product.y];
+        }
       }
+    }
+  }
+
+  /// Contraction of the last two factors of a level, for all channels.
+  void contract_all(int tagged, Center &center) const {
+    const Level &level = levels_[tagged];
+    const int stride = size_ + 1;
+    detail::reserve(center.contracted[tagged], std::size_t(level.registers) * stride * LANES);
+    for (int k = 0, done; k < level.registers; k += done) {
+      done = k + AT_ONCE <= level.registers ? AT_ONCE : 1;
+      const Vec *b = detail::vectors(center.mixed[tagged]) + (level.registers + k) * stride;
+      const Vec *d = b + level.registers * stride;
+      Vec *v = detail::vectors(center.contracted[tagged]) + k * stride;
+      if (done == AT_ONCE) contract<AT_ONCE>(level, k, b, d, v);
+      else contract<1>(level, k, b, d, v);
+    }
+  }
+
+  /// Derivatives in the last two factors from those in the contraction.
+  void contract_all_back(int tagged, const Center &center, Workspace &workspace) const {
+    const Level &level = levels_[tagged];
+    const int stride = size_ + 1;
+    for (int k = 0, done; k < level.registers; k += done) {
+      done = k + AT_ONCE <= level.registers ? AT_ONCE : 1;
+      const std::size_t here = (level.registers + k) * stride;
+      const Vec *b = detail::vectors(center.mixed[tagged]) + here;
+      const Vec *d = b + level.registers * stride;
+      const Vec *v_bar = detail::vectors(workspace.contracted_bar_) + k * stride;
+      Vec *b_bar = detail::vectors(workspace.mixed_bar_) + here;
+      Vec *d_bar = b_bar + level.registers * stride;
+      if (done == AT_ONCE) contract_back<AT_ONCE>(level, k, b, d, v_bar, b_bar, d_bar);
+      else contract_back<1>(level, k, b, d, v_bar, b_bar, d_bar);
     }
   }
 
   void rows_without_tags(Center &center, RowTable &rows) const {
     const Level &level = levels_[0];
     const int stride = size_ + 1, row = center.first_row[0];
-    detail::reserve(center.contracted[0], std::size_t(level.registers) * stride * LANES);
+    contract_all(0, center);
     for (int k = 0; k < level.registers; ++k) {
       const Vec *a = detail::vectors(center.mixed[0]) + k * stride;
-      const Vec *b = a + level.registers * stride, *d = b + level.registers * stride;
-      Vec *v = detail::vectors(center.contracted[0]) + k * stride;
-      contract(level, k, b, d, v);
+      const Vec *v = detail::vectors(center.contracted[0]) + k * stride;
       Vec h{};
       for (int x = 0; x <= size_; ++x) h += a[x] * v[x];
       detail::vectors(rows.values)[row * level.registers + k] = h;
@@ -801,58 +879,71 @@ class Potential {
     rows.choice[row] = 0;
   }
 
+  template <int N_L>
   void rows_of_one(Center &center, RowTable &rows) const {
     const Level &level = levels_[1];
-    const int stride = size_ + 1;
-    detail::reserve(center.contracted[1], std::size_t(level.registers) * stride * LANES);
-    detail::reserve(center.radial_of_tags, std::size_t(center.n_tags) * n_l_ * level.width);
-    detail::reserve(center.angular_of_tags, std::size_t(center.n_tags) * n_l_ * level.width);
+    const int n_l = N_L ? N_L : n_l_, stride = n_l * n_l + 1;
+    detail::reserve(center.radial_of_tags, std::size_t(center.n_tags) * n_l * level.width);
+    detail::reserve(center.angular_of_tags, std::size_t(center.n_tags) * n_l * level.width);
     if (!center.n_tags) return;
-    for (int k = 0; k < level.registers; ++k) {
-      const Vec *b = detail::vectors(center.mixed[1]) + (level.registers + k) * stride;
-      contract(level, k, b, b + level.registers * stride,
-               detail::vectors(center.contracted[1]) + k * stride);
-    }
+    contract_all(1, center);
     for (int j = 0; j < center.n_tags; ++j) {
       const int species = center.neighbors[j].species, row = center.first_row[1] + j;
-      const double *y = &center.harmonics[std::size_t(j) * size_];
-      const double *values = &center.radial[std::size_t(j) * n_radial_];
+      const double *y = &center.harmonics[std::size_t(j) * padded_];
       rows.choice[row] = species;
-      Vec *u = detail::vectors(center.radial_of_tags) + j * n_l_ * level.registers;
-      Vec *t = detail::vectors(center.angular_of_tags) + j * n_l_ * level.registers;
+      Vec *u = detail::vectors(center.radial_of_tags) + j * n_l * level.registers;
+      Vec *t = detail::vectors(center.angular_of_tags) + j * n_l * level.registers;
+      Vec *h = detail::vectors(rows.values) + std::size_t(row) * level.registers;
       for (int k = 0; k < level.registers; ++k) {
         const Vec *v = detail::vectors(center.contracted[1]) + k * stride;
-        Vec h = v[size_];
-        for (int l = 0; l < n_l_; ++l) {
-          const int place = l * level.registers + k;
-          Vec radial_part{}, angular_part{};
-          for (int n = 0; n < n_radial_; ++n) {
-            radial_part += level.mixing(species, n, 0)[place] * values[n];
-          }
-          for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) angular_part += v[lm] * y[lm];
-          u[place] = radial_part;
-          t[place] = angular_part;
-          h += radial_part * angular_part;
+        Vec mixed[9];
+        mixed_radial<N_L>(level, center, j, k, mixed);
+        Vec found = v[stride - 1];
+#pragma GCC unroll 4
+        for (int l = 0; l < n_l; ++l) {
+          Vec angular{};
+#pragma GCC unroll 8
+          for (int m = 0; m < 2 * l + 1; ++m) angular += v[l * l + m] * y[l * l + m];
+          u[l * level.registers + k] = mixed[l];
+          t[l * level.registers + k] = angular;
+          found += mixed[l] * angular;
         }
-        detail::vectors(rows.values)[row * level.registers + k] = h;
+        h[k] = found;
       }
     }
   }
 
+  /// Mixtures of the radial functions of a tagged neighbour, one for each l.
+  template <int N_L>
+  void mixed_radial(const Level &level, const Center &center, int j, int k, Vec *mixed) const {
+    const int n_l = N_L ? N_L : n_l_;
+    const double *values = &center.radial[std::size_t(j) * n_radial_];
+    Vec found[N_L ? N_L : 9] = {};
+    for (int n = 0; n < n_radial_; ++n) {
+      const Vec *w = level.mixing(center.neighbors[j].species, n, 0) + k;
+#pragma GCC unroll 4
+      for (int l = 0; l < n_l; ++l) found[l] += w[l * level.registers] * values[n];
+    }
+#pragma GCC unroll 4
+    for (int l = 0; l < n_l; ++l) mixed[l] = found[l];
+  }
+
+  template <int N_L>
   void rows_of_two(Center &center, RowTable &rows) const {
     const Level &level = levels_[2];
-    const int stride = size_ + 1, tags = center.n_tags;
+    const int n_l = N_L ? N_L : n_l_, size = n_l * n_l, stride = size + 1, tags = center.n_tags;
     detail::reserve(rows.chain, std::size_t(rows.count) * level.width);
     detail::reserve(center.matrix, std::size_t(level.registers) * stride * stride * LANES);
     detail::reserve(center.tagged, std::size_t(level.registers) * tags * stride * LANES);
     detail::reserve(center.turned, std::size_t(level.registers) * tags * stride * LANES);
+    detail::reserve(center.radial_of_pairs, std::size_t(tags) * n_l * level.width);
     if (tags < 2) return;
     for (int k = 0; k < level.registers; ++k) {
       const Vec *d = detail::vectors(center.mixed[2]) + (level.registers + k) * stride;
       Vec *matrix = detail::vectors(center.matrix) + k * stride * stride;
       Vec *a = detail::vectors(center.tagged) + k * tags * stride;
       Vec *u = detail::vectors(center.turned) + k * tags * stride;
-      std::fill(matrix, matrix + stride * stride, Vec{});
+      std::fill_n(matrix, stride * stride, Vec{});
       for (std::size_t p = 0; p < level.paths.size(); ++p) {
         const detail::Path &path = level.paths[p];
         if (k < path.begin || k >= path.end) continue;
@@ -866,11 +957,23 @@ class Potential {
         }
       }
       for (int j = 0; j < tags; ++j) {
-        coefficients(level, center, j, k, a + j * stride);
-        for (int x = 0; x <= size_; ++x) {
-          Vec found{};
-          for (int y = 0; y <= size_; ++y) found += matrix[x * stride + y] * a[j * stride + y];
-          u[j * stride + x] = found;
+        const double *y = &center.harmonics[std::size_t(j) * padded_];
+        Vec mixed[9], *aj = a + j * stride, *uj = u + j * stride;
+        mixed_radial<N_L>(level, center, j, k, mixed);
+        Vec *kept = detail::vectors(center.radial_of_pairs) + j * n_l * level.registers + k;
+        for (int l = 0; l < n_l; ++l) kept[l * level.registers] = mixed[l];
+        for (int lm = 0; lm < size; ++lm) aj[lm] = mixed[detail::ORDERS[lm]] * y[lm];
+        aj[size] = Vec{} + 1.0;
+        for (int x = 0; x < stride; ++x) {
+          Vec even{}, odd{};
+          int z = 0;
+#pragma GCC unroll 8
+          for (; z + 1 < stride; z += 2) {
+            even += matrix[x * stride + z] * aj[z];
+            odd += matrix[x * stride + z + 1] * aj[z + 1];
+          }
+          if (z < stride) even += matrix[x * stride + z] * aj[z];
+          uj[x] = even + odd;
         }
       }
       const Vec odd = detail::vectors(level.odd)[k];
@@ -878,7 +981,8 @@ class Potential {
       for (int i = 0; i < tags; ++i) {
         for (int j = i + 1; j < tags; ++j, ++row) {
           Vec h{};
-          for (int x = 0; x <= size_; ++x) h += a[i * stride + x] * u[j * stride + x];
+#pragma GCC unroll 17
+          for (int x = 0; x < stride; ++x) h += a[i * stride + x] * u[j * stride + x];
           detail::vectors(rows.values)[row * level.registers + k] = h + odd * (h * h - h);
           detail::vectors(rows.chain)[row * level.registers + k] = 1.0 + odd * (2.0 * h - 1.0);
         }
@@ -894,21 +998,6 @@ class Potential {
     }
   }
 
-  /// Coefficients of a tagged neighbour, with the constant at the end.
-  void coefficients(const Level &level, const Center &center, int j, int k, Vec *a) const {
-    const double *y = &center.harmonics[std::size_t(j) * size_];
-    const double *values = &center.radial[std::size_t(j) * n_radial_];
-    for (int l = 0; l < n_l_; ++l) {
-      const int place = l * level.registers + k;
-      Vec u{};
-      for (int n = 0; n < n_radial_; ++n) {
-        u += level.mixing(center.neighbors[j].species, n, 0)[place] * values[n];
-      }
-      for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) a[lm] = u * y[lm];
-    }
-    a[size_] = Vec{} + 1.0;
-  }
-
   // cosines
 
   /// Σ_d c_d cos(Ω_d·h + b_d) of all rows, and derivatives in h.
@@ -921,86 +1010,94 @@ class Potential {
       std::fill_n(rows.bar.begin(), std::size_t(rows.count) * level.width, 0.0);
       return;
     }
-    for (int row = 0; row < rows.count;) {
-      if (detail::AT_ONCE > 1 && rows.count - row > LANES) {
-        some_cosines<detail::AT_ONCE>(level, species, rows, row, derivatives, workspace);
-        row += detail::AT_ONCE * LANES;
-      } else {
-        some_cosines<1>(level, species, rows, row, derivatives, workspace);
-        row += LANES;
+    // rows stand in lanes: in groups of registers, each with all its channels one after another
+    const int all = level.channels + level.choices;
+    const int groups = (rows.count + GROUP - 1) / GROUP;
+    detail::reserve(workspace.lanes_, std::size_t(groups) * all * GROUP);
+    detail::reserve(workspace.lanes_bar_, std::size_t(groups) * level.channels * GROUP);
+    detail::reserve(workspace.totals_, std::size_t(groups) * GROUP);
+    double *lanes = workspace.lanes_.data(), *bars = workspace.lanes_bar_.data();
+    double *totals = workspace.totals_.data();
+    std::fill_n(lanes, std::size_t(groups) * all * GROUP, 0.0);
+    std::fill_n(bars, std::size_t(groups) * level.channels * GROUP, 0.0);
+    std::fill_n(totals, groups * GROUP, 0.0);
+    const auto width = [&](int group) { return rows.count - group * GROUP > LANES ? GROUP : LANES; };
+    for (int row = 0; row < rows.count; ++row) {
+      const int group = row / GROUP, lane = row % GROUP, wide = width(group);
+      double *to = lanes + std::size_t(group) * all * GROUP + lane;
+      const double *h = rows.values.data() + std::size_t(row) * level.width;
+      for (int c = 0; c < level.channels; ++c) to[c * wide] = h[c];
+      to[(level.channels + rows.choice[row]) * wide] = 1.0;
+    }
+    // a tile of frequencies stays in the cache for all groups
+    for (int tile = 0; tile < level.tiles; ++tile) {
+      const double *frequencies = level.frequencies.data() + std::size_t(tile) * all * TILE;
+      const double *factors = level.cosines.data() + std::size_t(species * level.tiles + tile) * TILE;
+      for (int group = 0; group < groups; ++group) {
+        const auto some = width(group) == LANES ? &Potential::some_cosines<1>
+                                                : &Potential::some_cosines<detail::AT_ONCE>;
+        some(level, frequencies, factors,
+             detail::vectors(workspace.lanes_) + std::size_t(group) * all * GROUP / LANES,
+             detail::vectors(workspace.lanes_bar_) +
+                 std::size_t(group) * level.channels * GROUP / LANES,
+             detail::vectors(workspace.totals_) + group * GROUP / LANES, derivatives);
       }
+    }
+    for (int row = 0; row < rows.count; ++row) {
+      const int group = row / GROUP, lane = row % GROUP, wide = width(group);
+      const double *from = bars + std::size_t(group) * level.channels * GROUP + lane;
+      double *bar = rows.bar.data() + std::size_t(row) * level.width;
+      for (int c = 0; c < level.channels; ++c) bar[c] = from[c * wide];
+      std::fill(bar + level.channels, bar + level.width, 0.0);
+      rows.cosines[row] = totals[row];
     }
   }
 
-  /// The same of as many rows as there are lanes in R registers.
+  /// The same of one tile and of the rows in the lanes of R registers.
   template <int R>
-  void some_cosines(const Level &level, int species, RowTable &rows, int first, bool derivatives,
-                    Workspace &workspace) const {
-    const int all = level.channels + level.choices, lanes = R * LANES;
-    const int count = std::min(lanes, rows.count - first);
-    detail::reserve(workspace.lanes_, std::size_t(all) * lanes);
-    detail::reserve(workspace.lanes_bar_, std::size_t(level.channels) * lanes);
-    double *turned = workspace.lanes_.data();
-    std::fill_n(turned, std::size_t(all) * lanes, 0.0);
-    for (int row = 0; row < count; ++row) {
-      const double *h = rows.values.data() + std::size_t(first + row) * level.width;
-      for (int c = 0; c < level.channels; ++c) turned[c * lanes + row] = h[c];
-      turned[(level.channels + rows.choice[first + row]) * lanes + row] = 1.0;
-    }
-    const Vec *x = detail::vectors(workspace.lanes_);
-    Vec *bar = detail::vectors(workspace.lanes_bar_);
-    for (int i = 0; i < level.channels * R; ++i) bar[i] = Vec{};
-    Vec total[R] = {};
-    const double *frequencies = level.frequencies.data();
-    const double *factors = level.cosines.data() + std::size_t(species) * level.tiles * TILE;
-    for (int tile = 0; tile < level.tiles; ++tile, frequencies += all * TILE, factors += TILE) {
-      Vec found[TILE][R] = {};
-      for (int c = 0; c < all; ++c) {
-        Vec h[R];
-        for (int q = 0; q < R; ++q) h[q] = x[c * R + q];
-#pragma GCC unroll 16
-        for (int d = 0; d < TILE; ++d) {
-#pragma GCC unroll 4
-          for (int q = 0; q < R; ++q) found[d][q] += frequencies[c * TILE + d] * h[q];
-        }
-      }
+  static void some_cosines(const Level &level, const double *frequencies, const double *factors,
+                           const Vec *x, Vec *bar, Vec *total, bool derivatives) {
+    Vec found[TILE][R] = {};
+    const int all = level.channels + level.choices;
+    for (int c = 0; c < all; ++c) {
+      Vec h[R];
+      for (int q = 0; q < R; ++q) h[q] = x[c * R + q];
 #pragma GCC unroll 16
       for (int d = 0; d < TILE; ++d) {
 #pragma GCC unroll 4
-        for (int q = 0; q < R; ++q) {
-          Vec sine, cosine;
-          detail::sine_and_cosine(found[d][q], sine, cosine);
-          total[q] += factors[d] * cosine;
-          found[d][q] = -factors[d] * sine;
-        }
-      }
-      if (!derivatives) continue;
-      for (int c = 0; c < level.channels; ++c) {
-        Vec one[R], two[R];
-        for (int q = 0; q < R; ++q) one[q] = bar[c * R + q], two[q] = Vec{};
-#pragma GCC unroll 16
-        for (int d = 0; d < TILE; d += 2) {
-#pragma GCC unroll 4
-          for (int q = 0; q < R; ++q) {
-            one[q] += frequencies[c * TILE + d] * found[d][q];
-            two[q] += frequencies[c * TILE + d + 1] * found[d + 1][q];
-          }
-        }
-        for (int q = 0; q < R; ++q) bar[c * R + q] = one[q] + two[q];
+        for (int q = 0; q < R; ++q) found[d][q] += frequencies[c * TILE + d] * h[q];
       }
     }
-    const double *turned_bar = workspace.lanes_bar_.data();
-    for (int row = 0; row < count; ++row) {
-      double *h_bar = rows.bar.data() + std::size_t(first + row) * level.width;
-      std::fill_n(h_bar, level.width, 0.0);
-      for (int c = 0; c < level.channels; ++c) h_bar[c] = turned_bar[c * lanes + row];
-      rows.cosines[first + row] = total[row / LANES][row % LANES];
+#pragma GCC unroll 16
+    for (int d = 0; d < TILE; ++d) {
+#pragma GCC unroll 4
+      for (int q = 0; q < R; ++q) {
+        Vec sine, cosine;
+        detail::sine_and_cosine(found[d][q], sine, cosine);
+        total[q] += factors[d] * cosine;
+        found[d][q] = -factors[d] * sine;
+      }
+    }
+    if (!derivatives) return;
+    for (int c = 0; c < level.channels; ++c) {
+      Vec one[R], two[R];
+      for (int q = 0; q < R; ++q) one[q] = bar[c * R + q], two[q] = Vec{};
+#pragma GCC unroll 16
+      for (int d = 0; d < TILE; d += 2) {
+#pragma GCC unroll 4
+        for (int q = 0; q < R; ++q) {
+          one[q] += frequencies[c * TILE + d] * found[d][q];
+          two[q] += frequencies[c * TILE + d + 1] * found[d + 1][q];
+        }
+      }
+      for (int q = 0; q < R; ++q) bar[c * R + q] = one[q] + two[q];
     }
   }
 
   // backward
 
   /// Energy of a centre from its rows, and derivatives in all vectors.
+  template <int N_L>
   void backward(Center &center, Workspace &workspace) const {
     Environment &environment = *center.environment;
     environment.energy = reference_[environment.species];
@@ -1009,12 +1106,17 @@ class Potential {
     if (derivatives) {
       std::fill_n(environment.gradient, std::size_t(environment.n) * 3, 0.0);
       const std::size_t per_tag = std::size_t(center.n_tags) * LANES;
-      workspace.density_bar_.assign(center.density.size() * LANES, 0.0);
+      workspace.density_bar_.assign(std::size_t(n_species_) * n_radial_ * size_ * LANES, 0.0);
       workspace.radial_bar_.assign(per_tag * n_radial_, 0.0);
       workspace.harmonics_bar_.assign(per_tag * size_, 0.0);
-      rows_without_tags_back(center, workspace);
-      if (center.n_tags > 0) rows_of_one_back(center, workspace);
-      if (center.n_tags > 1) rows_of_two_back(center, workspace);
+      std::size_t largest = 0;
+      for (const Level &level : levels_) largest = std::max<std::size_t>(largest, level.width);
+      detail::reserve(workspace.mixed_bar_, 3 * largest * (size_ + 1));
+      detail::reserve(workspace.contracted_bar_, largest * (size_ + 1));
+      detail::reserve(workspace.mixtures_bar_, largest * n_l_);
+      rows_without_tags_back<N_L>(center, workspace);
+      if (center.n_tags > 0) rows_of_one_back<N_L>(center, workspace);
+      if (center.n_tags > 1) rows_of_two_back<N_L>(center, workspace);
       expand_back(center, workspace);
     }
     repel(center);
@@ -1054,138 +1156,185 @@ class Potential {
     }
   }
 
-  /// Derivatives in the densities of species from those in the densities of one register.
-  void mix_back(const Level &level, int factor, int k, const Center &center, const Vec *bar,
-                Workspace &workspace) const {
-    Vec *density_bar = detail::vectors(workspace.density_bar_);
-    for (int s = 0; s < n_species_; ++s) {
-      if (!center.present[s]) continue;
-      for (int n = 0; n < n_radial_; ++n) {
-        const Vec *w = level.mixing(s, n, factor) + k;
-        Vec *out = density_bar + std::size_t(s * n_radial_ + n) * size_;
-        for (int l = 0; l < n_l_; ++l) {
-          const Vec of_l = w[l * level.registers];
-          for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) out[lm] += of_l * bar[lm];
+  /// Derivatives in the densities of species from those in the densities of all channels.
+  template <int N_L>
+  void mix_back(const Level &level, int tagged, const Center &center, Workspace &workspace) const {
+    constexpr int RUN = 4;  // registers of channels whose derivatives stay in the cache
+    const int size = N_L ? N_L * N_L : size_, stride = size + 1;
+    for (int factor = tagged == 0 ? 0 : 1; factor < level.factors; ++factor) {
+      for (int first = 0; first < level.registers; first += RUN) {
+        const int last = std::min(first + RUN, level.registers);
+        for (int s = 0; s < n_species_; ++s) {
+          if (!center.present[s]) continue;
+          for (int n = 0; n < n_radial_; ++n) {
+            Vec *out = detail::vectors(workspace.density_bar_) +
+                       std::size_t(s * n_radial_ + n) * size;
+            Vec found[MOST<N_L>];
+#pragma GCC unroll 16
+            for (int lm = 0; lm < size; ++lm) found[lm] = out[lm];
+            for (int k = first; k < last; ++k) {
+              const Vec *w = level.mixing(s, n, factor) + k;
+              const Vec *bar = detail::vectors(workspace.mixed_bar_) +
+                               (factor * level.registers + k) * stride;
+#pragma GCC unroll 16
+              for (int lm = 0; lm < size; ++lm) {
+                found[lm] += w[detail::ORDERS[lm] * level.registers] * bar[lm];
+              }
+            }
+#pragma GCC unroll 16
+            for (int lm = 0; lm < size; ++lm) out[lm] = found[lm];
+          }
         }
       }
     }
   }
 
+  template <int N_L>
   void rows_without_tags_back(const Center &center, Workspace &workspace) const {
     const Level &level = levels_[0];
     const int stride = size_ + 1;
-    detail::reserve(workspace.mixed_bar_, std::size_t(4) * stride * LANES);
-    Vec *a_bar = detail::vectors(workspace.mixed_bar_), *b_bar = a_bar + stride;
-    Vec *d_bar = b_bar + stride, *v_bar = d_bar + stride;
     for (int k = 0; k < level.registers; ++k) {
       const Vec *a = detail::vectors(center.mixed[0]) + k * stride;
-      const Vec *b = a + level.registers * stride, *d = b + level.registers * stride;
       const Vec *v = detail::vectors(center.contracted[0]) + k * stride;
+      Vec *a_bar = detail::vectors(workspace.mixed_bar_) + k * stride;
+      Vec *v_bar = detail::vectors(workspace.contracted_bar_) + k * stride;
       const Vec h_bar =
           detail::vectors(workspace.rows_[0].bar)[center.first_row[0] * level.registers + k];
-      std::fill(b_bar, v_bar, Vec{});
       for (int x = 0; x <= size_; ++x) a_bar[x] = h_bar * v[x], v_bar[x] = h_bar * a[x];
-      contract_back(level, k, b, d, v_bar, b_bar, d_bar);
-      mix_back(level, 0, k, center, a_bar, workspace);
-      mix_back(level, 1, k, center, b_bar, workspace);
-      mix_back(level, 2, k, center, d_bar, workspace);
     }
+    contract_all_back(0, center, workspace);
+    mix_back<N_L>(level, 0, center, workspace);
   }
 
+  template <int N_L>
   void rows_of_one_back(const Center &center, Workspace &workspace) const {
     const Level &level = levels_[1];
-    const int stride = size_ + 1;
-    detail::reserve(workspace.mixed_bar_, std::size_t(4) * stride * LANES);
-    Vec *b_bar = detail::vectors(workspace.mixed_bar_), *d_bar = b_bar + stride;
-    Vec *v_bar = d_bar + stride;
-    for (int k = 0; k < level.registers; ++k) {
-      const Vec *v = detail::vectors(center.contracted[1]) + k * stride;
-      std::fill(b_bar, v_bar + stride, Vec{});
-      for (int j = 0; j < center.n_tags; ++j) {
-        const double *y = &center.harmonics[std::size_t(j) * size_];
-        const Vec *u = detail::vectors(center.radial_of_tags) + j * n_l_ * level.registers;
-        const Vec *t = detail::vectors(center.angular_of_tags) + j * n_l_ * level.registers;
-        Vec *y_bar = detail::vectors(workspace.harmonics_bar_) + j * size_;
-        const Vec h_bar = detail::vectors(
-            workspace.rows_[1].bar)[(center.first_row[1] + j) * level.registers + k];
-        v_bar[size_] += h_bar;
-        for (int l = 0; l < n_l_; ++l) {
-          const int place = l * level.registers + k;
-          const Vec t_bar = h_bar * u[place];
-          for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
-            v_bar[lm] += t_bar * y[lm];
-            y_bar[lm] += t_bar * v[lm];
-          }
-          radial_back(level, center, j, place, h_bar * t[place], workspace);
+    const int n_l = N_L ? N_L : n_l_, size = n_l * n_l, stride = size + 1;
+    std::fill_n(detail::vectors(workspace.contracted_bar_), level.registers * stride, Vec{});
+    Vec *u_bar = detail::vectors(workspace.mixtures_bar_);
+    for (int j = 0; j < center.n_tags; ++j) {
+      const double *y = &center.harmonics[std::size_t(j) * padded_];
+      const Vec *u = detail::vectors(center.radial_of_tags) + j * n_l * level.registers;
+      const Vec *t = detail::vectors(center.angular_of_tags) + j * n_l * level.registers;
+      const Vec *h_bar = detail::vectors(workspace.rows_[1].bar) +
+                         std::size_t(center.first_row[1] + j) * level.registers;
+      Vec *y_bar = detail::vectors(workspace.harmonics_bar_) + j * size;
+      Vec found[MOST<N_L>];
+#pragma GCC unroll 16
+      for (int lm = 0; lm < size; ++lm) found[lm] = y_bar[lm];
+      for (int k = 0; k < level.registers; ++k) {
+        const Vec *v = detail::vectors(center.contracted[1]) + k * stride;
+        Vec *v_bar = detail::vectors(workspace.contracted_bar_) + k * stride;
+        Vec t_bar[N_L ? N_L : 9];
+#pragma GCC unroll 4
+        for (int l = 0; l < n_l; ++l) {
+          t_bar[l] = h_bar[k] * u[l * level.registers + k];
+          u_bar[l * level.registers + k] = h_bar[k] * t[l * level.registers + k];
         }
+#pragma GCC unroll 16
+        for (int lm = 0; lm < size; ++lm) {
+          v_bar[lm] += t_bar[detail::ORDERS[lm]] * y[lm];
+          found[lm] += t_bar[detail::ORDERS[lm]] * v[lm];
+        }
+        v_bar[size] += h_bar[k];
       }
-      const Vec *b = detail::vectors(center.mixed[1]) + (level.registers + k) * stride;
-      contract_back(level, k, b, b + level.registers * stride, v_bar, b_bar, d_bar);
-      mix_back(level, 1, k, center, b_bar, workspace);
-      mix_back(level, 2, k, center, d_bar, workspace);
+#pragma GCC unroll 16
+      for (int lm = 0; lm < size; ++lm) y_bar[lm] = found[lm];
+      radial_back(level, center, j, u_bar, workspace);
     }
+    contract_all_back(1, center, workspace);
+    mix_back<N_L>(level, 1, center, workspace);
   }
 
-  /// Derivatives in the radial functions of a tagged neighbour from those in their mixture.
-  void radial_back(const Level &level, const Center &center, int j, int place, const Vec &bar,
+  /// Derivatives in the radial functions of a tagged neighbour from those in their mixtures.
+  void radial_back(const Level &level, const Center &center, int j, const Vec *bar,
                    Workspace &workspace) const {
-    Vec *radial_bar = detail::vectors(workspace.radial_bar_) + j * n_radial_;
-    for (int n = 0; n < n_radial_; ++n) {
-      radial_bar[n] += level.mixing(center.neighbors[j].species, n, 0)[place] * bar;
-    }
+    const int species = center.neighbors[j].species;
+    Vec *out = detail::vectors(workspace.radial_bar_) + j * n_radial_;
+    int n = 0;
+    for (; n + 4 <= n_radial_; n += 4) some_radial_back<4>(level, species, n, bar, out);
+    for (; n < n_radial_; ++n) some_radial_back<1>(level, species, n, bar, out);
   }
 
+  /// The same of N of them.
+  template <int N>
+  void some_radial_back(const Level &level, int species, int n, const Vec *bar, Vec *out) const {
+    const int length = n_l_ * level.registers, step = level.factors * length;
+    const Vec *w = level.mixing(species, n, 0);
+    Vec even[N] = {}, odd[N] = {};
+    int i = 0;
+    for (; i + 1 < length; i += 2) {
+#pragma GCC unroll 4
+      for (int q = 0; q < N; ++q) {
+        even[q] += w[q * step + i] * bar[i];
+        odd[q] += w[q * step + i + 1] * bar[i + 1];
+      }
+    }
+    for (int q = 0; i < length && q < N; ++q) even[q] += w[q * step + i] * bar[i];
+    for (int q = 0; q < N; ++q) out[n + q] += even[q] + odd[q];
+  }
+
+  template <int N_L>
   void rows_of_two_back(const Center &center, Workspace &workspace) const {
     const Level &level = levels_[2];
-    const int stride = size_ + 1, tags = center.n_tags;
-    detail::reserve(workspace.mixed_bar_, std::size_t(4) * stride * LANES);
-    Vec *d_bar = detail::vectors(workspace.mixed_bar_);
+    const int n_l = N_L ? N_L : n_l_, size = n_l * n_l, stride = size + 1, tags = center.n_tags;
+    detail::reserve(workspace.tagged_bar_, std::size_t(tags) * stride * LANES);
+    detail::reserve(workspace.turned_bar_, std::size_t(tags) * stride * LANES);
+    detail::reserve(workspace.matrix_bar_, std::size_t(stride) * stride * LANES);
+    detail::reserve(workspace.mixtures_of_pairs_bar_, std::size_t(tags) * n_l * level.width);
+    Vec *a_bar = detail::vectors(workspace.tagged_bar_);
+    Vec *u_bar = detail::vectors(workspace.turned_bar_);
+    Vec *matrix_bar = detail::vectors(workspace.matrix_bar_);
+    Vec *mixtures_bar = detail::vectors(workspace.mixtures_of_pairs_bar_);
     for (int k = 0; k < level.registers; ++k) {
       const Vec *matrix = detail::vectors(center.matrix) + k * stride * stride;
       const Vec *a = detail::vectors(center.tagged) + k * tags * stride;
       const Vec *u = detail::vectors(center.turned) + k * tags * stride;
-      workspace.tagged_bar_.assign(std::size_t(tags) * stride * LANES, 0.0);
-      workspace.turned_bar_.assign(std::size_t(tags) * stride * LANES, 0.0);
-      workspace.matrix_bar_.assign(std::size_t(stride) * stride * LANES, 0.0);
-      Vec *a_bar = detail::vectors(workspace.tagged_bar_);
-      Vec *u_bar = detail::vectors(workspace.turned_bar_);
-      Vec *matrix_bar = detail::vectors(workspace.matrix_bar_);
+      std::fill_n(u_bar, tags * stride, Vec{});
+      std::fill_n(matrix_bar, stride * stride, Vec{});
       const Vec *h_bar =
           detail::vectors(workspace.rows_[2].bar) + center.first_row[2] * level.registers + k;
       for (int i = 0; i < tags; ++i) {
+        Vec found[MOST<N_L> + 1] = {};
         for (int j = i + 1; j < tags; ++j, h_bar += level.registers) {
           const Vec bar = *h_bar;
-          for (int x = 0; x <= size_; ++x) {
-            a_bar[i * stride + x] += bar * u[j * stride + x];
+#pragma GCC unroll 17
+          for (int x = 0; x < stride; ++x) {
+            found[x] += bar * u[j * stride + x];
             u_bar[j * stride + x] += bar * a[i * stride + x];
           }
         }
+#pragma GCC unroll 17
+        for (int x = 0; x < stride; ++x) a_bar[i * stride + x] = found[x];
       }
       for (int j = 0; j < tags; ++j) {
-        for (int x = 0; x <= size_; ++x) {
+        Vec found[MOST<N_L> + 1];
+#pragma GCC unroll 17
+        for (int x = 0; x < stride; ++x) found[x] = a_bar[j * stride + x];
+        for (int x = 0; x < stride; ++x) {
           const Vec bar = u_bar[j * stride + x];
-          for (int y = 0; y <= size_; ++y) {
+#pragma GCC unroll 17
+          for (int y = 0; y < stride; ++y) {
             matrix_bar[x * stride + y] += bar * a[j * stride + y];
-            a_bar[j * stride + y] += bar * matrix[x * stride + y];
+            found[y] += bar * matrix[x * stride + y];
           }
         }
-        const double *y = &center.harmonics[std::size_t(j) * size_];
-        Vec *y_bar = detail::vectors(workspace.harmonics_bar_) + j * size_;
-        for (int l = 0; l < n_l_; ++l) {
-          const int place = l * level.registers + k;
-          Vec u_l{}, u_l_bar{};
-          for (int n = 0; n < n_radial_; ++n) {
-            u_l += level.mixing(center.neighbors[j].species, n, 0)[place] *
-                   center.radial[std::size_t(j) * n_radial_ + n];
-          }
-          for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
-            u_l_bar += a_bar[j * stride + lm] * y[lm];
-            y_bar[lm] += a_bar[j * stride + lm] * u_l;
-          }
-          radial_back(level, center, j, place, u_l_bar, workspace);
+        const double *y = &center.harmonics[std::size_t(j) * padded_];
+        const Vec *mixed =
+            detail::vectors(center.radial_of_pairs) + j * n_l * level.registers + k;
+        Vec *y_bar = detail::vectors(workspace.harmonics_bar_) + j * size;
+        Vec of_mixtures[N_L ? N_L : 9] = {};
+#pragma GCC unroll 16
+        for (int lm = 0; lm < size; ++lm) {
+          of_mixtures[detail::ORDERS[lm]] += found[lm] * y[lm];
+          y_bar[lm] += found[lm] * mixed[detail::ORDERS[lm] * level.registers];
+        }
+        for (int l = 0; l < n_l; ++l) {
+          mixtures_bar[(j * n_l + l) * level.registers + k] = of_mixtures[l];
         }
       }
-      std::fill(d_bar, d_bar + stride, Vec{});
+      Vec *d_bar = detail::vectors(workspace.mixed_bar_) + (level.registers + k) * stride;
+      std::fill_n(d_bar, stride, Vec{});
       for (std::size_t p = 0; p < level.paths.size(); ++p) {
         const detail::Path &path = level.paths[p];
         if (k < path.begin || k >= path.end) continue;
@@ -1199,53 +1348,63 @@ class Potential {
           d_bar[product.z] += weight * found;
         }
       }
-      mix_back(level, 1, k, center, d_bar, workspace);
     }
+    for (int j = 0; j < tags; ++j) {
+      radial_back(level, center, j, mixtures_bar + j * n_l * level.registers, workspace);
+    }
+    mix_back<N_L>(level, 2, center, workspace);
   }
 
   /// Derivatives in the vectors, from those in radial functions, harmonics and densities.
   void expand_back(const Center &center, Workspace &workspace) const {
-    auto &density = workspace.density_sums_;
-    density.resize(center.density.size());
+    Array &density = workspace.density_sums_;
+    density.assign(center.density.size(), 0.0);
     for (int s = 0; s < n_species_; ++s) {
       if (!center.present[s]) continue;
-      const int begin = s * n_radial_ * size_;
-      for (int i = begin; i < begin + n_radial_ * size_; ++i) {
-        density[i] = detail::sum(detail::vectors(workspace.density_bar_)[i]);
+      for (int n = s * n_radial_; n < (s + 1) * n_radial_; ++n) {
+        for (int lm = 0; lm < size_; ++lm) {
+          density[n * padded_ + lm] =
+              detail::sum(detail::vectors(workspace.density_bar_)[n * size_ + lm]);
+        }
       }
     }
-    auto &radial_bar = workspace.radial_sums_, &harmonics_bar = workspace.harmonics_sums_;
-    radial_bar.resize(n_radial_);
-    harmonics_bar.resize(size_);
+    const int registers = padded_ / LANES;
+    Array &harmonics_bar = workspace.harmonics_sums_;
+    harmonics_bar.assign(padded_, 0.0);
     double values[81], slopes[3 * 81];
     for (int j = 0; j < int(center.neighbors.size()); ++j) {
       const detail::Neighbor &neighbor = center.neighbors[j];
-      const double *y = &center.harmonics[std::size_t(j) * size_];
-      const double *of_r = &center.radial[std::size_t(j) * n_radial_];
-      const double *rho = &density[std::size_t(neighbor.species) * n_radial_ * size_];
       const bool tagged = j < center.n_tags;
-      for (int lm = 0; lm < size_; ++lm) {
-        harmonics_bar[lm] =
-            tagged ? detail::sum(detail::vectors(workspace.harmonics_bar_)[j * size_ + lm]) : 0.0;
-      }
-      double along = tagged ? neighbor.weight_bar * neighbor.weight_slope : 0.0;
-      for (int n = 0; n < n_radial_; ++n) {
-        double found =
-            tagged ? detail::sum(detail::vectors(workspace.radial_bar_)[j * n_radial_ + n]) : 0.0;
+      double along = 0.0;
+      std::fill(harmonics_bar.begin(), harmonics_bar.end(), 0.0);
+      if (tagged) {
+        along = neighbor.weight_bar * neighbor.weight_slope;
         for (int lm = 0; lm < size_; ++lm) {
-          found += rho[n * size_ + lm] * y[lm];
-          harmonics_bar[lm] += rho[n * size_ + lm] * of_r[n];
+          harmonics_bar[lm] = detail::sum(detail::vectors(workspace.harmonics_bar_)[j * size_ + lm]);
         }
-        along += found * center.steep[std::size_t(j) * n_radial_ + n];
       }
+      const Vec *y = detail::vectors(center.harmonics) + j * registers;
+      const Vec *rho = detail::vectors(density) + neighbor.species * n_radial_ * registers;
+      const double *of_r = &center.radial[std::size_t(j) * n_radial_];
+      const double *steep = &center.steep[std::size_t(j) * n_radial_];
+      Vec *y_bar = detail::vectors(harmonics_bar), of_densities{};
+      for (int n = 0; n < n_radial_; ++n, rho += registers) {
+        for (int i = 0; i < registers; ++i) {
+          of_densities += steep[n] * rho[i] * y[i];
+          y_bar[i] += of_r[n] * rho[i];
+        }
+        if (tagged) {
+          along += steep[n] * detail::sum(detail::vectors(workspace.radial_bar_)[j * n_radial_ + n]);
+        }
+      }
+      along += detail::sum(of_densities);
       harmonics(neighbor.unit, values, slopes);
-      double across[3] = {};
-      for (int l = 1; l < n_l_; ++l) {
-        for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
-          for (int axis = 0; axis < 3; ++axis) across[axis] += harmonics_bar[lm] * slopes[3 * lm + axis];
-          along -= l * harmonics_bar[lm] * values[lm] / neighbor.r;  // of r^l
-        }
+      double across[3] = {}, of_length = 0.0;
+      for (int lm = 1; lm < size_; ++lm) {
+        for (int axis = 0; axis < 3; ++axis) across[axis] += harmonics_bar[lm] * slopes[3 * lm + axis];
+        of_length += detail::ORDERS[lm] * harmonics_bar[lm] * values[lm];  // of r^l
       }
+      along -= of_length / neighbor.r;
       double *gradient = center.environment->gradient + 3 * neighbor.place;
       for (int axis = 0; axis < 3; ++axis) {
         gradient[axis] += along * neighbor.unit[axis] + across[axis] / neighbor.r;
