@@ -19,6 +19,8 @@ COMMANDS = {
     "evaluate": "evaluate model.pt in.xyz -o {}",
     "suggest": "suggest model.pt in.xyz --config o.yaml -o {}",
     "export": "export model.pt --to lammps -o {}",
+    "md": "md in.xyz --model model.pt --config o.yaml -o {}",
+    "lammps": "lammps model.pt --build {}",
     "resolve": "resolve mine.py:make in.xyz --sweep 0 -o {}",
     "search": "search mine.py:make in.xyz --starts 1 -o {}",
     "subsets": "subsets ring:5 3 --config o.yaml -o {}",
@@ -30,7 +32,7 @@ COMMANDS = {
 }
 RESOLVE = "resolve radial_spectrum in.xyz --sweep 0"
 FILES = ("generate", "label", "evaluate", "suggest", "export", "search", "subsets")
-FOLDERS = ("featurize", "train", "audit", "reproduce", "study")
+FOLDERS = ("featurize", "train", "md", "lammps", "audit", "reproduce", "study")
 
 
 @pytest.fixture
@@ -148,9 +150,12 @@ def test_a_file_is_no_folder(refuses, verb):
 @pytest.mark.parametrize("verb", FOLDERS)
 def test_files_in_the_way_are_seen_before_the_work(refuses, folder, verb):
     (folder / "out").mkdir()
-    name = {"featurize": "features.h5", "train": "log.jsonl", "study": "objectives.json"}.get(
-        verb, "run.json"
-    )
+    name = {
+        "featurize": "features.h5",
+        "train": "log.jsonl",
+        "lammps": "atompleteplugin.so",
+        "study": "objectives.json",
+    }.get(verb, "run.json")
     (folder / "out" / name).write_text("mine")
     refuses(verb, "out", f"out/{name}: it is there already, and not from an earlier `atomplete")
 

@@ -47,7 +47,7 @@ def refuses(atomplete, tmp_path):
 
 
 VERBS = (
-    *("generate", "label", "featurize", "train", "evaluate", "suggest", "md", "export"),
+    *("generate", "label", "featurize", "train", "evaluate", "suggest", "md", "export", "lammps"),
     *("audit", "resolve", "search", "subsets"),
     *("reproduce", "study", "report"),
 )

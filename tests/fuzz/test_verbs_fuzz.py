@@ -48,6 +48,7 @@ CONFIGS = {
     "featurize": {"descriptor": {"type": "three_center", **FAST}, "cutoff": 2.0, "memory": "1GB"},
     "train": {"descriptor": {"type": "density_correlations", **FAST}, "cutoff": 2.5, "seed": 1},
     "suggest": {"n": 2, "by": "forces"},
+    "md": {"ensemble": "nvt", "time": 0.01, "timestep": 0.5, "every": 10, "seed": 1},
     "label": {"method": "ase:lj", "settings": {"epsilon": 0.1}, "workers": 1, "slice": ":"},
     "audit": {"families": ["distances"], "n": 1, "options": {}},
     "resolve": {"sweep": 0, "level": "environment", "cutoff": 2.5},
@@ -69,6 +70,8 @@ COMMANDS = (
     ("evaluate fit/model.pt dimers.xyz -o out.xyz", "dimers.xyz fit/model.pt", 6),
     ("suggest fit/model.pt dimers.xyz --config suggest.yaml -o out.xyz", "dimers.xyz *st.yaml", 3),
     ("suggest fit/model.pt dimers.xyz -n 2 -o out.xyz", "fit/model.pt", 2),
+    ("md dimers.xyz --model fit/model.pt --config md.yaml -o out", "dimers.xyz md.yaml", 3),
+    ("md dimers.xyz --model fit/model.pt --config md.yaml -o dynamics", "dynamics/*", 2),
     ("label in.xyz --config label.yaml -o out.xyz", "in.xyz label.yaml", 2),
     ("label in.xyz --config label.yaml -o done.xyz", "done.xyz*", 2),
     ("label in.xyz --merge done.xyz --config label.yaml -o out.xyz", "done.xyz", 1),
@@ -131,6 +134,7 @@ def files(tmp_path_factory):
     try:
         for line in (
             "train dimers.xyz --config train.yaml -o fit",
+            "md dimers.xyz --model fit/model.pt --config md.yaml -o dynamics",
             "featurize in.xyz --config featurize.yaml -o features",
             "label in.xyz --config label.yaml -o done.xyz",
             "audit spec.yaml --config audit.yaml -o audits",

@@ -20,7 +20,7 @@ from atomplete.cli import (
     subsets,
 )
 from atomplete.cli.app import app, heeding_interrupts
-from atomplete.cli.engines import dynamics, export
+from atomplete.cli.engines import dynamics, export, lammps
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.runs.streams import open_streams
 
@@ -31,6 +31,7 @@ __all__ = [
     "dynamics",
     "export",
     "label",
+    "lammps",
     "paper",
     "potentials",
     "resolve",
@@ -41,7 +42,7 @@ __all__ = [
 
 # in the order of use, which is that of --help
 _VERBS = (
-    *("generate", "label", "featurize", "train", "evaluate", "suggest", "md", "export"),
+    *("generate", "label", "featurize", "train", "evaluate", "suggest", "md", "export", "lammps"),
     *("audit", "resolve", "search", "subsets"),
     *("reproduce", "study", "report"),
 )
