@@ -45,9 +45,19 @@ def test_other_potentials_and_types_go_by_torch():
     assert other.calculator().kernel is None
     with pytest.raises(InputError, match="linear in random Fourier features"):
         other.calculator(kernel=True)
-    assert linear_potential().calculator(torch.float32).kernel is None
-    with pytest.raises(InputError, match="float64, not float32"):
-        linear_potential().calculator(torch.float32, kernel=True)
+    assert linear_potential().calculator(torch.float16).kernel is None
+    with pytest.raises(InputError, match="float16: the kernel computes in float64 or float32"):
+        linear_potential().calculator(torch.float16, kernel=True)
+
+
+@pytest.mark.usefixtures("built")
+def test_single_precision(potential):
+    atoms = crystal()
+    double, single = (potential.calculator(dtype) for dtype in (torch.float64, torch.float32))
+    for name in ("energy", "energies", "forces", "stress"):
+        one, two = (calc.get_property(name, atoms) for calc in (single, double))
+        assert np.abs(one - two).max() < 1e-6 * np.abs(two).max()
+        assert np.abs(one - two).max() > 0
 
 
 @pytest.mark.usefixtures("not_built")

@@ -35,7 +35,7 @@
 #define ATOMPLETE_BYTES 16
 #endif
 
-// Keeps the compiler from simplifying (x + y) - y, which -ffast-math allows.
+// Keeps the compiler from simplifying (x + y) - y and x - a·y - b·y, which -ffast-math allows.
 #if defined(__x86_64__)
 #define ATOMPLETE_KEEP(x) __asm__("" : "+x"(x))
 #elif defined(__aarch64__)
@@ -61,6 +61,20 @@ namespace detail {
 typedef double Vec __attribute__((vector_size(ATOMPLETE_BYTES), may_alias));
 typedef std::int64_t Bits __attribute__((vector_size(ATOMPLETE_BYTES), may_alias));
 constexpr int LANES = ATOMPLETE_BYTES / sizeof(double);
+typedef float SingleVec __attribute__((vector_size(ATOMPLETE_BYTES), may_alias));
+typedef std::int32_t SingleBits __attribute__((vector_size(ATOMPLETE_BYTES), may_alias));
+
+/// A register of real numbers of a type.
+template <class Real>
+struct Register;
+template <>
+struct Register<double> {
+  using type = Vec;
+};
+template <>
+struct Register<float> {
+  using type = SingleVec;
+};
 
 /// Numbers that begin at a whole register.
 template <class T>
@@ -76,13 +90,22 @@ struct Aligned {
   bool operator==(const Aligned &) const { return true; }
   bool operator!=(const Aligned &) const { return false; }
 };
-using Array = std::vector<double, Aligned<double>>;
+template <class Real>
+using ArrayOf = std::vector<Real, Aligned<Real>>;
+using Array = ArrayOf<double>;
 
-inline Vec *vectors(Array &a) { return reinterpret_cast<Vec *>(a.data()); }
-inline const Vec *vectors(const Array &a) { return reinterpret_cast<const Vec *>(a.data()); }
+template <class Real>
+typename Register<Real>::type *vectors(ArrayOf<Real> &a) {
+  return reinterpret_cast<typename Register<Real>::type *>(a.data());
+}
+template <class Real>
+const typename Register<Real>::type *vectors(const ArrayOf<Real> &a) {
+  return reinterpret_cast<const typename Register<Real>::type *>(a.data());
+}
 
 /// At least so many numbers, without a new allocation where there is room.
-inline void reserve(Array &a, std::size_t n) {
+template <class Real>
+void reserve(ArrayOf<Real> &a, std::size_t n) {
   if (a.size() < n) a.resize(n);
 }
 
@@ -99,9 +122,12 @@ inline void sine_and_cosine(const Vec &x, Vec &sine, Vec &cosine) {
   Vec shifted = x * 0.63661977236758134308 + magic;
   ATOMPLETE_KEEP(shifted);
   const Bits quadrant = (Bits)shifted;
-  const Vec k = shifted - magic;
+  Vec k = shifted - magic;
+  ATOMPLETE_KEEP(k);
   Vec y = x - k * 1.57079632673412561417e+00;
+  ATOMPLETE_KEEP(y);
   y = y - k * 6.07710050630396597660e-11;
+  ATOMPLETE_KEEP(y);
   y = y - k * 2.02226624879595063154e-21;
   const Vec z = y * y;
   Vec s = z * 1.58969099521155010221e-10 - 2.50507602534068634195e-08;
@@ -124,6 +150,39 @@ inline void sine_and_cosine(const Vec &x, Vec &sine, Vec &cosine) {
   cosine = (Vec)((Bits)cosine ^ sign_of_cosine);
   for (int lane = 0; lane < LANES; ++lane) {
     if (!(std::fabs(x[lane]) < 1e6)) {  // multiples would not be exact
+      sine[lane] = std::sin(x[lane]);
+      cosine[lane] = std::cos(x[lane]);
+    }
+  }
+}
+
+/// The same in single precision, with the polynomials of Cephes.
+inline void sine_and_cosine(const SingleVec &x, SingleVec &sine, SingleVec &cosine) {
+  constexpr float magic = 12582912.0f;  // 1.5 · 2^23
+  SingleVec shifted = x * 0.636619772f + magic;
+  ATOMPLETE_KEEP(shifted);
+  const SingleBits quadrant = (SingleBits)shifted;
+  SingleVec k = shifted - magic;
+  ATOMPLETE_KEEP(k);
+  SingleVec y = x - k * 1.5703125f;
+  ATOMPLETE_KEEP(y);
+  y = y - k * 4.837512969970703125e-4f;
+  ATOMPLETE_KEEP(y);
+  y = y - k * 7.54978995489188216e-8f;
+  const SingleVec z = y * y;
+  SingleVec s = z * -1.9515295891e-4f + 8.3321608736e-3f;
+  s = z * s - 1.6666654611e-1f;
+  s = y + y * z * s;
+  SingleVec c = z * 2.443315711809948e-5f - 1.388731625493765e-3f;
+  c = z * c + 4.166664568298827e-2f;
+  c = 1.0f + z * (z * c - 0.5f);
+  const SingleBits odd = (quadrant & 1) != 0;
+  sine = (SingleVec)(((SingleBits)s & ~odd) | ((SingleBits)c & odd));
+  cosine = (SingleVec)(((SingleBits)c & ~odd) | ((SingleBits)s & odd));
+  sine = (SingleVec)((SingleBits)sine ^ ((quadrant & 2) << 30));
+  cosine = (SingleVec)((SingleBits)cosine ^ (((quadrant + 1) & 2) << 30));
+  for (int lane = 0; lane < 2 * LANES; ++lane) {
+    if (!(std::fabs(x[lane]) < 1e4f)) {  // multiples would not be exact
       sine[lane] = std::sin(x[lane]);
       cosine[lane] = std::cos(x[lane]);
     }
@@ -377,6 +436,19 @@ constexpr int AT_ONCE = 2;
 constexpr int AT_ONCE = 1;
 #endif
 
+/// Frequencies with phases, and coefficients, of the cosines of a level.
+template <class Real>
+struct Cosines {
+  ArrayOf<Real> frequencies;   // tile, channel and then choice of species, feature in the tile
+  ArrayOf<Real> coefficients;  // species, feature
+};
+
+/// Rows in the lanes of registers, channel by channel, and derivatives in them.
+template <class Real>
+struct Lanes {
+  ArrayOf<Real> values, bars;
+};
+
 /// What is known of the rows with the same number of tagged neighbours.
 struct Level {
   int channels, registers, width, features, tiles, factors, n_l, n_radial, choices;
@@ -384,8 +456,8 @@ struct Level {
   Array weights;      // path, channel
   Array odd;          // channel, 1 where it is squared
   Array linear;       // species, channel
-  Array frequencies;  // tile, channel and then choice of species, feature in the tile
-  Array cosines;      // species, feature
+  Cosines<double> cosines;
+  Cosines<float> single;  // in place of these, if they are asked for
   std::vector<Term> terms;
   std::vector<Product> products;
   std::vector<Path> paths;
@@ -431,7 +503,9 @@ class Workspace {
   friend class Potential;
   std::vector<detail::Center> centers_;
   detail::RowTable rows_[3];
-  detail::Array lanes_, lanes_bar_, totals_, mixed_bar_, density_bar_, radial_bar_, harmonics_bar_;
+  detail::Lanes<double> lanes_;
+  detail::Lanes<float> single_lanes_;
+  detail::Array mixed_bar_, density_bar_, radial_bar_, harmonics_bar_;
   detail::Array contracted_bar_, mixtures_bar_, mixtures_of_pairs_bar_;
   detail::Array tagged_bar_, turned_bar_, matrix_bar_;
   detail::Array density_sums_, harmonics_sums_;
@@ -440,8 +514,9 @@ class Workspace {
 /// A potential read from a file that `atomplete export --to lammps` wrote.
 class Potential {
  public:
+  /// With `single` the products with frequencies are in single precision: see docs/potentials.md.
   /// Throws std::runtime_error with one sentence that names the file.
-  explicit Potential(const std::string &file) {
+  explicit Potential(const std::string &file, bool single = false) : single_(single) {
     std::ifstream stream(file, std::ios::binary);
     if (!stream) throw std::runtime_error(file + ": no such file, or it cannot be read");
     const std::string content((std::istreambuf_iterator<char>(stream)),
@@ -449,7 +524,10 @@ class Potential {
     read(content.data(), content.size(), file);
   }
   /// The same of the bytes of such a file.
-  Potential(const char *data, std::size_t size, const std::string &name) { read(data, size, name); }
+  Potential(const char *data, std::size_t size, const std::string &name, bool single = false)
+      : single_(single) {
+    read(data, size, name);
+  }
 
   /// Radius of an environment, Å.
   double cutoff() const { return cutoff_; }
@@ -503,15 +581,15 @@ class Potential {
   using Center = detail::Center;
   using RowTable = detail::RowTable;
   static constexpr int LANES = detail::LANES, TILE = detail::TILE;
-  static constexpr int GROUP = detail::AT_ONCE * LANES;
   /// Rows of tagged neighbours that are collected before they go through the frequencies.
-  static constexpr int ROWS = 4 * GROUP;
+  static constexpr int ROWS = 8 * detail::AT_ONCE * LANES;
   /// Registers of channels that are contracted together.
   static constexpr int AT_ONCE = 4;
   /// Components (l, m) for which there must be room.
   template <int N_L>
   static constexpr int MOST = N_L ? N_L * N_L : 81;
 
+  bool single_ = false;
   double cutoff_ = 0.0, tag_cutoff_ = 0.0, decay_length_ = 0.0;
   int n_species_ = 0, n_radial_ = 0, n_l_ = 0;
   int size_ = 0, padded_ = 0;  // components (l, m), and as many as fill whole registers
@@ -588,15 +666,23 @@ class Potential {
         file.array<double>("frequencies" + end, std::size_t(channels) * features);
     const auto phases = file.array<double>("phases" + end, std::size_t(level.choices) * features);
     const int rows = channels + level.choices;
-    level.cosines.assign(std::size_t(s) * level.tiles * TILE, 0.0);
-    level.frequencies.assign(std::size_t(level.tiles) * rows * TILE, 0.0);
+    auto &table = level.cosines;
+    table.coefficients.assign(std::size_t(s) * level.tiles * TILE, 0.0);
+    table.frequencies.assign(std::size_t(level.tiles) * rows * TILE, 0.0);
     for (int d = 0; d < features; ++d) {
-      for (int k = 0; k < s; ++k) level.cosines[k * level.tiles * TILE + d] = cosines[k * features + d];
-      double *column = &level.frequencies[std::size_t(d / TILE) * rows * TILE + d % TILE];
+      for (int k = 0; k < s; ++k) {
+        table.coefficients[k * level.tiles * TILE + d] = cosines[k * features + d];
+      }
+      double *column = &table.frequencies[std::size_t(d / TILE) * rows * TILE + d % TILE];
       for (int c = 0; c < channels; ++c) column[c * TILE] = frequencies[std::size_t(c) * features + d];
       for (int k = 0; k < level.choices; ++k) {
         column[(channels + k) * TILE] = phases[std::size_t(k) * features + d];
       }
+    }
+    if (single_) {
+      level.single.coefficients.assign(table.coefficients.begin(), table.coefficients.end());
+      level.single.frequencies.assign(table.frequencies.begin(), table.frequencies.end());
+      table = {};
     }
     read_paths(file, end, level);
   }
@@ -1010,57 +1096,67 @@ class Potential {
       std::fill_n(rows.bar.begin(), std::size_t(rows.count) * level.width, 0.0);
       return;
     }
-    // rows stand in lanes: in groups of registers, each with all its channels one after another
+    if (single_) {
+      lanes_of_cosines(level, level.single, species, rows, derivatives, workspace.single_lanes_);
+    } else {
+      lanes_of_cosines(level, level.cosines, species, rows, derivatives, workspace.lanes_);
+    }
+  }
+
+  /// The same with rows in lanes: in groups of registers, each with all its channels one after
+  /// another.
+  template <class Real>
+  static void lanes_of_cosines(const Level &level, const detail::Cosines<Real> &table, int species,
+                               RowTable &rows, bool derivatives, detail::Lanes<Real> &lanes) {
+    constexpr int ONE = ATOMPLETE_BYTES / sizeof(Real), GROUP = detail::AT_ONCE * ONE;
     const int all = level.channels + level.choices;
     const int groups = (rows.count + GROUP - 1) / GROUP;
-    detail::reserve(workspace.lanes_, std::size_t(groups) * all * GROUP);
-    detail::reserve(workspace.lanes_bar_, std::size_t(groups) * level.channels * GROUP);
-    detail::reserve(workspace.totals_, std::size_t(groups) * GROUP);
-    double *lanes = workspace.lanes_.data(), *bars = workspace.lanes_bar_.data();
-    double *totals = workspace.totals_.data();
-    std::fill_n(lanes, std::size_t(groups) * all * GROUP, 0.0);
-    std::fill_n(bars, std::size_t(groups) * level.channels * GROUP, 0.0);
-    std::fill_n(totals, groups * GROUP, 0.0);
-    const auto width = [&](int group) { return rows.count - group * GROUP > LANES ? GROUP : LANES; };
+    lanes.values.assign(std::size_t(groups) * all * GROUP, Real(0));
+    lanes.bars.assign(std::size_t(groups) * level.channels * GROUP, Real(0));
+    detail::reserve(rows.cosines, std::size_t(groups) * GROUP);
+    std::fill_n(rows.cosines.begin(), groups * GROUP, 0.0);
+    const auto width = [&](int group) { return rows.count - group * GROUP > ONE ? GROUP : ONE; };
     for (int row = 0; row < rows.count; ++row) {
       const int group = row / GROUP, lane = row % GROUP, wide = width(group);
-      double *to = lanes + std::size_t(group) * all * GROUP + lane;
+      Real *to = lanes.values.data() + std::size_t(group) * all * GROUP + lane;
       const double *h = rows.values.data() + std::size_t(row) * level.width;
-      for (int c = 0; c < level.channels; ++c) to[c * wide] = h[c];
-      to[(level.channels + rows.choice[row]) * wide] = 1.0;
+      for (int c = 0; c < level.channels; ++c) to[c * wide] = Real(h[c]);
+      to[(level.channels + rows.choice[row]) * wide] = Real(1);
     }
     // a tile of frequencies stays in the cache for all groups
     for (int tile = 0; tile < level.tiles; ++tile) {
-      const double *frequencies = level.frequencies.data() + std::size_t(tile) * all * TILE;
-      const double *factors = level.cosines.data() + std::size_t(species * level.tiles + tile) * TILE;
+      const Real *frequencies = table.frequencies.data() + std::size_t(tile) * all * TILE;
+      const Real *factors = table.coefficients.data() + std::size_t(species * level.tiles + tile) * TILE;
       for (int group = 0; group < groups; ++group) {
-        const auto some = width(group) == LANES ? &Potential::some_cosines<1>
-                                                : &Potential::some_cosines<detail::AT_ONCE>;
+        const auto some = width(group) == ONE ? &Potential::some_cosines<Real, 1>
+                                              : &Potential::some_cosines<Real, detail::AT_ONCE>;
         some(level, frequencies, factors,
-             detail::vectors(workspace.lanes_) + std::size_t(group) * all * GROUP / LANES,
-             detail::vectors(workspace.lanes_bar_) +
-                 std::size_t(group) * level.channels * GROUP / LANES,
-             detail::vectors(workspace.totals_) + group * GROUP / LANES, derivatives);
+             detail::vectors(lanes.values) + std::size_t(group) * all * detail::AT_ONCE,
+             detail::vectors(lanes.bars) +
+                 std::size_t(group) * level.channels * detail::AT_ONCE,
+             rows.cosines.data() + group * GROUP, derivatives);
       }
     }
     for (int row = 0; row < rows.count; ++row) {
       const int group = row / GROUP, lane = row % GROUP, wide = width(group);
-      const double *from = bars + std::size_t(group) * level.channels * GROUP + lane;
+      const Real *from = lanes.bars.data() + std::size_t(group) * level.channels * GROUP + lane;
       double *bar = rows.bar.data() + std::size_t(row) * level.width;
       for (int c = 0; c < level.channels; ++c) bar[c] = from[c * wide];
       std::fill(bar + level.channels, bar + level.width, 0.0);
-      rows.cosines[row] = totals[row];
     }
   }
 
   /// The same of one tile and of the rows in the lanes of R registers.
-  template <int R>
-  static void some_cosines(const Level &level, const double *frequencies, const double *factors,
-                           const Vec *x, Vec *bar, Vec *total, bool derivatives) {
-    Vec found[TILE][R] = {};
+  template <class Real, int R>
+  static void some_cosines(const Level &level, const Real *frequencies, const Real *factors,
+                           const typename detail::Register<Real>::type *x,
+                           typename detail::Register<Real>::type *bar, double *totals,
+                           bool derivatives) {
+    using Lane = typename detail::Register<Real>::type;
+    Lane found[TILE][R] = {};
     const int all = level.channels + level.choices;
     for (int c = 0; c < all; ++c) {
-      Vec h[R];
+      Lane h[R];
       for (int q = 0; q < R; ++q) h[q] = x[c * R + q];
 #pragma GCC unroll 16
       for (int d = 0; d < TILE; ++d) {
@@ -1068,20 +1164,25 @@ class Potential {
         for (int q = 0; q < R; ++q) found[d][q] += frequencies[c * TILE + d] * h[q];
       }
     }
+    Lane total[R] = {};
 #pragma GCC unroll 16
     for (int d = 0; d < TILE; ++d) {
 #pragma GCC unroll 4
       for (int q = 0; q < R; ++q) {
-        Vec sine, cosine;
+        Lane sine, cosine;
         detail::sine_and_cosine(found[d][q], sine, cosine);
         total[q] += factors[d] * cosine;
         found[d][q] = -factors[d] * sine;
       }
     }
+    constexpr int ONE = ATOMPLETE_BYTES / sizeof(Real);
+    for (int q = 0; q < R; ++q) {
+      for (int lane = 0; lane < ONE; ++lane) totals[q * ONE + lane] += total[q][lane];
+    }
     if (!derivatives) return;
     for (int c = 0; c < level.channels; ++c) {
-      Vec one[R], two[R];
-      for (int q = 0; q < R; ++q) one[q] = bar[c * R + q], two[q] = Vec{};
+      Lane one[R], two[R];
+      for (int q = 0; q < R; ++q) one[q] = bar[c * R + q], two[q] = Lane{};
 #pragma GCC unroll 16
       for (int d = 0; d < TILE; d += 2) {
 #pragma GCC unroll 4

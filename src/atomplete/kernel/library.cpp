@@ -22,10 +22,11 @@ void copy_message(const char *what, char *message, int size) {
 extern "C" {
 
 /// A potential from the bytes of a file of tables; null, and a sentence, if it cannot be read.
-void *atomplete_read(const char *data, std::int64_t size, const char *name, char *message,
-                     int message_size) {
+/// If `single` is not zero, products with frequencies are in single precision.
+void *atomplete_read(const char *data, std::int64_t size, const char *name, int single,
+                     char *message, int message_size) {
   try {
-    return new atomplete::Potential(data, static_cast<std::size_t>(size), name);
+    return new atomplete::Potential(data, static_cast<std::size_t>(size), name, single != 0);
   } catch (const std::exception &error) {
     copy_message(error.what(), message, message_size);
     return nullptr;

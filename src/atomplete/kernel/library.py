@@ -46,9 +46,7 @@ def kernel_of(potential: Any, dtype: torch.dtype, required: bool) -> "Kernel | N
     """
     try:
         refuse_without_kernel(potential)
-        if dtype != torch.float64:
-            raise InputError(f"the kernel computes in float64, not {dtype}".replace("torch.", ""))
-        return Kernel(content_of(potential)) if library() or required else None
+        return Kernel(content_of(potential), dtype=dtype) if library() or required else None
     except InputError:
         if required:
             raise
@@ -56,7 +54,7 @@ def kernel_of(potential: Any, dtype: torch.dtype, required: bool) -> "Kernel | N
 
 
 class Kernel:
-    """A potential as the compiled kernel evaluates it, in float64, on all threads of torch.
+    """A potential as the compiled kernel evaluates it, on all threads of torch.
 
     Parameters
     ----------
@@ -64,6 +62,8 @@ class Kernel:
         Bytes of a file of tables.
     name
         The file, for what errors say.
+    dtype
+        float32 for products with frequencies in single precision; all else is in float64.
 
     Attributes
     ----------
@@ -73,17 +73,27 @@ class Kernel:
     Raises
     ------
     InputError
-        If the bytes are not such a file, or damaged, or if the kernel was not built.
+        If the bytes are not such a file, or damaged, if the kernel was not built, and for another
+        type.
     """
 
-    def __init__(self, content: bytes, name: str = "tables") -> None:
+    def __init__(
+        self, content: bytes, name: str = "tables", dtype: torch.dtype = torch.float64
+    ) -> None:
+        if dtype not in (torch.float64, torch.float32):
+            raise InputError(f"{dtype}: the kernel computes in float64 or float32")
         found = library()
         if found is None:
             raise InputError("the kernel was not built: pip builds it where there is a compiler")
         self._library = found
         message = ctypes.create_string_buffer(MESSAGE)
         pointer = found.atomplete_read(
-            content, ctypes.c_int64(len(content)), name.encode(), message, MESSAGE
+            content,
+            ctypes.c_int64(len(content)),
+            name.encode(),
+            int(dtype == torch.float32),
+            message,
+            MESSAGE,
         )
         if not pointer:
             raise InputError(message.value.decode(errors="replace"))

@@ -36,8 +36,8 @@ class PotentialCalculator(Calculator):
         Of the computation.
     kernel
         True for the compiled kernel (:mod:`atomplete.kernel`), False for torch, None for the
-        kernel where it was built, knows such a potential and float64 is asked for. The kernel
-        takes over the numbers of the potential as they are now. Uncertainties are by torch.
+        kernel where it was built and knows such a potential. The kernel takes over the numbers of
+        the potential as they are now. Uncertainties are by torch.
 
     Attributes
     ----------
