@@ -1,5 +1,7 @@
 """The calculator of ASE by the kernel: where there is one, and the same numbers as by torch."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import torch
@@ -68,6 +70,15 @@ def test_without_a_compiler_all_goes_by_torch(potential):
     assert np.isfinite(atoms.get_forces()).all()
     with pytest.raises(InputError, match="the kernel was not built"):
         potential.calculator(kernel=True)
+
+
+@pytest.mark.parametrize("number", ["", "int atomplete_interface() { return 0; }"])
+def test_a_library_of_other_sources_is_not_called(number, potential, not_built, compiler, tmp_path):
+    (tmp_path / "none").mkdir()
+    (tmp_path / "old.cpp").write_text(f'extern "C" {{ int atomplete_read; {number} }}')
+    output = tmp_path / "none" / "library.so"
+    subprocess.run([*compiler, "-shared", "-fPIC", tmp_path / "old.cpp", "-o", output], check=True)
+    assert potential.calculator().kernel is None
 
 
 @pytest.mark.usefixtures("built")

@@ -319,7 +319,7 @@ class Json {
 /// A file of tables: its header, and its arrays once their sizes and the hash were checked.
 class Tables {
  public:
-  Tables(const char *data, std::size_t size, const std::string &name) : name_(name), data_(data) {
+  Tables(const char *data, std::size_t size, const std::string &name) : name_(name) {
     const std::string first = "atomplete potential, version ";
     const char *end = data + size, *line = std::find(data, end, '\n');
     if (std::size_t(line - data) < first.size() || !std::equal(first.begin(), first.end(), data)) {
@@ -396,7 +396,7 @@ class Tables {
 
  private:
   std::string name_;
-  const char *data_, *begin_ = nullptr;
+  const char *begin_ = nullptr;
   struct Holder {  // a pointer that owns, without <memory>
     Json *json = nullptr;
     ~Holder() { delete json; }

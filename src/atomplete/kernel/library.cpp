@@ -21,6 +21,9 @@ void copy_message(const char *what, char *message, int size) {
 
 extern "C" {
 
+/// Number of this interface: another one is not called.
+int atomplete_interface() { return 1; }
+
 /// A potential from the bytes of a file of tables; null, and a sentence, if it cannot be read.
 /// If `single` is not zero, products with frequencies are in single precision.
 void *atomplete_read(const char *data, std::int64_t size, const char *name, int single,

@@ -19,17 +19,22 @@ from atomplete.system import System
 #: Where pip puts the library; the folder is no package, and the library no module of Python.
 FOLDER = Path(__file__).parent / "compiled"
 
+#: Number of the interface that is called here: a library of older sources has another, or none.
+INTERFACE = 1
+
 #: Longest sentence about a file, bytes.
 MESSAGE = 1000
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernel; None if it was not built, or not for this machine."""
+    """The compiled kernel; None if it was not built, or not for this machine or these sources."""
     for path in sorted(FOLDER.glob("library*")):
         try:
             found = ctypes.CDLL(str(path))
-        except OSError:
+            if found.atomplete_interface() != INTERFACE:
+                continue
+        except (OSError, AttributeError):
             continue
         found.atomplete_read.restype = ctypes.c_void_p
         return found
