@@ -558,14 +558,15 @@ class Potential {
     for (int begin = 0; begin < count;) {
       for (auto &table : workspace.rows_) table.count = 0;
       int end = begin;
+      const bool derivatives = list[begin].gradient != nullptr;
       while (end < count && list[end].species == list[begin].species &&
+             (list[end].gradient != nullptr) == derivatives &&
              workspace.rows_[1].count < ROWS && end - begin < ROWS) {
         const std::size_t index = end - begin;
         if (workspace.centers_.size() <= index) workspace.centers_.emplace_back();
         forward<N_L>(list[end], workspace.centers_[index], workspace);
         ++end;
       }
-      const bool derivatives = list[begin].gradient != nullptr;
       for (int tagged = 0; tagged < 3; ++tagged) {
         cosines(levels_[tagged], list[begin].species, workspace.rows_[tagged], derivatives,
                 workspace);

@@ -70,7 +70,7 @@ int atomplete_evaluate(const void *potential, std::int64_t n_centers, const std:
       }
       try {
         kernel.centers(static_cast<int>(end - begin), some, workspace);
-      } catch (const std::bad_alloc &) {
+      } catch (const std::exception &) {
         failed = 1;
       }
       for (std::int64_t k = begin; k < end; ++k) energies[order[k]] = some[k - begin].energy;
