@@ -154,3 +154,18 @@ def test_the_seed_is_all_that_is_random(system):
     )
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
+
+
+def test_rounding_of_planar_molecules_is_no_feature():
+    planar = [ase.build.molecule(name) for name in ("H2O", "CO2", "H2CO")]
+    for seed, atoms in enumerate(planar):
+        atoms.rotate(20 + seed, (1, 2, 3))
+    descriptor = RandomFourier(SMALL).fit([System.from_atoms(planar, SMALL.cutoff)])
+    # channels of two tagged neighbours, the last ones pseudoscalars, which vanish in a plane
+    assert (descriptor.deviations_2[-descriptor.n_odd[2] :] == 1.0).all()
+    turned = planar[2].copy()
+    turned.rotate(77, (3, 1, 2))
+    values = descriptor(System.from_atoms([planar[2], turned], SMALL.cutoff)).values
+    torch.testing.assert_close(values[:4], values[4:], rtol=0, atol=1e-10)
+    twisted = descriptor(System.from_atoms(ase.build.molecule("H2O2"), SMALL.cutoff)).values
+    assert twisted.abs().max() < 1e3

@@ -35,6 +35,9 @@ from atomplete.system import System
 #: Centres whose rows fix the scale of each channel, at most.
 SAMPLE = 500
 
+#: Deviations below that part of the largest one are of channels that vanish but for rounding.
+NOISE = 1e-12
+
 #: Tagged neighbours of smaller weight do not count for the scale.
 LEAST_WEIGHT = 1e-3
 
@@ -141,7 +144,9 @@ class RandomFourier(Descriptor, spec=RandomFourierSpec):
                 deviation = values.std(0, correction=0)
                 # a channel that is the same in all rows is not blown up
                 deviation = deviation.maximum(1e-3 * values.square().mean(0).sqrt())
-                deviations.copy_(deviation.where(deviation > 0, 1.0))
+                # nor one that vanishes but for rounding, as pseudoscalars of planar molecules do
+                least = NOISE * deviation.max()
+                deviations.copy_(deviation.where(deviation > least, 1.0))
         return self
 
     def forward(self, system: System) -> Features:
