@@ -174,7 +174,7 @@ def solved(x, y, train, validation):
     rows = EnergyRows(x[train], y[train], len(train))
     solution = solutions(combined([(1.0, rows)], [], x.shape[1]), "eigenvalue")
     held_out = EnergyRows(x[validation], y[validation], len(validation))
-    strength, weights, _ = chosen(solution, STRENGTHS, held_out.mean_square)
+    strength, (weights,), _ = chosen(solution, STRENGTHS, held_out.mean_square)
     return weights, strength
 
 

@@ -61,7 +61,7 @@ def test_even_a_tiny_penalty_on_the_diagonal_counts(strength):
     a = rng.normal(size=(30, 1)) + 3e-5 * rng.normal(size=(30, 2))
     y = rng.normal(size=30)
     term = EnergyRows(torch.from_numpy(a), torch.from_numpy(y), 30)
-    found = solutions(combined([(1.0, term)], [], 2), "diagonal")(strength)
+    (found,) = solutions(combined([(1.0, term)], [], 2), "diagonal")(strength)
     normal = a.T @ a
     penalty = strength * np.diag(normal.diagonal())
     expected = np.linalg.solve(normal + penalty, a.T @ y)
@@ -72,7 +72,7 @@ def test_shares_of_terms(rows, targets):
     half = EnergyRows(rows[:10], targets[:10], 10)
     rest = summed(rows[10:], targets[10:])
     total = combined([(2.0, half)], [(0.5, rest)], 6)
-    found = solutions(total, "eigenvalue")(1e-6)
+    (found,) = solutions(total, "eigenvalue")(1e-6)
     a, y = rows.numpy(), targets.numpy()
     w = np.r_[np.full(10, 2.0 / 10), np.full(30, 0.5 / 30)]
     normal = (a * w[:, None]).T @ a
@@ -81,6 +81,57 @@ def test_shares_of_terms(rows, targets):
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     loss = w @ (a @ found.numpy() - y) ** 2
     assert total.mean_square(found) == pytest.approx(loss, rel=1e-12)
+
+
+def sums_of(normal):
+    """Normal equations without targets; below the diagonal there is what means nothing."""
+    found = NormalEquations.empty(len(normal))
+    found.matrix.copy_(torch.where(torch.ones_like(normal).tril(-1) > 0, torch.nan, normal))
+    return found
+
+
+@pytest.mark.parametrize("penalty", ["diagonal", "eigenvalue"])
+def test_members_have_the_covariance_of_the_posterior(penalty):
+    rng = np.random.default_rng(1)
+    rows = torch.from_numpy(rng.normal(size=(30, 5)) * [1, 3, 0.2, 1, 1])
+    normal, strength = rows.T @ rows, 0.03
+    size = normal.diagonal() if penalty == "diagonal" else torch.linalg.eigvalsh(normal)[-1:]
+    exact = torch.linalg.inv(normal + strength * torch.eye(5) * size)
+    members = solutions(sums_of(normal), penalty, 200_000)(strength)[1:]
+    scale = exact.diagonal().rsqrt()
+    found = members.T @ members / len(members) * scale * scale[:, None]
+    np.testing.assert_allclose(found, exact * scale * scale[:, None], atol=0.02)
+    assert torch.equal(members, solutions(sums_of(normal), penalty, 200_000)(strength)[1:])
+
+
+@pytest.mark.parametrize("n", [5, 700])  # more than are mirrored at a time
+def test_every_strength_finds_the_normal_matrix_as_it_was(n):
+    rows = torch.from_numpy(np.random.default_rng(3).normal(size=(2 * n, n)))
+    total = summed(rows, rows.sum(1), size=n)
+    matrix, right = (rows.T @ rows).numpy(), total.right.numpy()
+    solution = solutions(total, "diagonal")
+    for strength in (1e-3, 1e2, 1.0):
+        expected = np.linalg.solve(matrix + strength * np.diag(matrix.diagonal()), right)
+        np.testing.assert_allclose(solution(strength)[0], expected, rtol=1e-10)
+        loss = ((rows.numpy() @ expected - rows.sum(1).numpy()) ** 2).mean()
+        assert total.mean_square(torch.from_numpy(expected)) == pytest.approx(loss, rel=1e-9)
+
+
+def test_what_training_never_sees_is_as_uncertain_as_the_penalty_leaves_it():
+    normal = torch.diag(torch.tensor([4.0, 0.0, 2.0, 0.0])).double()
+    solved = solutions(sums_of(normal), "diagonal", 100_000)(0.01)
+    assert not solved[0].any()
+    expected = torch.tensor([4.04, 0.03, 2.02, 0.03]).double().rsqrt()
+    torch.testing.assert_close(solved[1:].std(0), expected, rtol=0.02, atol=0)
+    assert not solutions(sums_of(torch.zeros(3, 3).double()), "diagonal", 2)(0.01).any()
+
+
+def test_a_strength_that_rounding_forbids_has_no_solution():
+    ones = torch.ones(6, 6, dtype=torch.float64)  # of rank one
+    solution = solutions(sums_of(ones), "diagonal", 50)
+    assert solution(0.0) is None
+    members = solution(1e-10)[1:]
+    torch.testing.assert_close(members.sum(1).var(), torch.tensor(1.0).double(), rtol=0.5, atol=0)
 
 
 @pytest.mark.parametrize("least", range(7))
@@ -92,14 +143,14 @@ def test_the_strength_with_the_smallest_loss_is_found(least):
         tried.append(int(weights))
         return abs(int(weights) - least) + 1.0
 
-    place = {strength: torch.tensor(k) for k, strength in enumerate(strengths)}
+    place = {strength: torch.tensor([k]) for k, strength in enumerate(strengths)}
     assert chosen(place.get, strengths, loss_of) == (strengths[least], least, 1.0)
     assert len(tried) == len(set(tried)) < 7
 
 
 def test_strengths_that_numbers_do_not_allow():
     strengths = (1e-9, 1e-6, 1e-3, 1.0)
-    allowed = {1.0: torch.ones(())}
+    allowed = {1.0: torch.ones(1)}
     assert chosen(allowed.get, strengths, float) == (1.0, 1.0, 1.0)
     with pytest.raises(InputError, match="no penalty up to 1 makes"):
         chosen({}.get, strengths, float)
@@ -107,6 +158,6 @@ def test_strengths_that_numbers_do_not_allow():
 
 def test_all_strengths_are_tried_where_losses_have_two_minima():
     losses = {1e-9: 1.0, 1e-6: 3.0, 1e-3: 2.0, 1.0: 4.0}
-    place = {strength: torch.tensor(loss) for strength, loss in losses.items()}
+    place = {strength: torch.tensor([loss]) for strength, loss in losses.items()}
     assert chosen(place.get, tuple(losses), float)[0] == 1e-3
     assert chosen(place.get, tuple(losses), float, all_of_them=True)[0] == 1e-9

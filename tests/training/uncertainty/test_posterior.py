@@ -18,7 +18,6 @@ from atomplete.nn import DeepSetSpec, LinearSpec
 from atomplete.potentials.prediction import UNCERTAINTIES
 from atomplete.training.closed_form.ridge import RidgeSpec
 from atomplete.training.loss import Loss
-from atomplete.training.uncertainty.posterior import draw
 
 STEP = 1e-4
 MANY = 4000  # members, to be compared with the exact covariance
@@ -32,36 +31,6 @@ def model(tmp_path_factory):
     return fitted(
         tmp_path_factory.mktemp("fit"), alloy(60), 40, loss, model=fresh(nu=(1, 2), max_radial=3)
     )
-
-
-@pytest.mark.parametrize("penalty", ["diagonal", "eigenvalue"])
-def test_members_have_the_covariance_of_the_posterior(penalty):
-    rng = np.random.default_rng(1)
-    rows = torch.from_numpy(rng.normal(size=(30, 5)) * [1, 3, 0.2, 1, 1])
-    normal, strength = rows.T @ rows, 0.03
-    size = normal.diagonal() if penalty == "diagonal" else torch.linalg.eigvalsh(normal)[-1:]
-    exact = torch.linalg.inv(normal + strength * torch.eye(5) * size)
-    members = draw(normal, penalty, strength, 200_000)
-    scale = exact.diagonal().rsqrt()
-    found = members.T @ members / len(members) * scale * scale[:, None]
-    np.testing.assert_allclose(found, exact * scale * scale[:, None], atol=0.02)
-    assert torch.equal(members[:10], draw(normal, penalty, strength, 200_000)[:10])
-
-
-def test_what_training_never_sees_is_as_uncertain_as_the_penalty_leaves_it():
-    normal = torch.diag(torch.tensor([4.0, 0.0, 2.0, 0.0])).double()
-    deviation = draw(normal, "diagonal", 0.01, 100_000).std(0)
-    expected = torch.tensor([4.04, 0.03, 2.02, 0.03]).double().rsqrt()
-    torch.testing.assert_close(deviation, expected, rtol=0.02, atol=0)
-    assert not draw(torch.zeros(3, 3).double(), "diagonal", 0.01, 2).any()
-
-
-@pytest.mark.parametrize("penalty", ["diagonal", "eigenvalue"])
-def test_a_strength_that_rounding_forbids_is_raised(penalty):
-    ones = torch.ones(6, 6, dtype=torch.float64)  # of rank one
-    members = draw(ones, penalty, 0.0, 50)
-    assert members.isfinite().all()
-    torch.testing.assert_close(members.sum(1).var(), torch.tensor(1.0).double(), rtol=0.5, atol=0)
 
 
 def rows_of(model, atoms):

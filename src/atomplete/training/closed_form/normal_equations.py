@@ -5,18 +5,15 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.blas import dsymv, dsyrk
 from torch import Tensor
-
-#: Rows of a matrix that are mirrored at a time, without a copy of the whole.
-BLOCK = 512
 
 
 @dataclass(eq=False)
 class NormalEquations:
     """Sums over rows a with targets y: aᵀa, aᵀy, y² and their number, with a state to resume.
 
-    Of aᵀa only the upper triangle is summed up; ``combined`` gives the whole.
+    Of aᵀa the upper triangle is summed up; what is below the diagonal means nothing.
     """
 
     matrix: Float[Tensor, "coefficient coefficient"]
@@ -43,8 +40,9 @@ class NormalEquations:
         self.count += len(targets)
 
     def mean_square(self, weights: Float[Tensor, " coefficient"]) -> float:
-        """Mean squared error of a solution, from a whole matrix."""
-        total = weights @ (self.matrix @ weights) - 2 * self.right @ weights + self.square
+        """Mean squared error of a solution."""
+        product = dsymv(1.0, self.matrix.numpy().T, weights.numpy(), lower=True)
+        total = weights @ torch.from_numpy(product) - 2 * self.right @ weights + self.square
         return float(total.clamp_min(0) / self.count.clamp_min(1))
 
     def add_sums(self, other: "NormalEquations") -> None:
@@ -108,24 +106,23 @@ def combined(
     n: int,
     units: tuple[float, float] = (1.0, 1.0),
 ) -> NormalEquations:
-    """Sums whose mean square is the weighted sum of those of all terms; the matrix is whole.
+    """Sums whose mean square is the weighted sum of those of all terms.
 
-    Rows and targets of sums are multiplied by ``units``.
+    Rows and targets of sums are multiplied by ``units``. The memory of the first of the sums
+    becomes that of the result, and that of the others is freed.
     """
-    total = NormalEquations.empty(n)
+    total = sums[0][1] if sums else NormalEquations.empty(n)
     of_rows, of_targets = units
     for weight, of_kind in sums:
         share = weight / max(float(of_kind.count), 1)
-        total.matrix.add_(of_kind.matrix, alpha=share * of_rows**2)
-        total.right.add_(of_kind.right, alpha=share * of_rows * of_targets)
-        total.square.add_(of_kind.square, alpha=share * of_targets**2)
+        of_kind.matrix *= share * of_rows**2
+        of_kind.right *= share * of_rows * of_targets
+        of_kind.square *= share * of_targets**2
+        if of_kind is not total:
+            total.add_sums(of_kind)
+            of_kind.release()
     for weight, term in held:
         root = (weight / max(term.number, 1)) ** 0.5
         total.add(root * term.rows, root * term.targets)
     total.count.fill_(1)
-    for start in range(0, n, BLOCK):
-        stop = start + BLOCK
-        inner = total.matrix[start:stop, start:stop]
-        inner.copy_(inner.triu() + inner.triu(1).T)
-        total.matrix[stop:, start:stop] = total.matrix[start:stop, stop:].T
     return total

@@ -21,7 +21,6 @@ from atomplete.training.loss import Loss, Scales
 from atomplete.training.run import Step, Task, TrainingRun, follow, identity_of
 from atomplete.training.uncertainty.posterior import (
     calibrate,
-    draw,
     set_environments,
     set_members,
 )
@@ -132,8 +131,6 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
         weighted = [(weight_of[kind], total_of[kind]) for kind in kinds]
         units = potential.feature_scale.item(), 1 / scales.energy
         total = combined(terms(split.train), weighted, n, units)
-        for of_kind in total_of.values():  # all that it was needed for is done
-            of_kind.release()
         of_energies = terms(split.validation)
         validation = Validation(task, kinds, spec.dtype, spec.memory)
 
@@ -142,17 +139,17 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
             errors = validation.mean_squares(weights)
             return loss + sum(weight_of[kind] * error for kind, error in errors.items())
 
-        strength, weights, least = chosen(
-            solutions(total, spec.penalty),
+        n_members = len(potential.committee.coefficients)
+        strength, solved, least = chosen(
+            solutions(total, spec.penalty, n_members),
             spec.strengths,
             loss_of,
             all_of_them=spec.penalty == "eigenvalue",
         )
+        weights, members = solved[0], solved[1:]
         fitted_references = known.clone()
         fitted_references[free] += targets_part[:, 0] - scales.energy * (inputs_part @ weights)
         potential.set_linear(weights, fitted_references)
-        n_members = len(potential.committee.coefficients)
-        members = draw(total.matrix, spec.penalty, strength, n_members)
         references = members.new_zeros(len(members), len(known))
         references[:, free] = -scales.energy * (members @ inputs_part.T)
         set_members(potential, members, references)
@@ -160,9 +157,8 @@ def fit_by_ridge(task: Task, spec: RidgeSpec) -> None:
         held_out = split.validation.flatten().unique()
         per_atom = inputs[held_out] / dataset.n_atoms[held_out, None]
         targets = residual[held_out] / dataset.n_atoms[held_out]
-        together = torch.cat([weights[None], members])
-        found = [("energy", per_atom @ together.T, targets)]
-        calibrate(potential, chain(found, validation.changes(together)))
+        found = [("energy", per_atom @ solved.T, targets)]
+        calibrate(potential, chain(found, validation.changes(solved)))
         yield total.mean_square(weights), least, strength
 
     steps = solution() if run.epoch == 0 else iter(())

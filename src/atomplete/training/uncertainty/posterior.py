@@ -14,64 +14,13 @@ from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from atomplete.training.closed_form.inputs import Inputs
-from atomplete.training.closed_form.solutions import UNSEEN, Penalty
-
-#: The least strength, and how often it is made ten times larger where numbers do not allow it.
-EPSILON, PATIENCE = 1e-15, 10
-
-#: Seed of the members.
-SEED = 0
-
-
-def draw(
-    normal: Float[Tensor, "coefficient coefficient"],
-    penalty: Penalty,
-    strength: float,
-    n: int,
-) -> Float[Tensor, "member coefficient"]:
-    """Samples of a normal distribution about zero with the covariance (N + λ D)⁻¹.
-
-    A feature that training data do not have is as uncertain as the penalty leaves one of average
-    size, though the penalty keeps its coefficient at zero.
-
-    Parameters
-    ----------
-    normal
-        The normal matrix N.
-    penalty, strength
-        D and λ, as in ``RidgeSpec``.
-    n
-        Number of samples.
-
-    Examples
-    --------
-    >>> draw(torch.diag(torch.tensor([4.0, 1.0])).double(), "diagonal", 1e-3, 10**5).std(0)
-    tensor([0.4..., 1.0...], dtype=torch.float64)
-    """
-    size = normal.diagonal().clone()
-    if penalty == "eigenvalue":
-        size[:] = _largest_eigenvalue(normal)
-    seen = size > UNSEEN * size.max()
-    if not seen.any():  # no feature at all
-        return normal.new_zeros(n, len(normal))
-    scale = torch.where(seen, size, size[seen].mean()).rsqrt()
-    scaled = normal * scale[:, None] * scale
-    diagonal = scaled.diagonal().clone()
-    for more in range(PATIENCE):  # rounding may let a strength pass once, and not again
-        scaled.diagonal().copy_(diagonal + max(strength, EPSILON) * 10**more)
-        factor, failed = torch.linalg.cholesky_ex(scaled)
-        if not failed:
-            break
-    generator = torch.Generator().manual_seed(SEED)
-    z = torch.randn(n, len(normal), generator=generator, dtype=normal.dtype)
-    return scale * torch.linalg.solve_triangular(factor.T, z.T, upper=True).T
+from atomplete.training.closed_form.normal_equations import NormalEquations
+from atomplete.training.closed_form.solutions import solutions
 
 
 def set_members(
@@ -135,18 +84,17 @@ def set_environments(potential: Any, parts: Iterable[Inputs], train: Int[Tensor,
     """
     committee = potential.committee
     n_blocks, width = committee.coefficients.shape[1:]
-    normal = torch.zeros(n_blocks, width, width, dtype=torch.float64)
-    count = torch.zeros(n_blocks, dtype=torch.long)
+    sums = [NormalEquations.empty(width) for _ in range(n_blocks)]
     for number, inputs in _of_blocks(potential, parts, train):
-        normal[number].addmm_(inputs.T, inputs)
-        count[number] += len(inputs)
+        sums[number].add(inputs, inputs.new_zeros(len(inputs)))
     committee.environments.zero_()
     committee.largest.zero_()
-    for number in count.nonzero()[:, 0].tolist():
-        found = draw(
-            normal[number], "diagonal", 1 / int(count[number]), len(committee.environments)
-        )
-        committee.environments[:, number] = found
+    for number, of_block in enumerate(sums):
+        if of_block.count:
+            solution = solutions(of_block, "diagonal", len(committee.environments))
+            found = solution(1 / int(of_block.count))
+            assert found is not None  # so large a penalty is always allowed
+            committee.environments[:, number] = found[1:]
     for number, inputs in _of_blocks(potential, parts, train):
         deviation = (inputs @ committee.environments[:, number].T).square().mean(1).sqrt()
         committee.largest[number] = torch.maximum(committee.largest[number], deviation.max())
@@ -161,10 +109,3 @@ def _of_blocks(
         for number in part.block[fitted].unique().tolist():
             chosen = part.values[fitted & (part.block == number)]
             yield number, chosen * potential.feature_scale
-
-
-def _largest_eigenvalue(matrix: Float[Tensor, "n n"]) -> float:
-    if len(matrix) < 2:
-        return float(matrix.sum())
-    found = eigsh(matrix.numpy(), k=1, v0=np.ones(len(matrix)), return_eigenvectors=False)
-    return float(found[0])
