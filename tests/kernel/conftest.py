@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ def compiler():
 @pytest.fixture(scope="session")
 def compiled(compiler, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compiled")
-    source = library.FOLDER.parent / "library.cpp"
+    source = Path(library.__file__).parent / "library.cpp"
     options = ["-O2", "-shared", "-fPIC", "-fopenmp", "-o", folder / "library.so"]
     subprocess.run([*compiler, *options, source], check=True)
     return folder

@@ -1,6 +1,7 @@
 """The calculator of ASE by the kernel: where there is one, and the same numbers as by torch."""
 
 import subprocess
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -60,6 +61,28 @@ def test_single_precision(potential):
         one, two = (calc.get_property(name, atoms) for calc in (single, double))
         assert np.abs(one - two).max() < 1e-6 * np.abs(two).max()
         assert np.abs(one - two).max() > 0
+
+
+@pytest.mark.usefixtures("built")
+def test_predictions_by_the_kernel_are_those_of_torch(potential):
+    structures = [molecule(seed) for seed in range(3)]
+    asked = ("forces", "atom_energies", "atom_virials")
+    torches, kernels = (
+        potential.predict(structures, asked, kernel=kernel) for kernel in (False, True)
+    )
+    for name in ("energy", *asked):
+        one, two = getattr(torches, name), getattr(kernels, name)
+        torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-9 * float(one.abs().max()))
+
+
+@pytest.mark.usefixtures("built")
+def test_copies_of_a_calculator_share_the_kernel(potential):
+    calculator = potential.calculator()
+    atoms = molecule(0)
+    expected = calculator.get_property("forces", atoms).copy()
+    copy = deepcopy(calculator)
+    del calculator
+    assert np.array_equal(copy.get_property("forces", atoms), expected)
 
 
 @pytest.mark.usefixtures("not_built")

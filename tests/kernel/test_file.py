@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def reader(compiler, compiled, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("reader")
     (folder / "reader.cpp").write_text(READER)
-    include = f"-I{library.FOLDER.parent}"
+    include = f"-I{Path(library.__file__).parent}"
     command = [*compiler, "-O0", include, folder / "reader.cpp", "-o", folder / "reader"]
     subprocess.run(command, check=True)
     return folder / "reader"

@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def potential():
 def run(compiler, potential, tmp_path_factory):
     folder = tmp_path_factory.mktemp("header")
     (folder / "main.cpp").write_text(SOURCE)
-    include = f"-I{library.FOLDER.parent}"
+    include = f"-I{Path(library.__file__).parent}"
     subprocess.run(
         [*compiler, "-O1", include, folder / "main.cpp", "-o", folder / "main"], check=True
     )

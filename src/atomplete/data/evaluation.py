@@ -55,7 +55,7 @@ def evaluate(
     dataset = Dataset.from_structures(structures, keys)
     asked: tuple[Property, ...] = ("energy", "forces", "stress")
     predicted = potential.predict(
-        structures, asked + (potential.uncertainties if uncertainty else ())
+        structures, asked + (potential.uncertainties if uncertainty else ()), kernel=None
     )
     assert predicted.stress is not None
     of_atoms = {

@@ -110,6 +110,10 @@ class Kernel:
         if hasattr(self, "_pointer"):
             self._library.atomplete_free(self._pointer)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Kernel":
+        """Itself, for nothing changes it: calculators are copied, as for images of a path."""
+        return self
+
     def __call__(self, system: System, properties: tuple[str, ...]) -> Prediction:
         """Predict properties of the structures of a system, in which all atoms are centres.
 

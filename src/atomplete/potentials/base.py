@@ -254,6 +254,7 @@ class Potential(Registered):
         *,
         dtype: torch.dtype = torch.float64,
         memory: int = CHUNK_BYTES,
+        kernel: bool | None = False,
     ) -> Prediction:
         """Predict properties of structures, part by part.
 
@@ -268,17 +269,25 @@ class Potential(Registered):
         memory
             Bound on what is held beside structures, pairs and results, bytes; one environment
             may need more.
+        kernel
+            False for torch, True for the compiled kernel, None for the kernel where there is one;
+            see ``PotentialCalculator``.
 
         Raises
         ------
         InputError
-            As ``Potential.system`` and ``Potential.forward``, and for uncertainties of a potential
-            that was not fitted in closed form.
+            As ``Potential.system`` and ``Potential.forward``, for uncertainties of a potential
+            that was not fitted in closed form, and for a kernel that there is not.
         """
         check_properties(properties)
         system = self.system(structures, dtype)
         direct = tuple(name for name in properties if name not in UNCERTAINTIES)
         sure = {} if direct == properties else spread(self, system, properties, memory)
+        from atomplete.kernel.library import kernel_of  # is made of this package
+
+        compiled = None if kernel is False else kernel_of(self, dtype, bool(kernel))
+        if compiled is not None:
+            return replace(compiled(system, direct), **sure)
         total: Prediction | None = None
         for part in self.parts(system, direct, memory):
             found = self(part, direct)

@@ -16,6 +16,9 @@ from atomplete.training.natural_gradient.natural_gradient import NaturalGradient
 #: Channels of rows with one tagged neighbour, at least.
 CHANNELS = 32
 
+#: Rows without and with two tagged neighbours: few, for the theorem.
+CENTER, PAIR = LevelSpec(channels=64, features=0), LevelSpec(channels=16, features=64)
+
 
 class Budget(NamedTuple):
     """Bounds of the cost of a fit in closed form.
@@ -25,7 +28,7 @@ class Budget(NamedTuple):
     operations
         Floating-point operations for the derivatives of all features.
     coefficients
-        Their normal matrix takes eight bytes times their square, the fit four to five times that.
+        Their normal matrix takes eight bytes times their square, the fit three times that.
     channels, cosines
         Channels of rows with one tagged neighbour, at most, and cosines for each channel.
     """
@@ -36,15 +39,15 @@ class Budget(NamedTuple):
     cosines: int
 
 
-#: For a thousand molecules three minutes on two cores and 7 GB; seven minutes and 14 GB.
-FAST, ACCURATE = Budget(12e12, 13_500, 160, 25), Budget(48e12, 20_000, 200, 31)
+#: For a thousand molecules four to five minutes on two cores and 7.5 GB; eight minutes and 10 GB.
+FAST, ACCURATE = Budget(25e12, 16_500, 320, 16), Budget(100e12, 20_000, 500, 16)
 
 #: Radius of the tagged neighbours, Å: those beyond it add cost, and little to learn.
 TAG_CUTOFF = 4.0
 
 #: Closed form; derivatives in single precision lose nothing, and take half the time.
 SOLVER = RidgeSpec(
-    penalty="diagonal", strengths=tuple(10.0**k for k in range(-12, -5)), dtype="float32"
+    penalty="diagonal", strengths=tuple(10.0**k for k in range(-15, -4)), dtype="float32"
 )
 
 #: Tagged neighbours of a centre, on average and at most, in potentials whose features are trained.
@@ -69,7 +72,7 @@ def drawn(dataset: Dataset, training: System, budget: Budget) -> RandomFourierSp
     >>> dimers = [ase.Atoms("B2", [(0, 0, 0), (0, 0, r)], info={"energy": r}) for r in (1.6, 1.8)]
     >>> data = Dataset.from_structures(dimers)
     >>> drawn(data, System.from_atoms(dimers, 5.0), FAST).neighbor.features
-    800
+    536
     """
     tag_cutoff = min(TAG_CUTOFF, training.cutoff)
     near = torch.linalg.vector_norm(training.r_ij, dim=-1) < tag_cutoff
@@ -82,15 +85,16 @@ def drawn(dataset: Dataset, training: System, budget: Budget) -> RandomFourierSp
     n_labels = sum(int(of_kind.isfinite().sum()) for of_kind in labels)
     species = _species(dataset)
     coefficients = min(max(n_labels, 1000 * len(species)), budget.coefficients)
-    of_memory = coefficients // len(species) - 200
+    others = channels + CENTER.channels + PAIR.channels + PAIR.features
+    of_memory = coefficients // len(species) - others
     cosines = min(budget.cosines * channels, int(products / channels), of_memory)
     return RandomFourierSpec(
         cutoff=training.cutoff,
         tag_cutoff=tag_cutoff,
         species=species,
-        center=LevelSpec(channels=64, features=0),
+        center=CENTER,
         neighbor=LevelSpec(channels=channels, features=max(cosines, 100)),
-        pair=LevelSpec(channels=16, features=64),
+        pair=PAIR,
     )
 
 

@@ -207,7 +207,7 @@ def _write_errors(potential: Potential, dataset: Dataset, split: Split, folder: 
         if part == "validation":  # of training data they would say little, and cost much
             wanted = {f"{name}_uncertainty" for name in asked}
             asked += tuple(name for name in potential.uncertainties if name in wanted)
-        predicted = potential.predict(chosen.structures, asked)
+        predicted = potential.predict(chosen.structures, asked, kernel=None)
         errors[part], parity[part] = metrics_of(chosen, predicted), parity_of(chosen, predicted)
     write_json(folder / "metrics.json", errors)
     write_json(folder / "parity.json", parity)
