@@ -39,8 +39,8 @@ class Budget(NamedTuple):
     cosines: int
 
 
-#: For a thousand molecules four to five minutes on two cores and 7.5 GB; eight minutes and 10 GB.
-FAST, ACCURATE = Budget(25e12, 16_500, 320, 16), Budget(100e12, 20_000, 500, 16)
+#: For a thousand molecules four to five minutes on two cores and 8 GB; some minutes more and 10 GB.
+FAST, ACCURATE = Budget(25e12, 16_500, 320, 16), Budget(48e12, 20_000, 200, 31)
 
 #: Radius of the tagged neighbours, Å: those beyond it add cost, and little to learn.
 TAG_CUTOFF = 4.0
