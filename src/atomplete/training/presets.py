@@ -47,7 +47,7 @@ TAG_CUTOFF = 4.0
 
 #: Closed form; derivatives in single precision lose nothing, and take half the time.
 SOLVER = RidgeSpec(
-    penalty="diagonal", strengths=tuple(10.0**k for k in range(-15, -4)), dtype="float32"
+    penalty="diagonal", strengths=tuple(10.0**k for k in range(-12, -5)), dtype="float32"
 )
 
 #: Tagged neighbours of a centre, on average and at most, in potentials whose features are trained.
