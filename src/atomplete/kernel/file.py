@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from atomplete.errors import InputError
 from atomplete.kernel.tables import tables_of
 from atomplete.runs.files import atomic_write
 from atomplete.runs.provenance import versions
@@ -55,3 +56,29 @@ def write_tables(path: Path | str, potential: Any) -> None:
     content = content_of(potential)
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """Header of a file of tables that is whole.
+
+    Raises
+    ------
+    InputError
+        For a file that is none, of another version, cut, or damaged.
+    """
+    try:
+        first, rest = path.read_bytes().split(b"\n", 1)
+    except OSError as error:
+        raise InputError(f"{path}: it cannot be read ({error.strerror})") from None
+    except ValueError:
+        first = rest = b""
+    if not first.startswith(FIRST_LINE.split("version")[0].encode()):
+        raise InputError(f"{path}: not a file of tables that `atomplete export` wrote")
+    if first != FIRST_LINE.strip().encode():
+        raise InputError(f"{path}: another version of the format than this one writes")
+    lead, length = len(b'{"sha256": "'), len(hashlib.sha256().hexdigest())
+    digest, hashed = rest[lead : lead + length], rest[lead + length + 1 :]
+    if hashlib.sha256(hashed).hexdigest().encode() != digest:
+        raise InputError(f"{path}: cut or damaged, for its SHA-256 is another; export it anew")
+    found: dict[str, Any] = json.loads(rest.split(b"\n", 1)[0])
+    return found

@@ -89,5 +89,11 @@ def test_a_file_of_another_kind(atomplete, tmp_path):
     assert "text: not a file of tables that `atomplete export` wrote" in said
     assert "none: it cannot be read" in refused(atomplete("lammps", "none"))
     write_tables(tmp_path / "model.tables", linear_potential())
-    (tmp_path / "cut").write_bytes((tmp_path / "model.tables").read_bytes()[:100])
-    assert "cut: not a file of tables" in refused(atomplete("lammps", "cut"))
+    content = (tmp_path / "model.tables").read_bytes()
+    newer = content.replace(b"version 1", b"version 2", 1)
+    for cut in (content[:20], content[:100], content[:-8]):  # in the first line, header, arrays
+        (tmp_path / "cut").write_bytes(cut)
+        said = refused(atomplete("lammps", "cut"))
+        assert said.startswith(f"atomplete: cut: {'cut or damaged' if len(cut) > 40 else 'not a'}")
+    (tmp_path / "newer").write_bytes(newer)
+    assert "newer: another version of the format" in refused(atomplete("lammps", "newer"))

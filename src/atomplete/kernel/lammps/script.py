@@ -1,11 +1,10 @@
 """Input of LAMMPS that runs a potential of ours."""
 
-import json
 from pathlib import Path
 
 from ase.data import chemical_symbols
 
-from atomplete.errors import InputError
+from atomplete.kernel.file import header_of
 
 SCRIPT = """\
 # structure: ase.io.write("start.data", atoms, format="lammps-data", units="metal", masses=True,
@@ -41,31 +40,18 @@ def input_script(plugin: Path, tables: Path | None = None) -> str:
     Raises
     ------
     InputError
-        If the file is not one of tables.
+        If the file is not one of tables, or not whole.
 
     Examples
     --------
     >>> print(input_script(Path("atompleteplugin.so")).splitlines()[3])
     plugin load atompleteplugin.so
     """
-    elements = ["ELEMENT"] if tables is None else _elements(tables)
+    species = None if tables is None else header_of(tables)["species"]
+    elements = ["ELEMENT"] if species is None else [chemical_symbols[z] for z in species]
     return SCRIPT.format(
         plugin=plugin,
         tables="model.tables" if tables is None else tables.resolve(),
         elements=" ".join(elements),
         quoted=", ".join(f'"{element}"' for element in elements),
     )
-
-
-def _elements(tables: Path) -> list[str]:
-    try:
-        with tables.open("rb") as file:
-            first, header = file.readline(1000), file.readline(10**7)
-    except OSError as error:
-        raise InputError(f"{tables}: it cannot be read ({error.strerror})") from None
-    try:
-        if not first.startswith(b"atomplete potential, version "):
-            raise ValueError
-        return [chemical_symbols[number] for number in json.loads(header)["species"]]
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise InputError(f"{tables}: not a file of tables that `atomplete export` wrote") from None
