@@ -27,6 +27,7 @@ LINES = (
     ("data", "config"),
     ("training", "labels", "featurize", "transformer", "dynamics"),
     ("audit",),
+    ("reconstruction",),
     ("report",),
     ("paper",),
     ("cli", "testing"),

@@ -140,6 +140,13 @@ class Expansion:
     def __repr__(self) -> str:
         return f"Expansion({self.spec!r})"
 
+    def radial(
+        self, r: Float[Tensor, " pair"], factor: Float[Tensor, " pair"] | None = None
+    ) -> Float[Tensor, "pair l n"]:
+        """R_nl at the distances ``r``, times a factor if there is one, in their dtype."""
+        shape = self.spec.max_angular + 1, self.spec.max_radial
+        return self._radial(r, factor).unflatten(1, shape)
+
     def pairs(
         self, system: System, cutoff: float | None = None
     ) -> Float[Tensor, "pair channel lm"]:
@@ -163,8 +170,7 @@ class Expansion:
         system.refuse_other_cutoff(cutoff)
         r_ij = system.r_ij
         r = torch.linalg.vector_norm(r_ij, dim=-1)
-        radial = self._radial(r, self.spec.cutoff_function(r, cutoff))
-        radial = radial.view(len(r), self.spec.max_angular + 1, self.spec.max_radial)
+        radial = self.radial(r, self.spec.cutoff_function(r, cutoff))
         radial = radial.transpose(1, 2)[:, :, self._angular_of_lm.to(r.device)]
         harmonics = spherical_harmonics(r_ij / r[:, None], self.spec.max_angular)
         g_ij = radial * harmonics.contiguous()[:, None]
