@@ -36,7 +36,17 @@ Per = Literal["structure", "center", "row"]
 ATOMS_PER_JOB = 512
 
 
-class DescriptorTransformer(TransformerMixin, BaseEstimator):
+class StructureTransformer(TransformerMixin, BaseEstimator):
+    """Transformer of lists of ASE structures, of which scikit-learn is told so."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # structures, no matrix
+        tags.no_validation = True
+        return tags
+
+
+class DescriptorTransformer(StructureTransformer):
     """Turns lists of ASE structures into matrices of features.
 
     Parameters
@@ -134,7 +144,7 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         ):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} = {getattr(self, name)!r} is none of {choices}")
-        structures = _structures(X)
+        structures = checked_structures(X)
         self.spec_ = descriptor_spec(
             self.descriptor, structures=structures, species=self.species, cutoff=self.cutoff
         )
@@ -177,7 +187,7 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
         ([0, 0, 0, 0, 1, 2], [1, 1, 2, 2, 0, 0])
         """
         check_is_fitted(self, "descriptor_")
-        structures = _structures(X)
+        structures = checked_structures(X)
         sizes = np.array([len(atoms) for atoms in structures])
         job_of = (np.cumsum(sizes) - sizes) // ATOMS_PER_JOB
         starts = [0, *(np.flatnonzero(np.diff(job_of)) + 1).tolist()]
@@ -227,14 +237,16 @@ class DescriptorTransformer(TransformerMixin, BaseEstimator):
             dtype=getattr(torch, self.dtype),
         )
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False  # structures, no matrix
-        tags.no_validation = True
-        return tags
 
+def checked_structures(X: Sequence[ase.Atoms]) -> list[ase.Atoms]:
+    """Return what a transformer was given as a list, if it is one of ASE structures.
 
-def _structures(X: Sequence[ase.Atoms]) -> list[ase.Atoms]:
+    Examples
+    --------
+    >>> checked_structures([ase.Atoms("B"), "B2"])
+    Traceback (most recent call last):
+    atomplete.errors.InputError: structure 1: str instead of ASE Atoms
+    """
     if isinstance(X, ase.Atoms) or not isinstance(X, Iterable):
         raise InputError(f"a list of ASE structures is needed, not {type(X).__name__}")
     structures = list(X)

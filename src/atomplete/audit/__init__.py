@@ -7,6 +7,8 @@ from atomplete.audit.subjects.named import subject_of
 from atomplete.audit.subjects.subject import Basis, Scope, Subject
 from atomplete.audit.sweep import sweep
 from atomplete.audit.table import print_audit, print_sweep
+from atomplete.audit.tagging.tagged import tagged
+from atomplete.audit.tagging.transformer import TaggedTransformer
 from atomplete.audit.verdicts.diagnosis import Diagnosis, diagnose
 from atomplete.audit.verdicts.separation import Separation, separation
 from atomplete.audit.write import write_audit
@@ -22,6 +24,7 @@ __all__ = [
     "Separation",
     "SmallestBasis",
     "Subject",
+    "TaggedTransformer",
     "audit",
     "diagnose",
     "gallery",
@@ -31,5 +34,6 @@ __all__ = [
     "separation",
     "subject_of",
     "sweep",
+    "tagged",
     "write_audit",
 ]

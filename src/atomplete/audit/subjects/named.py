@@ -19,6 +19,7 @@ from atomplete.audit.subjects.of_function import FunctionSubject, loaded
 from atomplete.audit.subjects.of_mace import mace_subject
 from atomplete.audit.subjects.of_metatomic import MetatomicSubject
 from atomplete.audit.subjects.subject import Subject
+from atomplete.audit.tagging.tagged import tagged
 from atomplete.checkpoint import load
 from atomplete.config import checked, from_yaml, read_mapping
 from atomplete.descriptors import NAMED, Descriptor
@@ -48,7 +49,8 @@ def subject_of(name: str, options: Mapping[str, Any] | None = None) -> Subject:
         ``descriptor.pt``, ``file.py:function``, ``module:function`` or the class of a descriptor
         or potential, ``dscribe:SOAP``, ``featomic:SoapPowerSpectrum``, ``mace:FILE``,
         ``mace:untrained``, ``metatomic:FILE``, ``ase:NAME``. Options may follow:
-        ``three_center?max_angular=4,group=SO3``.
+        ``three_center?max_angular=4,group=SO3``. ``tags=1`` and ``tags=2`` are understood by all
+        that know species: see `tagged`.
     options
         More options, by name; those in the name win.
 
@@ -69,7 +71,9 @@ def subject_of(name: str, options: Mapping[str, Any] | None = None) -> Subject:
     """
     place, asked, text = name.partition("?")
     chosen = {**(options or {}), **(_parsed(name, text) if asked else {})}
-    subject = _subject(place, chosen)
+    tags = chosen.get("tags")
+    subject = _subject(place, {key: value for key, value in chosen.items() if key != "tags"})
+    subject = subject if tags is None else tagged(subject, tags)
     subject.name, subject.options = name, chosen
     return subject
 

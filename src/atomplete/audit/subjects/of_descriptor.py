@@ -191,11 +191,21 @@ def reference(species: tuple[int, ...], cutoff: float) -> System:
     >>> reference((1, 8), 3.0)
     System(8 structures, 56 atoms, 8 centers, 48 pairs)
     """
-    structures = [
+    return System.from_atoms(reference_environments(species, cutoff), cutoff, centers=[0])
+
+
+def reference_environments(species: tuple[int, ...], cutoff: float) -> list[Atoms]:
+    """Random environments of some species, of six neighbours each; atom 0 is the centre.
+
+    Examples
+    --------
+    >>> len(reference_environments((1, 8), 3.0))
+    8
+    """
+    return [
         random_environment((species * 7)[:7], 0.9 * cutoff, rng)
         for rng in map(np.random.default_rng, range(8))
     ]
-    return System.from_atoms(structures, cutoff, centers=[0])
 
 
 def _sizes(system: System) -> list[int]:

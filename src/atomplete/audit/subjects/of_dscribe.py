@@ -8,8 +8,17 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from jaxtyping import Float
 
-from atomplete.audit.subjects.subject import Basis, CannotDescribe, Rows, Scope, Subject
+from atomplete.audit.subjects.subject import (
+    Basis,
+    CannotDescribe,
+    Rows,
+    Scope,
+    Subject,
+    given_cutoff,
+    in_one_line,
+)
 from atomplete.audit.subjects.vacuum import with_vacuum
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.system import center_of
@@ -26,6 +35,9 @@ LOCAL: dict[str, dict[str, Any]] = {
 
 #: Descriptors of structures.
 GLOBAL = ("MBTR", "CoulombMatrix", "SineMatrix", "EwaldSumMatrix", "ValleOganov")
+
+# Attributes that are not pickled.
+_REMADE = ("_maker", "_made")
 
 # MBTR of the distances and of the angles, one after the other.
 _GRIDS = (
@@ -70,22 +82,54 @@ class DscribeSubject(Subject):
     package = "dscribe"
 
     def __init__(self, name: str, options: dict[str, Any]) -> None:
-        try:
-            import dscribe.descriptors
-        except ImportError as error:
-            raise MissingExtraError("dscribe", "peers") from error
-        kind = name.partition(":")[2]
+        kind = name.partition(":")[2].partition("?")[0]
         if kind not in (*LOCAL, *GLOBAL):
             raise InputError(f"{name}: none of {', '.join((*LOCAL, *GLOBAL))}")
         self.name, self.kind, self.arguments = name, kind, options
         self.levels = ("environment", "structure") if kind in LOCAL else ("structure",)
-        self._maker = getattr(dscribe.descriptors, kind)
+        self.cutoff = given_cutoff(name, options.get("r_cut"))
+        self._load()
+
+    def _load(self) -> None:
+        try:
+            import dscribe.descriptors
+        except ImportError as error:
+            raise MissingExtraError("dscribe", "peers") from error
+        self._maker = getattr(dscribe.descriptors, self.kind)
         self._made = lru_cache(maxsize=16)(self._make)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # descriptors of a package may not pass between processes: they are made anew
+        return {key: value for key, value in vars(self).items() if key not in _REMADE}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._load()
 
     def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
         """Rows of the centre, of all atoms or of the whole of each structure."""
         _refuse_periodicity(self.kind, structures)
         return [self._rows(atoms, scope) for atoms in structures]
+
+    def jacobian(
+        self, structures: Sequence[Atoms], scope: Scope
+    ) -> list[tuple[Rows, Float[np.ndarray, "row feature atom xyz"]]]:
+        """Rows and derivatives by positions, 1/Å; those of DScribe where it has exact ones."""
+        if self.kind != "SOAP" or any(atoms.pbc.any() for atoms in structures):
+            return super().jacobian(structures, scope)
+        (soap,) = self._made(scope, False, 0)
+        try:
+            soap.validate_derivatives_method("analytical", attach=True)
+        except ValueError:  # such as of weighted densities
+            return super().jacobian(structures, scope)
+        found = []
+        for atoms in structures:
+            with _positional_arguments():
+                slopes, rows = soap.derivatives(
+                    atoms, _centers(atoms, scope), method="analytical", attach=True
+                )
+            found.append((rows, slopes.transpose(0, 3, 1, 2)))
+        return found
 
     def basis(self, scope: Scope) -> Basis | None:
         """Truncation of the basis of SOAP."""
@@ -107,19 +151,25 @@ class DscribeSubject(Subject):
             raise CannotDescribe(f"{self.name} cannot be made ({reason})") from error
 
     def _rows(self, atoms: Atoms, scope: Scope) -> Rows:
-        where = {}
-        if self.kind in LOCAL:
-            whole = range(len(atoms))
-            chosen = whole if scope.level == "structure" else [center_of(atoms)]
-            where = {"centers": [int(center) for center in chosen]}
+        where = {"centers": _centers(atoms, scope)} if self.kind in LOCAL else {}
         padded = with_vacuum(atoms, scope.cutoff)
         if padded.pbc.any():
             padded = padded.copy()
             padded.wrap()  # DScribe misses neighbours of atoms outside the cell
-        descriptors = self._made(scope, bool(atoms.pbc.any()), len(atoms))
-        with _positional_arguments():
-            parts = [np.atleast_2d(d.create(padded, **where)) for d in descriptors]
+        # matrices alone have a size that depends on the number of atoms
+        size = 0 if self.kind in LOCAL else len(atoms)
+        descriptors = self._made(scope, bool(atoms.pbc.any()), size)
+        try:
+            with _positional_arguments():
+                parts = [np.atleast_2d(d.create(padded, **where)) for d in descriptors]
+        except ValueError as error:  # such as of species that were not named
+            formula = atoms.get_chemical_formula()
+            raise CannotDescribe(f"{self.name} on {formula}: {in_one_line(error)}") from error
         return np.concatenate(parts, axis=1)
+
+
+def _centers(atoms: Atoms, scope: Scope) -> list[int]:
+    return list(range(len(atoms))) if scope.level == "structure" else [int(center_of(atoms))]
 
 
 def _refuse_periodicity(kind: str, structures: Sequence[Atoms]) -> None:

@@ -7,8 +7,16 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from jaxtyping import Float
 
-from atomplete.audit.subjects.subject import Basis, CannotDescribe, Rows, Scope, Subject
+from atomplete.audit.subjects.subject import (
+    Basis,
+    CannotDescribe,
+    Rows,
+    Scope,
+    Subject,
+    given_cutoff,
+)
 from atomplete.audit.subjects.vacuum import with_vacuum
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.system import center_of
@@ -18,6 +26,12 @@ CALCULATORS = ("SoapPowerSpectrum", "SoapRadialSpectrum", "SphericalExpansion", 
 
 #: Radial functions and largest l, unless they are given.
 DEFAULT_BASIS = {"max_radial": 6, "max_angular": 4}
+
+# Those that featomic differentiates to rows without equivariant components.
+_WITH_GRADIENTS = ("SoapPowerSpectrum", "SoapRadialSpectrum")
+
+# Attributes that are not pickled.
+_REMADE = ("_maker", "_made")
 
 # Width of the density, Å: at least, and as a part of the cutoff.
 _WIDTH, _WIDTH_OF_RADIUS = 0.3, 0.04
@@ -51,20 +65,54 @@ class FeatomicSubject(Subject):
     package = "featomic"
 
     def __init__(self, name: str, options: dict[str, Any]) -> None:
+        kind = name.partition(":")[2].partition("?")[0]
+        if kind not in CALCULATORS:
+            raise InputError(f"{name}: none of {', '.join(CALCULATORS)}")
+        self.name, self.kind, self.arguments = name, kind, options
+        cutoff = options.get("cutoff")
+        radius = cutoff.get("radius") if isinstance(cutoff, dict) else cutoff
+        self.cutoff = given_cutoff(name, radius)
+        self._load()
+
+    def _load(self) -> None:
         try:
             import featomic
         except ImportError as error:
             raise MissingExtraError("featomic", "peers") from error
-        kind = name.partition(":")[2]
-        if kind not in CALCULATORS:
-            raise InputError(f"{name}: none of {', '.join(CALCULATORS)}")
-        self.name, self.kind, self.arguments = name, kind, options
-        self._maker = getattr(featomic, kind)
+        self._maker = getattr(featomic, self.kind)
         self._made = lru_cache(maxsize=8)(self._make)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # calculators may not pass between processes: they are made anew
+        return {key: value for key, value in vars(self).items() if key not in _REMADE}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._load()
 
     def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
         """Rows of the centre, or of all atoms, of each structure."""
-        return _compute(self._made(scope), structures, scope)
+        block, places = _compute(self._made(scope), structures, scope)
+        return [block.values[chosen] for chosen in places]
+
+    def jacobian(
+        self, structures: Sequence[Atoms], scope: Scope
+    ) -> list[tuple[Rows, Float[np.ndarray, "row feature atom xyz"]]]:
+        """Rows of each structure and featomic's derivatives by positions, 1/Å."""
+        if self.kind not in _WITH_GRADIENTS:
+            return super().jacobian(structures, scope)
+        block, places = _compute(self._made(scope), structures, scope, gradients=["positions"])
+        gradient = block.gradient("positions")
+        sample, _, atom = gradient.samples.values.T
+        found = []
+        for atoms, chosen in zip(structures, places, strict=True):
+            row_of = np.full(len(block.values), -1)
+            row_of[chosen] = np.arange(len(chosen))
+            mine = row_of[sample] >= 0
+            slopes = np.zeros((len(chosen), len(atoms), 3, block.values.shape[-1]))
+            np.add.at(slopes, (row_of[sample[mine]], atom[mine]), gradient.values[mine])
+            found.append((block.values[chosen], slopes.transpose(0, 3, 1, 2)))
+        return found
 
     def basis(self, scope: Scope) -> Basis | None:
         """Truncation of the basis of a power spectrum."""
@@ -109,8 +157,10 @@ def _hyperparameters(kind: str, options: dict[str, Any], scope: Scope) -> dict[s
     return {"cutoff": cutoff, "density": density, "basis": basis, **options}
 
 
-def _compute(calculator: Any, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
-    """Rows of all centres, or of the one that each structure names."""
+def _compute(
+    calculator: Any, structures: Sequence[Atoms], scope: Scope, **options: Any
+) -> tuple[Any, list[np.ndarray]]:
+    """One block of all centres, or of those that structures name, and the places of these."""
     from metatensor import Labels
 
     if scope.level == "environment":
@@ -119,7 +169,7 @@ def _compute(calculator: Any, structures: Sequence[Atoms], scope: Scope) -> list
         chosen = [(k, atom) for k, atoms in enumerate(structures) for atom in range(len(atoms))]
     samples = Labels(["system", "atom"], np.array(chosen, dtype=np.int32))
     padded = [with_vacuum(atoms, scope.cutoff) for atoms in structures]
-    found = calculator.compute(padded, selected_samples=samples)
+    found = calculator.compute(padded, selected_samples=samples, **options)
     # equivariant components are numbers like any others: whether they turn is to be found out
     found = found.components_to_properties(["o3_mu"]) if "o3_lambda" in found.keys.names else found
     for names in (["o3_lambda", "o3_sigma"], _neighbor_names(found)):
@@ -132,11 +182,9 @@ def _compute(calculator: Any, structures: Sequence[Atoms], scope: Scope) -> list
         found = found.keys_to_samples("center_type")
     block = found.block()
     order = {(int(k), int(atom)): row for row, (k, atom, *_) in enumerate(block.samples.values)}
-    values = np.zeros((len(chosen), block.values.shape[-1]))
-    for row, sample in enumerate(chosen):
-        values[row] = block.values[order[sample]]
+    places = np.array([order[sample] for sample in chosen])
     sizes = [1 if scope.level == "environment" else len(atoms) for atoms in structures]
-    return np.split(values, np.cumsum(sizes)[:-1])
+    return block, np.split(places, np.cumsum(sizes)[:-1])
 
 
 def _neighbor_names(found: Any) -> list[str]:

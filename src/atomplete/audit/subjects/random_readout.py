@@ -21,6 +21,7 @@ N_FUNCTIONS = 128
 # Pseudoscalars that are smaller than this part of the scalars are not blown up.
 _LEAST_ODD = 0.1
 
+# Atomic numbers that have a phase of their own.
 _SPECIES = 120
 
 
@@ -33,6 +34,12 @@ class RandomReadout:
         (row, scalar) and (row, pseudoscalar): rows of typical size.
     group
         "O3": pseudoscalars count up to their sign. "SO3": cos(a·x + b + c·y) instead.
+    n_functions
+        Number of functions.
+    n_phases
+        Number of phases of each; by default one for each atomic number.
+    seed
+        Of all that is random.
 
     Examples
     --------
@@ -42,18 +49,25 @@ class RandomReadout:
     """
 
     def __init__(
-        self, even: Float[Tensor, "row even"], odd: Float[Tensor, "row odd"], group: Group = "O3"
+        self,
+        even: Float[Tensor, "row even"],
+        odd: Float[Tensor, "row odd"],
+        group: Group = "O3",
+        *,
+        n_functions: int = N_FUNCTIONS,
+        n_phases: int = _SPECIES,
+        seed: int = 0,
     ) -> None:
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
         even_size, odd_size = (
             float(torch.linalg.vector_norm(rows, dim=1).mean()) for rows in (even, odd)
         )
         odd_size = max(odd_size, _LEAST_ODD * even_size)
         even_weights, odd_weights = (
-            torch.randn(rows.shape[1], N_FUNCTIONS, generator=generator, dtype=torch.float64)
+            torch.randn(rows.shape[1], n_functions, generator=generator, dtype=torch.float64)
             for rows in (even, odd)
         )
-        phase = torch.rand(_SPECIES, N_FUNCTIONS, generator=generator, dtype=torch.float64)
+        phase = torch.rand(n_phases, n_functions, generator=generator, dtype=torch.float64)
         self.even = (even_weights / (even_size or 1.0)).to(even.dtype)
         self.odd = (odd_weights / (odd_size or 1.0)).to(even.dtype)
         self.phase = (2 * pi * phase).to(even.dtype)
@@ -65,14 +79,20 @@ class RandomReadout:
         even = projected.even + self.phase[projected.center_species][projected.center_of_row]
         odd = projected.odd
         values = torch.cos(even + odd) if self.group == "SO3" else torch.cos(even) * torch.cos(odd)
-        total = values.new_zeros(len(projected.center_structure), N_FUNCTIONS)
+        total = values.new_zeros(len(projected.center_structure), values.shape[1])
         return total.index_add(0, projected.center_of_row, projected.weight[:, None] * values)
 
     def of_atoms(
         self, rows: Float[Tensor, "atom even"], species: Int[Tensor, " atom"]
     ) -> Float[Tensor, " function"]:
         """Sums over the atoms of a structure, of a row each."""
-        return torch.cos(rows @ self.even + self.phase[species]).sum(0)
+        return self.cosines(rows, species).sum(0)
+
+    def cosines(
+        self, rows: Float[Tensor, "row even"], phase: Int[Tensor, " row"]
+    ) -> Float[Tensor, "row function"]:
+        """Functions of scalars, each row with the phases of its number."""
+        return torch.cos(rows @ self.even + self.phase[phase])
 
     def derivative_of_atoms(
         self,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from atomplete.degenerate.congruence.congruence import Group, Level
 from atomplete.errors import InputError
+from atomplete.units import check_cutoff
 
 #: (row, feature): one row of a centre or of a whole structure, or one for each atom.
 Rows = NDArray[np.floating]
@@ -194,6 +195,24 @@ class OneByOne(Subject):
         except Exception as error:  # of any calculator: an element it lacks, a bad geometry
             formula = atoms.get_chemical_formula()
             raise CannotDescribe(f"{self.name} on {formula}: {in_one_line(error)}") from error
+
+
+def given_cutoff(name: str, value: Any) -> float | None:
+    """Cutoff among the options of a subject, Å; None if there is none.
+
+    Examples
+    --------
+    >>> given_cutoff("dscribe:SOAP", "near")
+    Traceback (most recent call last):
+    atomplete.errors.InputError: dscribe:SOAP: the cutoff is 'near', no number
+    """
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: the cutoff is {value!r}, no number") from error
+    return check_cutoff(number)
 
 
 def in_one_line(error: BaseException) -> str:

@@ -1,0 +1,1 @@
+"""Tagging: neighbours made species of their own, so that anybody's descriptor tells more."""
