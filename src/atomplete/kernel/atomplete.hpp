@@ -23,6 +23,10 @@
 #include <string>
 #include <vector>
 
+#if __cplusplus < 201703L
+#error "atomplete.hpp is C++17: compile with -std=c++17, or cmake -D CMAKE_CXX_STANDARD=17"
+#endif
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "atomplete.hpp reads files in the byte order of the machine: little-endian ones only"
 #endif
