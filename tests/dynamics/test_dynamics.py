@@ -1,7 +1,13 @@
 """Molecular dynamics: beside plain ASE, interrupted, and stopped where a potential ends."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +104,60 @@ def test_an_interrupted_run_ends_like_another(given, tmp_path, monkeypatch):
     run(copper(), tmp_path / "cut", options(**given))
     for name, content in expected.items():
         assert (tmp_path / "cut" / name).read_bytes() == content, name
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from ase.calculators.emt import EMT
+from atomplete.dynamics import record
+from atomplete.dynamics.options import DynamicsOptions
+from atomplete.dynamics.run import run_dynamics
+from test_dynamics import copper
+record.INTERVAL = 0.1
+given = DynamicsOptions.model_validate_json(sys.argv[2])
+run_dynamics(copper(), EMT(), Path(sys.argv[1]), given, progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_nothing(tmp_path):
+    given = options(ensemble="nvt", time=1.0)
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "cut"), given.model_dump_json()]
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path})
+    state, log = (tmp_path / "cut" / name for name in (record.STATE, record.LOG))
+    while process.poll() is None and not state.exists():
+        time.sleep(0.01)
+    first = log.stat().st_size
+    while process.poll() is None and log.stat().st_size < first + 500:
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    killed = len(log.read_bytes().splitlines())
+    assert killed < given.steps / given.log_every
+    run(copper(), tmp_path / "whole", given)
+    run(copper(), tmp_path / "cut", given)
+    for name in (record.TRAJECTORY, record.LOG):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_constant_pressure_takes_one_evaluation_a_step(tmp_path):
+    class Separate(EMT):
+        """Without the stress unless it is asked for, as potentials here do."""
+
+        calls = 0
+
+        def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+            self.calls += 1
+            super().calculate(atoms, properties, system_changes)
+            if "stress" not in properties:
+                del self.results["stress"]
+
+    calculator = Separate()
+    run(copper(), tmp_path, options(ensemble="npt"), calculator)
+    # beside the steps, forces of the start, then with the stress for the log and for the first step
+    assert calculator.calls == 30 + 3
 
 
 def test_what_was_written_after_the_state_is_written_again(tmp_path):

@@ -107,6 +107,15 @@ class Integrator:
             self._generator.bit_generator.state = state["noise"]
 
 
+class _AtPressure(IsotropicMTKNPT):
+    """ASE's integrator, but forces come with the pressure, which is asked for next: at once."""
+
+    def _get_forces(self) -> np.ndarray:
+        self._get_pressure()
+        forces: np.ndarray = super()._get_forces()
+        return forces
+
+
 def _dynamics(
     atoms: Atoms, options: DynamicsOptions, n: int, generator: np.random.Generator
 ) -> Any:
@@ -123,7 +132,7 @@ def _dynamics(
     if options.ensemble == "nvt":
         dynamics = NoseHooverChainNVT(atoms, step, kelvin, damping)
     else:
-        dynamics = IsotropicMTKNPT(
+        dynamics = _AtPressure(
             atoms, step, kelvin, options.pressure * units.GPa, damping, SLOWER * damping
         )
         dynamics._num_atoms_global = n / 3
