@@ -24,6 +24,7 @@ COMMANDS = {
     "resolve": "resolve mine.py:make in.xyz --sweep 0 -o {}",
     "search": "search mine.py:make in.xyz --starts 1 -o {}",
     "subsets": "subsets ring:5 3 --config o.yaml -o {}",
+    "reconstruct": "reconstruct mine.py:make in.xyz --seconds 1 -o {}",
     "featurize": "featurize in.xyz --config o.yaml -o {}",
     "train": "train in.xyz --validation other.xyz -o {}",
     "audit": "audit model.pt mine.py:make spec.yaml?group=O3 --pairs in.xyz -o {}",
@@ -31,7 +32,7 @@ COMMANDS = {
     "study": "study objectives --labels in.xyz -o {}",
 }
 RESOLVE = "resolve radial_spectrum in.xyz --sweep 0"
-FILES = ("generate", "label", "evaluate", "suggest", "export", "search", "subsets")
+FILES = ("generate", "label", "evaluate", "suggest", "export", "search", "subsets", "reconstruct")
 FOLDERS = ("featurize", "train", "md", "lammps", "audit", "reproduce", "study")
 
 

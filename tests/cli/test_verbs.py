@@ -48,7 +48,7 @@ def refuses(atomplete, tmp_path):
 
 VERBS = (
     *("generate", "label", "featurize", "train", "evaluate", "suggest", "md", "export", "lammps"),
-    *("audit", "resolve", "search", "subsets"),
+    *("audit", "resolve", "search", "subsets", "reconstruct"),
     *("reproduce", "study", "report"),
 )
 

@@ -53,6 +53,7 @@ CONFIGS = {
     "audit": {"families": ["distances"], "n": 1, "options": {}},
     "resolve": {"sweep": 0, "level": "environment", "cutoff": 2.5},
     "search": {"starts": 1, "seconds": 1.0, "index": 0},
+    "reconstruct": {"seconds": 1.0, "composition": "H2", "most": 3},
     "reproduce": {"pairs": 24, "labels": "labels.xyz", "rows": ["D_L"], "settings": SMALL},
     "spec": {"type": "density_correlations", "nu": [1, 2], **FAST},
 }
@@ -83,6 +84,8 @@ COMMANDS = (
     ("audit spec.yaml --config audit.yaml -o audits", "audits/*", 1),
     ("resolve spec.yaml in.xyz --config resolve.yaml -o out.json", "*c.yaml in.xyz *e.yaml", 4),
     ("search spec.yaml in.xyz --config search.yaml -o out.xyz", "in.xyz search.yaml", 1),
+    ("reconstruct spec.yaml in.xyz --config reconstruct.yaml -o out.xyz", "in.xyz *uct.yaml", 1),
+    ("reconstruct features -o out.xyz", "features/*", 2),
     ("reproduce --config reproduce.yaml -o table", "table/* table/*/* *uce.yaml labels.xyz", 2),
     ("study latent-size --config reproduce.yaml -o out", "reproduce.yaml", 1),
     ("report table", "table/* table/*/*", 2),

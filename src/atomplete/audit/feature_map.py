@@ -38,6 +38,8 @@ class FeatureMap:
         at the origin. "structure": of all atoms.
     cutoff
         Radius of an environment, Å; that of the subject if it has its own.
+    species
+        Atomic numbers that the subject is to know beside those of the template.
 
     Raises
     ------
@@ -53,17 +55,24 @@ class FeatureMap:
     ((1, 40), (1, 40, 3))
     """
 
-    def __init__(self, subject: Subject, template: Atoms, level: Level, cutoff: float) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        template: Atoms,
+        level: Level,
+        cutoff: float,
+        species: tuple[int, ...] = (),
+    ) -> None:
         if level not in subject.levels:
             levels = " or ".join(subject.levels)
             raise InputError(f"{subject.name} describes {levels}, not the {level} level")
         self.subject, self.template = subject, template
-        species = tuple(sorted(set(template.numbers.tolist())))
-        self.scope = Scope(level, subject.cutoff or cutoff, species)
+        found = tuple(sorted({*template.numbers.tolist(), *species}))
+        self.scope = Scope(level, subject.cutoff or cutoff, found)
 
     def of(self, subject: Subject) -> "FeatureMap":
         """Another subject on the same structure."""
-        return FeatureMap(subject, self.template, self.level, self.scope.cutoff)
+        return FeatureMap(subject, self.template, self.level, self.scope.cutoff, self.scope.species)
 
     @property
     def level(self) -> Level:
@@ -81,10 +90,15 @@ class FeatureMap:
         structures = [with_positions(self.template, self.level, x) for x in positions]
         rows = self.subject.describe(structures, self.scope)
         self._check(structures, rows)
-        rows = [row / self.unit for row in rows]
-        if len(rows[0]) == 1:
-            return np.concatenate(rows)
-        return np.stack([self._readout.of_atoms(*self._atoms(row)).numpy() for row in rows])
+        return np.stack([self.one_row(row) for row in rows])
+
+    def one_row(self, rows: Rows) -> Float[np.ndarray, " feature"]:
+        """Rows of one structure, as the subject describes it, as one row in the `unit`."""
+        rows = rows / self.unit
+        if len(rows) == 1:
+            return rows[0]
+        row: Floats = self._readout.of_atoms(*self._atoms(rows)).numpy()
+        return row
 
     def jacobian(self, positions: Float[np.ndarray, "structure atom xyz"]) -> tuple[Floats, Floats]:
         """(structure, feature) and (structure, feature, coordinate), 1/Å, in the `unit`."""

@@ -14,12 +14,10 @@ from atomplete.cli import (
     label,
     paper,
     potentials,
-    resolve,
-    search,
     structures,
-    subsets,
 )
 from atomplete.cli.app import app, heeding_interrupts
+from atomplete.cli.degeneracy import reconstruct, resolve, search, subsets
 from atomplete.cli.engines import dynamics, export, lammps
 from atomplete.errors import InputError, MissingExtraError
 from atomplete.runs.streams import open_streams
@@ -34,6 +32,7 @@ __all__ = [
     "lammps",
     "paper",
     "potentials",
+    "reconstruct",
     "resolve",
     "search",
     "structures",
@@ -43,7 +42,7 @@ __all__ = [
 # in the order of use, which is that of --help
 _VERBS = (
     *("generate", "label", "featurize", "train", "evaluate", "suggest", "md", "export", "lammps"),
-    *("audit", "resolve", "search", "subsets"),
+    *("audit", "resolve", "search", "subsets", "reconstruct"),
     *("reproduce", "study", "report"),
 )
 app.registered_commands.sort(key=lambda verb: _VERBS.index(getattr(verb.callback, "__name__", "")))

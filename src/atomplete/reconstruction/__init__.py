@@ -1,6 +1,8 @@
 """Structures from features: what a complete description must allow."""
 
+from atomplete.reconstruction.composition import likely_compositions
+from atomplete.reconstruction.features import Effort, from_features
 from atomplete.reconstruction.rows import from_rows
 from atomplete.reconstruction.solution import Reconstruction
 
-__all__ = ["Reconstruction", "from_rows"]
+__all__ = ["Effort", "Reconstruction", "from_features", "from_rows", "likely_compositions"]

@@ -28,6 +28,9 @@ _AS_GOOD, _LEAST = 10.0, 1e-10
 # Deviation of a cosine from one that is rounding.
 _ROUNDING = 1e-13
 
+# Steps that are rounding, and deviations of a size.
+_CONVERGED, _SAME_SIZE = 1e-13, 1e-10
+
 # Sizes that change by more than this factor over the cutoff tell a length.
 _STEEP = 1e3
 
@@ -110,6 +113,8 @@ def _length(reader: TagReader, tags: Tags, row: int, scale: float) -> float:
     """
     species, lengths = tags.species[[row]], tags.lengths[[row]]
     cutoff = reader.descriptor.tag_cutoff
+    if abs(scale - 1.0) < _SAME_SIZE:
+        return float(lengths[0, 1])
     wanted = scale * np.linalg.norm(reader.amplitudes(species, lengths))
     for _ in range(_STEPS):
         step = _DIFFERENCE * (cutoff - lengths[0, 1])
@@ -149,6 +154,8 @@ def _improved(residual: Callable[[Floats], Floats], directions: Floats) -> Float
         along = left.transpose(0, 2, 1) @ residual(directions)[..., None]
         damped = values / (np.square(values) + _DAMPING)
         step = -right.transpose(0, 2, 1) @ (damped[..., None] * along)
+        if np.abs(step).max() < _CONVERGED:
+            break
         step = np.clip(step, -0.1, 0.1)
         directions = directions + (tangents @ step)[..., 0]
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)

@@ -21,7 +21,7 @@ from atomplete.system import System
 SAME = 1e-4
 
 # Frames that are tried, and rows among which the best ones are looked for.
-_FRAMES, _LOOKED_AT = 4, 16
+_FRAMES, _LOOKED_AT = 4, 8
 
 # Columns by which equal rows are found.
 _MARKS = 12

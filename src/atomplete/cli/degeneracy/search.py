@@ -7,8 +7,8 @@ import typer
 from pydantic import Field
 
 from atomplete.cli.app import PAIRS, XYZ, Quiet, Trust, check_trusted, in_new_folder
+from atomplete.cli.degeneracy.resolve import BasisOptions, DescriptorName
 from atomplete.cli.options import verb
-from atomplete.cli.resolve import BasisOptions, DescriptorName
 from atomplete.errors import InputError
 from atomplete.runs.outputs import FileOutput
 

@@ -1,0 +1,1 @@
+"""Verbs that find what descriptors cannot see, and structures from what they see."""
