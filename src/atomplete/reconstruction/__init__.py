@@ -2,7 +2,15 @@
 
 from atomplete.reconstruction.composition import likely_compositions
 from atomplete.reconstruction.features import Effort, from_features
+from atomplete.reconstruction.row_sums import RowSums
 from atomplete.reconstruction.rows import from_rows
 from atomplete.reconstruction.solution import Reconstruction
 
-__all__ = ["Effort", "Reconstruction", "from_features", "from_rows", "likely_compositions"]
+__all__ = [
+    "Effort",
+    "Reconstruction",
+    "RowSums",
+    "from_features",
+    "from_rows",
+    "likely_compositions",
+]
