@@ -25,7 +25,7 @@ LINES = (
     ("latents",),
     ("potentials", "kernel"),
     ("data", "config"),
-    ("training", "labels", "featurize", "transformer", "dynamics"),
+    ("training", "labels", "featurize", "transformer", "dynamics", "engines"),
     ("audit",),
     ("reconstruction",),
     ("report",),
@@ -49,8 +49,9 @@ OPTIONAL = {
     "metatomic",
     "metatomic_ase",
     "metatensor",
+    "openmm",
 }
-ROOMS_WITH_OPTIONAL = {"labels", "audit", "cli", "report"}
+ROOMS_WITH_OPTIONAL = {"labels", "audit", "cli", "report", "engines"}
 MOST_FILES = 12
 
 # "What a campaign did" makes a reader guess: it is the outcome of a campaign

@@ -50,13 +50,13 @@ def spherical_harmonics(
     xyz = directions.T.contiguous()
     harmonics = [torch.full_like(xyz[:1], (4 * pi) ** -0.5)]
     for o3_lambda in range(1, max_angular + 1):
-        raising = _raising(o3_lambda).to(directions)
-        harmonics.append(raising @ (xyz[:, None] * harmonics[-1]).flatten(0, 1))
+        matrix = raising(o3_lambda).to(directions)
+        harmonics.append(matrix @ (xyz[:, None] * harmonics[-1]).flatten(0, 1))
     return torch.cat(harmonics).T
 
 
 @cache
-def _raising(o3_lambda: int) -> Float[Tensor, "mu product"]:
+def raising(o3_lambda: int) -> Float[Tensor, "mu product"]:
     """The matrix that takes the products r̂ ⊗ Y_{l−1} to Y_l."""
     coupling = clebsch_gordan(1, o3_lambda - 1, o3_lambda)[[2, 0, 1]]  # (y, z, x) to (x, y, z)
     return ((2 * o3_lambda + 1) / o3_lambda) ** 0.5 * coupling.flatten(0, 1).T.contiguous()

@@ -1,0 +1,1 @@
+"""Potentials in the forms that engines of molecular dynamics in torch read."""
