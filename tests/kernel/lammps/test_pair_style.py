@@ -171,6 +171,7 @@ def test_dynamics_conserve_energy_on_two_ranks(potential, plugin, lmp, tmp_path)
         ("model.tables", "cut.tables", "cut.tables: cut short"),
         ("newton on", "newton off", "pair_style atomplete needs newton on"),
         ("pair_style atomplete", "pair_style atomplete 5.0", "takes no arguments"),
+        ("run 0", "pair_write 1 1 9 r 1 2 t A", "atomplete does not support pair_write"),
     ],
 )
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -211,6 +212,9 @@ def test_the_sources_compile_within_lammps(lmp, tmp_path):
         if not options:
             folders.append("-Wno-unknown-pragmas")
         subprocess.run([*command, *folders, "pair_atomplete.cpp"], cwd=tmp_path, check=True)
+    command = ["g++", "-std=c++11", "-fsyntax-only", *folders, "pair_atomplete.cpp"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "compile with -std=c++17, or cmake -D CMAKE_CXX_STANDARD=17" in done.stderr
     # the build of LAMMPS makes the table of styles of such lines
     assert "PairStyle(atomplete,PairAtomplete);" in (build.FOLDER / "pair_atomplete.h").read_text()
 
