@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from atomplete.data.checks.pulay import stress_offset
 from atomplete.data.checks.signs import forces_sign, stress_sign
 from atomplete.data.dataset import Dataset
 from atomplete.data.properties import LabelKeys, keys_found, unread
@@ -72,6 +73,8 @@ def describe_data(
         lines.append(f"  {forces_sign(dataset)}")
     if has["stresses"].any():
         lines.append(f"  {stress_sign(dataset)}")
+        offset = stress_offset(dataset)
+        lines += [f"  {offset}"] if offset.matters else []
     lines.append(f"  reference energies: {references}")
     lines += [f"  {line}" for line in unread(dataset.structures, keys)]
     return "\n".join(lines)

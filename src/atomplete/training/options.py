@@ -99,7 +99,8 @@ class TrainOptions(KeyOptions):
     stress_weight: float | None = Field(
         default=None,
         ge=0,
-        description="Weight of the stresses (default: 0.1 if the file has any, else 0)",
+        description="Weight of the stresses (default: 0.1 if the file has any that agree "
+        "with its energies, else 0)",
     )
     references: dict[str, float] = {}  # energies of atoms by symbol, eV
     seed: int = Field(
@@ -140,11 +141,13 @@ class TrainOptions(KeyOptions):
 
     def loss(self, dataset: "Dataset") -> "Loss":
         """Loss with the weights that are given, or that fit the labels there are."""
+        from atomplete.data.checks.pulay import stress_offset
         from atomplete.training.loss import Loss
 
         stress = self.stress_weight
         if stress is None:
-            stress = 0.1 if dataset.labelled["stresses"].any() else 0.0
+            wrong = stress_offset(dataset).matters
+            stress = 0.1 if dataset.labelled["stresses"].any() and not wrong else 0.0
         return Loss(energy_per_atom=self.energy_weight, forces=self.forces_weight, stress=stress)
 
     def readout_spec(self) -> "ReadoutSpec":
