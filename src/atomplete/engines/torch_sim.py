@@ -58,9 +58,7 @@ def torch_sim_model(potential: Potential, dtype: torch.dtype = torch.float64) ->
                     f"a state in {state.positions.dtype} on {state.positions.device}, but the "
                     f"model is in {dtype} on the CPU"
                 )
-            found = potential.predict(
-                state.to_atoms(), ("energy", "forces", "stress"), kernel=None
-            )
+            found = potential.predict(state.to_atoms(), ("energy", "forces", "stress"), kernel=None)
             assert found.forces is not None
             assert found.stress is not None
             stress = found.stress.nan_to_num()[:, [0, 5, 4, 5, 1, 3, 4, 3, 2]]
