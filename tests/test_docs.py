@@ -130,6 +130,27 @@ def test_the_way_from_a_potential_to_lammps(atomplete, tmp_path):
     assert float(steps[0][1]) == pytest.approx(energy.item(), rel=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_way_from_a_potential_to_engines(atomplete, tmp_path):
+    for name in ("metatomic", "torch_sim", "openmm"):
+        pytest.importorskip(name)
+    page = "docs/engines.md"
+    write_structures(tmp_path / "train.xyz", copper(20, 0))
+    write_structures(tmp_path / "start.xyz", [bulk("Cu", cubic=True) * 2])
+    assert atomplete("train", "train.xyz", "-o", "model", "--cutoff", "3.5").code == 0
+    for heading in ("metatomic, and i-PI", "pt2"):
+        for arguments in commands(page, heading):
+            outcome = atomplete(*arguments)
+            assert outcome.code == 0, (arguments, outcome.err)
+    code = re.findall(r"^```python\n(.*?)^```", (PROJECT / page).read_text(), flags=re.M | re.S)
+    names = {"__name__": "page"}
+    exec("\n".join(code), names)
+    expected = names["potential"].predict(names["atoms"], ("energy", "forces"))
+    assert names["energy"].item() == pytest.approx(expected.energy.item(), rel=1e-9)
+    assert np.allclose(names["forces"], expected.forces, atol=1e-9)
+
+
 @pytest.mark.parametrize("page", ["docs/theory.md", "docs/uncertainty.md"])
 def test_modules_that_a_page_names_exist(page):
     text = (PROJECT / page).read_text()

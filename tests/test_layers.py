@@ -50,6 +50,7 @@ OPTIONAL = {
     "metatomic_ase",
     "metatensor",
     "openmm",
+    "torch_sim",
 }
 ROOMS_WITH_OPTIONAL = {"labels", "audit", "cli", "report", "engines"}
 MOST_FILES = 12

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from engine_runs import BOXES, ENGINES, NEEDED, by_torch, deviations, structure
 
 from atomplete.errors import InputError
@@ -32,10 +33,7 @@ def check_program(program, potential):
     lone, none = torch.zeros(1, 3).double(), torch.zeros(0).long()
     cell, no_shift = torch.zeros(3, 3).double(), torch.zeros(0, 3).long()
     energy = program(lone, cell, torch.tensor([6]), none, none, no_shift)[0]
-    position = potential.species.index(6)
-    cosines = potential.predict(structure("slab")[:0] + "C").energy
-    torch.testing.assert_close(energy, cosines)
-    assert potential.reference[position] != energy
+    torch.testing.assert_close(energy, potential.predict(Atoms("C")).energy)
     two = torch.tensor([[0.0, 0, 0], [0, 0, 2.6]]).double()
     pairs = torch.tensor([0, 1]), torch.tensor([1, 0]), torch.zeros(2, 3).long()
     energies, forces = program(two, cell, torch.tensor([6, 6]), *pairs)[1:3]
@@ -64,23 +62,20 @@ def test_states_of_another_type_are_refused(potential):
     from atomplete.engines.torch_sim import torch_sim_model
 
     state = torch_sim.io.atoms_to_state([structure("slab")], torch.device("cpu"), torch.float32)
-    with pytest.raises(InputError, match="a state in torch.float32 on cpu"):
+    with pytest.raises(InputError, match=r"a state in torch\.float32 on cpu"):
         torch_sim_model(potential)(state)
 
 
-def test_torch_sim_relaxes_many_structures_at_once(potential):
+def test_torch_sim_moves_many_structures_at_once(potential):
     torch_sim = pytest.importorskip("torch_sim")
-    from torch_sim.models.interface import validate_model_outputs
-
     from atomplete.engines.torch_sim import torch_sim_model
 
     model = torch_sim_model(potential)
-    assert callable(validate_model_outputs)
     structures = [structure("triclinic"), structure("60 atoms")]
     state = torch_sim.integrate(
         system=structures,
         model=model,
-        integrator=torch_sim.Integrator.nve,
+        integrator=torch_sim.nve,
         n_steps=3,
         temperature=100,
         timestep=0.0002,

@@ -134,6 +134,8 @@ def by_ipi(potential, atoms, folder):
 def by_torch_sim(potential, atoms, folder):
     import torch_sim
 
+    atoms = atoms.copy()
+    atoms.pbc = atoms.pbc.any()  # it knows all axes or none; the slab has a vacuum
     state = torch_sim.io.atoms_to_state([atoms], torch.device("cpu"), torch.float64)
     found = torch_sim_model(potential)(state)
     stress = found["stress"].numpy().ravel()[ROWS]

@@ -50,6 +50,7 @@ class Program(nn.Module):
         i, j, shift
             Each pair in both directions, (pair,), (pair,) and (pair, vector), int64: the vector
             from i to j is r_j − r_i + shift @ cell. Pairs beyond the cutoff count nothing.
+            All tensors are contiguous.
         """
         number = self.energies.number_of[species]
         vectors = positions[j] - positions[i] + shift.to(positions.dtype) @ cell
@@ -116,7 +117,8 @@ def _exported(program: Program, potential: Any, dtype: torch.dtype) -> Any:
     from torch.fx.experimental.proxy_tensor import make_fx
 
     atoms = torch.arange(ATOMS)
-    i, j = torch.cartesian_prod(atoms, atoms)[(atoms[:, None] != atoms).flatten()].T
+    # contiguous, as tensors that come in will be: the program takes their strides for granted
+    i, j = (atoms[:, None] != atoms).nonzero().T.contiguous()
     line = torch.stack([atoms**power for power in (1, 2, 3)], 1).to(dtype)
     positions = line / line.amax(0) * 0.9 * program.energies.tag_cutoff / 3**0.5
     species = torch.full((ATOMS,), min(potential.species))
