@@ -30,7 +30,7 @@ def _lammps():
 def _set_up(cutoff, n_species, weights, chem):
     """LAMMPS with the compute for so many species."""
     program = _lammps()
-    count = " ".join(map(str, (n_species, *range(n_species))))
+    apart = " ".join(map(str, ("chem", n_species, *range(n_species)))) if chem else ""
     radii = " ".join([str(RADIUS)] * n_species)
     half = 10 * cutoff
     program.commands_string(f"""
@@ -43,7 +43,7 @@ def _set_up(cutoff, n_species, weights, chem):
         mass * 1.0
         pair_style zero {cutoff}
         pair_coeff * *
-        compute b all sna/atom {cutoff} 0.99363 {TWO_J_MAX} {radii} {weights} {chem * f"chem {count}"}
+        compute b all sna/atom {cutoff} 0.99363 {TWO_J_MAX} {radii} {weights} {apart}
         thermo_style custom step
         """)
     return program

@@ -209,6 +209,12 @@ def test_rows_of_a_structure_are_those_of_its_atoms():
         assert np.array_equal(values(subject, atoms)[0], whole[center])
 
 
+def test_names_are_those_that_subjects_are_made_by():
+    for name in ("power_spectrum", "power_spectrum?max_radial=2"):
+        made = tagged(subject_of(name), 2)
+        assert subject_of(made.name).options["tags"] == 2
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [

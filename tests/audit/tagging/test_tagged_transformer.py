@@ -137,6 +137,26 @@ def test_unknown_species_are_named_later_on_too():
         fitted.transform([*methanes(1), molecule("H2O")])
 
 
+def test_a_bad_structure_is_named_by_its_place():
+    fitted = transformer().fit(methanes(2))
+    same = Atoms("CH", [(0, 0, 0), (0, 0, 0)])
+    for use in (fitted.transform, fitted.derivatives, transformer().fit):
+        with pytest.raises(InputError, match=r"^structure 1: "):
+            use([methanes(1)[0], same])
+    one, two = methanes(2)
+    one.info["center"], two.info["center"] = 0, 7
+    with pytest.raises(InputError, match=r"^structure 1: center 7 of 5 atoms"):
+        transformer(centers="info").fit([one, two])
+
+
+def test_a_center_of_another_species_is_not_lost():
+    one, two = methanes(2)
+    one.info["center"], two.info["center"] = 0, 1
+    fitted = transformer().fit([one])
+    with pytest.raises(InputError, match="structure 1: no centre in fit was H"):
+        fitted.transform([one, two])
+
+
 def test_exact_derivatives_of_packages_agree_with_differences():
     """What the derivatives of tagged sums are made of."""
     atoms = methanes(1)[0]

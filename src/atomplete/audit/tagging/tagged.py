@@ -19,7 +19,7 @@ class TaggedSubject(Subject):
     """A subject whose tagged neighbours are species of their own; see `tagged`."""
 
     def __init__(self, subject: Subject, tags: Any) -> None:
-        self.name = f"{subject.name}?tags={tags}"
+        self.name = f"{subject.name}{',' if '?' in subject.name else '?'}tags={tags}"
         if isinstance(tags, bool) or tags not in (1, 2):
             raise InputError(f"{subject.name}: tags = {tags!r} is neither 1 nor 2")
         if "environment" not in subject.levels:

@@ -1,6 +1,8 @@
 """Tagged descriptors of other packages in scikit-learn's pipelines, with derivatives."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 import ase
@@ -45,7 +47,8 @@ class TaggedTransformer(StructureTransformer):
         Radius of an environment, Å, for descriptors whose options name none.
     per
         What a row of the result is. ``"structure"``: the sum over its centres of each species,
-        side by side for all species of centres, over the number of all centres; ``"center"``.
+        side by side for all species of centres, over the number of all centres; ``"center"``: a
+        centre, those of one structure after another.
     centers
         ``"all"`` atoms, or ``"info"``: the one that ``info["center"]`` names. ``"auto"`` is
         ``"info"`` where every structure in ``fit`` has one.
@@ -129,10 +132,16 @@ class TaggedTransformer(StructureTransformer):
             System.centers_of(structures) if self.centers == "auto" else self.centers
         )
         self._check_species(structures)
-        places = [(atoms, center) for atoms in structures for center in self._centers_of(atoms)]
-        self.center_species_ = sorted({int(atoms.numbers[center]) for atoms, center in places})
-        step = max(1, len(places) // _N_REFERENCE)
-        reference = [Environment.of(*place, cutoff) for place in places[::step]]
+        places = [
+            (index, atoms, center)
+            for index, atoms in enumerate(structures)
+            for center in self._centers_of(atoms, index)
+        ]
+        self.center_species_ = sorted({int(atoms.numbers[center]) for _, atoms, center in places})
+        reference = []
+        for index, atoms, center in places[:: max(1, len(places) // _N_REFERENCE)]:
+            with _numbered(index):
+                reference.append(Environment.of(atoms, center, cutoff))
         self.sums_ = TaggedSums(
             whole.subject,
             whole.tags,
@@ -178,13 +187,13 @@ class TaggedTransformer(StructureTransformer):
     def _each(
         self,
         X: Sequence[ase.Atoms],
-        function: Callable[["TaggedTransformer", ase.Atoms], _Result],
+        function: Callable[["TaggedTransformer", ase.Atoms, int], _Result],
     ) -> list[_Result]:
         check_is_fitted(self, "sums_")
         structures = checked_structures(X)
         self._check_species(structures)
         # copies leave calculators behind, which may not pass between processes
-        jobs = (delayed(function)(self, atoms.copy()) for atoms in structures)
+        jobs = (delayed(function)(self, atoms.copy(), k) for k, atoms in enumerate(structures))
         found: list[_Result] = Parallel(n_jobs=self.n_jobs)(jobs)
         return found
 
@@ -197,28 +206,44 @@ class TaggedTransformer(StructureTransformer):
                     "species that are described"
                 )
 
-    def _centers_of(self, atoms: ase.Atoms) -> list[int]:
-        return list(range(len(atoms))) if self.centers_ == "all" else [int(center_of(atoms))]
+    def _centers_of(self, atoms: ase.Atoms, index: int) -> list[int]:
+        if self.centers_ == "all":
+            return list(range(len(atoms)))
+        return [int(center_of(atoms, f"structure {index}"))]
 
     def _combined(
-        self, atoms: ase.Atoms, of_centers: Float[np.ndarray, "center *shape"]
+        self, atoms: ase.Atoms, centers: list[int], of_centers: Float[np.ndarray, "center *shape"]
     ) -> np.ndarray:
         """Means over the centres of each species, side by side, or the centres themselves."""
         if self.per == "center":
             return of_centers
-        centers = self._centers_of(atoms)
-        blocks = []
-        for species in self.center_species_:
-            chosen = of_centers[atoms.numbers[centers] == species]
-            blocks.append(chosen.sum(axis=0) / len(centers))
-        return np.concatenate(blocks)
+        numbers = atoms.numbers[centers]
+        other = set(numbers.tolist()) - set(self.center_species_)
+        if other:
+            symbol = ase.data.chemical_symbols[min(other)]
+            raise InputError(f"structure 0: no centre in fit was {symbol}")
+        sums = [of_centers[numbers == species].sum(axis=0) for species in self.center_species_]
+        return np.concatenate(sums) / len(centers)
 
 
-def _values(transformer: TaggedTransformer, atoms: ase.Atoms) -> np.ndarray:
-    values = transformer.sums_.values(atoms, transformer._centers_of(atoms))
-    return transformer._combined(atoms, values)
+def _values(transformer: TaggedTransformer, atoms: ase.Atoms, index: int) -> np.ndarray:
+    centers = transformer._centers_of(atoms, index)
+    with _numbered(index):
+        values = transformer.sums_.values(atoms, centers)
+        return transformer._combined(atoms, centers, values)
 
 
-def _slopes(transformer: TaggedTransformer, atoms: ase.Atoms) -> np.ndarray:
-    _, slopes = transformer.sums_.slopes(atoms, transformer._centers_of(atoms))
-    return transformer._combined(atoms, slopes)
+def _slopes(transformer: TaggedTransformer, atoms: ase.Atoms, index: int) -> np.ndarray:
+    centers = transformer._centers_of(atoms, index)
+    with _numbered(index):
+        _, slopes = transformer.sums_.slopes(atoms, centers)
+        return transformer._combined(atoms, centers, slopes)
+
+
+@contextmanager
+def _numbered(index: int) -> Iterator[None]:
+    """Give the only structure that is looked at the number that it has for the user."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(re.sub(r"^structure 0\b", f"structure {index}", str(error))) from error
