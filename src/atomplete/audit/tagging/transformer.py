@@ -94,7 +94,7 @@ class TaggedTransformer(StructureTransformer):
         per: Literal["structure", "center"] = "structure",
         centers: Centers | Literal["auto"] = "auto",
         n_functions: int = 256,
-        frequency: float = 1.0,
+        frequency: float = 0.3,
         seed: int = 0,
         n_jobs: int | None = None,
     ) -> None:
