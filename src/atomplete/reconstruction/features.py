@@ -156,6 +156,7 @@ def _of_composition(
     solutions: list[Atoms] = []
     hits: list[int] = []
     best, fits, unsolved, residual = np.inf, 0, 0, 0.0
+    fitted: Atoms | None = None
     group: Group = features.subject.group or "SO3"
 
     def in_time() -> bool:
@@ -171,13 +172,15 @@ def _of_composition(
                 positions, _ = population.finished(0)
                 off = float(np.linalg.norm(features(positions[None])[0] - goal.given)) / size
                 kept = limits.excess(positions[None], level)[0].max(initial=0.0) < _ROUNDING
-                best, solved = min(best, off), off <= tolerance and bool(kept)
+                solved = off <= tolerance and bool(kept)
             if solved or not in_time():
                 break
         fits += population.fits
         if not solved:
-            nearest = features(population.members[:1])[0]
-            best = min(best, float(np.linalg.norm(nearest - goal.given)) / size)
+            positions, _ = population.finished(0)
+            off = float(np.linalg.norm(features(positions[None])[0] - goal.given)) / size
+            if off < best:
+                best, fitted = off, with_positions(features.template, level, positions)
             unsolved += 1
         else:
             residual = max(residual, off)
@@ -198,9 +201,8 @@ def _of_composition(
     verdict: Verdict = "no structure"
     if solutions:
         verdict = "determined" if len(solutions) == 1 else "degenerate"
-    return Reconstruction(
-        verdict, tuple(solutions), residual if solutions else best, statement, level, group
-    )
+    residual = residual if solutions else best
+    return Reconstruction(verdict, tuple(solutions), residual, statement, level, group, fitted)
 
 
 def _goal(features: FeatureMap, rows: Rows, limits: Limits, seed: int) -> Goal:

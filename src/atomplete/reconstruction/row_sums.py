@@ -53,6 +53,7 @@ class RowSums(Subject):
     name = "row sums"
     levels: tuple[Level, ...] = ("environment",)
     group: Group = "SO3"
+    cutoff: float
 
     def __init__(self, expansion: ExpansionSpec, size: int = 128, seed: int = 0) -> None:
         self.descriptor = ThreeCenter(ThreeCenterSpec(expansion=expansion))

@@ -1,6 +1,6 @@
 """Outcome of a reconstruction: structures that have the given features, and how sure that is."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -31,6 +31,8 @@ class Reconstruction:
         One sentence: the residual, and how far the list may be trusted.
     level, group
         In which structures count as the same.
+    fitted
+        Where no structure agrees, the one that comes nearest, if fits were made.
 
     Examples
     --------
@@ -43,7 +45,13 @@ class Reconstruction:
     residual: float
     statement: str
     level: Level = "environment"
-    group: Group = field(default="SO3")
+    group: Group = "SO3"
+    fitted: Atoms | None = None
+
+    @property
+    def nearest(self) -> Atoms | None:
+        """The first structure, or what comes nearest."""
+        return self.structures[0] if self.structures else self.fitted
 
     def distances(self) -> list[list[float]]:
         """Congruence distances between all structures, Å."""

@@ -14,6 +14,9 @@ Residuals = Callable[[Floats, Integers], tuple[Floats, Floats]]
 # Damping, relative to nothing: residuals and variables are of order one.
 _FIRST_DAMPING, _LARGEST_DAMPING, _LEAST_DAMPING = 1e-2, 1e8, 1e-14
 
+# Rounding of a sum of squares, relative to it.
+_ROUNDING = 1e-15
+
 
 def least_squares(
     residuals: Residuals,
@@ -93,7 +96,9 @@ def least_squares(
 def _damped_step(residual: Floats, jacobian: Floats, damping: Floats) -> Floats:
     """−(JᵀJ + μ)⁻¹ Jᵀ r of each problem."""
     transposed = jacobian.transpose(0, 2, 1)
-    damped = damping[:, None, None] * np.eye(jacobian.shape[2])
+    # no less than the rounding of JᵀJ, which may be singular
+    least = _ROUNDING * np.square(jacobian).sum(axis=(1, 2))
+    damped = (damping + least)[:, None, None] * np.eye(jacobian.shape[2])
     gradient = transposed @ residual[..., None]
     step: Floats = -np.asarray(np.linalg.solve(transposed @ jacobian + damped, gradient))[..., 0]
     return step
