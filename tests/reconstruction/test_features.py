@@ -96,6 +96,18 @@ def test_features_of_no_structure_are_said_to_be():
     assert "none ended in a structure" in found.statement
 
 
+def test_noise_within_the_tolerance_is_no_other_structure():
+    atoms = random_environment((8, 1, 1, 1), 3.0, np.random.default_rng(0))
+    subject, rows = features_of("power_spectrum?max_radial=6,max_angular=6", atoms)
+    noise = np.random.default_rng(1).normal(size=rows.shape)
+    noise *= 1e-4 * np.linalg.norm(rows) / np.linalg.norm(noise)
+    found = from_features(
+        subject, rows + noise, [(8, 1, 1, 1)], LIMITS, effort=EFFORT, tolerance=3e-4
+    )
+    assert found.verdict == "determined", found
+    assert congruence_distance(atoms, found.structures[0]) < 1e-2
+
+
 def test_the_number_of_neighbours_is_found():
     numbers = (8, 1, 1, 1)
     atoms = random_environment(numbers, 2.8, np.random.default_rng(0))

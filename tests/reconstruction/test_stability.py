@@ -41,6 +41,7 @@ def test_what_is_left_open_has_no_error_bound():
     assert np.isinf(position_errors(features, 1e-6)).all()
 
 
+@pytest.mark.slow
 def test_ends_of_a_path_are_the_structures_and_its_middle_is_between():
     plus = random_environment((8, 1, 1, 1), 2.0, np.random.default_rng(2))
     moved = plus.copy()

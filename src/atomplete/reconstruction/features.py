@@ -10,6 +10,7 @@ from ase import Atoms
 from atomplete.audit.feature_map import FeatureMap
 from atomplete.audit.search.starts import Limits
 from atomplete.audit.subjects.subject import Rows, Subject
+from atomplete.degenerate.congruence.alignment import Floats
 from atomplete.degenerate.congruence.congruence import Group, Level, congruence_distance
 from atomplete.degenerate.congruence.environment import with_positions
 from atomplete.errors import InputError
@@ -18,6 +19,9 @@ from atomplete.reconstruction.solution import Reconstruction, Verdict
 
 # Structures within this distance of each other are one, Å.
 _SAME = 1e-3
+
+# Residuals, scaled or relative, from which a last fit is worth its time.
+_NEARLY = 1e-5
 
 # A limit on distances may be broken by so much, Å.
 _ROUNDING = 1e-6
@@ -162,15 +166,20 @@ def _of_composition(
     def in_time() -> bool:
         return time.monotonic() < end
 
+    def residual_of(positions: Floats) -> float:
+        return float(np.linalg.norm(features(positions[None])[0] - goal.given)) / size
+
     for number in range(effort.populations):
         rng = np.random.default_rng((seed, number))
         population = Population(goal, effort.size, rng, in_time, number)
         solved = False
         for _ in range(effort.rounds):
             population.advance(effort.trials)
-            if population.left[0] < 1e-5:  # near a solution, or one up to the precision
+            # features with noise leave something, however near they are
+            nearly = max(_NEARLY, 2 * tolerance)
+            if population.left[0] < _NEARLY or residual_of(population.members[0]) < nearly:
                 positions, _ = population.finished(0)
-                off = float(np.linalg.norm(features(positions[None])[0] - goal.given)) / size
+                off = residual_of(positions)
                 kept = limits.excess(positions[None], level)[0].max(initial=0.0) < _ROUNDING
                 solved = off <= tolerance and bool(kept)
             if solved or not in_time():
@@ -178,7 +187,7 @@ def _of_composition(
         fits += population.fits
         if not solved:
             positions, _ = population.finished(0)
-            off = float(np.linalg.norm(features(positions[None])[0] - goal.given)) / size
+            off = residual_of(positions)
             if off < best:
                 best, fitted = off, with_positions(features.template, level, positions)
             unsolved += 1
