@@ -9,7 +9,6 @@ the total energy.
 
 import argparse
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +40,7 @@ if __name__ == "__main__":
     free = warm.model_copy(update={"ensemble": "nve", "time": given.ps, "log_every": EVERY})
     atoms = read_structures(given.structures)[0]
     for name, options in (("warm", warm), ("free", free)):
-        start = time.monotonic()
         log = run_dynamics(atoms, potential.calculator(), given.output / name, options)
-        seconds = time.monotonic() - start
         atoms = read_structures(given.output / name / "trajectory.xyz")[-1]
     ps, drift, kelvin = np.array(
         [[line[name] for name in ("time", "drift", "temperature")] for line in log]
@@ -56,7 +53,6 @@ if __name__ == "__main__":
                 "drift_mev_per_atom": float(1000 * np.polyfit(ps, drift, 1)[0] * ps[-1]),
                 "largest_deviation_mev_per_atom": float(1000 * np.abs(drift).max()),
                 "mean_temperature_k": float(kelvin.mean()),
-                "ms_per_step": 1000 * seconds / free.steps,
             }
         )
     )
