@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from atomplete.engines.energies import Energies
 
-#: Centres whose rows are held at once: some tens of MB each, with their derivatives.
+#: Centres whose rows and derivatives are held at once: few for memory, enough for quick calls.
 CENTERS = 16
 
 

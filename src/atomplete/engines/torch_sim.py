@@ -2,17 +2,20 @@
 
 from typing import Any
 
+import ase
 import torch
 
 from atomplete.errors import InputError, MissingExtraError
+from atomplete.kernel.library import kernel_of
 from atomplete.potentials.base import Potential
+from atomplete.potentials.prediction import Prediction, Property
 
 
 def torch_sim_model(potential: Potential, dtype: torch.dtype = torch.float64) -> Any:
     """Model of torch-sim, for all structures of a state at once.
 
     Computed by the compiled kernel where there is one and it knows such a potential, else by
-    torch, on a CPU.
+    torch, on a CPU; the kernel takes over the numbers of the potential as they are now.
 
     Parameters
     ----------
@@ -40,9 +43,16 @@ def torch_sim_model(potential: Potential, dtype: torch.dtype = torch.float64) ->
     """
     try:
         from torch_sim.models.interface import ModelInterface
-        from torch_sim.state import SimState
     except ImportError as error:
         raise MissingExtraError("torch_sim", "engines") from error
+
+    properties: tuple[Property, ...] = ("energy", "forces", "stress")
+    kernel = kernel_of(potential, torch.float64, required=False)
+
+    def compute(structures: list[ase.Atoms]) -> Prediction:
+        if kernel is None:
+            return potential.predict(structures, properties)
+        return kernel(potential.system(structures), properties)
 
     class Model(ModelInterface):
         def __init__(self) -> None:
@@ -51,14 +61,12 @@ def torch_sim_model(potential: Potential, dtype: torch.dtype = torch.float64) ->
             self._compute_stress = self._compute_forces = True
 
         def forward(self, state: Any, **options: Any) -> dict[str, torch.Tensor]:
-            if isinstance(state, dict):
-                state = SimState(**state, masses=torch.ones_like(state["positions"][:, 0]))
             if state.positions.dtype != dtype or state.positions.device != self._device:
                 raise InputError(
                     f"a state in {state.positions.dtype} on {state.positions.device}, but the "
                     f"model is in {dtype} on the CPU"
                 )
-            found = potential.predict(state.to_atoms(), ("energy", "forces", "stress"), kernel=None)
+            found = compute(state.to_atoms())
             assert found.forces is not None
             assert found.stress is not None
             stress = found.stress.nan_to_num()[:, [0, 5, 4, 5, 1, 3, 4, 3, 2]]
