@@ -170,6 +170,7 @@ def test_what_cannot_be_read_is_refused():
     for described, word in (
         (descriptor(n=1), "one radial function"),
         (descriptor(l=0), "l = 0 alone"),
+        (descriptor((1, 6), embedding=((1.0, 0.5), (-2.0, -1.0))), "species 1 at .* look the same"),
         (descriptor(components=(4, 2)).fit([System.from_atoms(atoms, CUTOFF)]), "projected"),
     ):
         with pytest.raises(InputError, match=word):
@@ -180,6 +181,16 @@ def test_what_cannot_be_read_is_refused():
     values[2, 5] = torch.nan
     with pytest.raises(InputError, match="row 2 is not finite"):
         from_rows(descriptor(), values)
+
+
+def test_neighbours_that_no_row_names_are_spoken_of():
+    atoms = around([(0, 0, 1.5), (0, 1.6, 0), (0, 0, 3.5)])
+    described = descriptor(tag_cutoff=3.0)
+    found = from_rows(described, rows_of(described, atoms))
+    assert found.verdict == "no structure"
+    assert "beyond the tag cutoff" in found.statement
+    found = from_rows(described, rows_of(described, atoms[:3]), center_species=6)
+    assert congruence_distance(atoms[:3], found.structures[0], group="SO3") < 1e-9
 
 
 def test_a_lone_centre_has_no_rows():

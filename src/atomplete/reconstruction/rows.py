@@ -107,6 +107,8 @@ def from_rows(
     residual = row_residual(descriptor, atoms, values)
     if len(found) < n or residual > tolerance:
         statement = f"{len(found)} of {n} neighbours found: no environment with these rows"
+        if descriptor.tag_cutoff < descriptor.cutoff:
+            statement += ", unless there are neighbours beyond the tag cutoff, which no row names"
         return Reconstruction("no structure", (), residual, statement)
     statement = f"the only environment with these {len(values)} rows"
     return Reconstruction("determined", (atoms,), residual, statement)

@@ -20,6 +20,13 @@ from atomplete.o3 import clebsch_gordan, coupled_triples, lm_slice, spherical_ha
 # Lengths that are tried first, in parts of the cutoff; then steps of Gauss–Newton.
 _GRID, _STEPS = np.linspace(0.02, 1.0, 500), 8
 
+# Neighbours are alike if their directions in the space of channels agree to this, although their
+# lengths differ by more than this part of the cutoff.
+_ALIKE, _APART = 1 - 1e-7, 0.02
+
+# Of the lengths that are tried first, those that are compared with each other.
+_EVERY = 5
+
 # Step of differences of radial functions, in parts of the cutoff.
 _DIFFERENCE = 1e-5
 
@@ -63,7 +70,8 @@ class TagReader:
     Raises
     ------
     InputError
-        For projected rows, and for a basis in which a length or an angle has no trace.
+        For projected rows, and for a basis in which a length or an angle has no trace, or two
+        neighbours look the same.
     """
 
     def __init__(self, descriptor: ThreeCenter) -> None:
@@ -78,6 +86,29 @@ class TagReader:
             raise InputError("l = 0 alone tells no angle: max_angular must be 1 or more")
         self.descriptor = descriptor
         self.triples = coupled_triples(basis.max_angular)
+        self._refuse_ambiguous()
+
+    def _refuse_ambiguous(self) -> None:
+        """Refuse a basis in which neighbours of other species or lengths look the same."""
+        species, r = (column[::_EVERY] for column in self._grid)
+        units = self._unit(species, r)
+        alike = np.square(np.einsum("plq,rlq->lpr", units, units)).mean(axis=0)
+        cutoff = self.descriptor.tag_cutoff
+        other = (species[:, None] != species) | (np.abs(r[:, None] - r) > _APART * cutoff)
+        one, two = np.unravel_index((alike * other).argmax(), alike.shape)
+        if alike[one, two] * other[one, two] > _ALIKE:
+            numbers = self.descriptor.spec.expansion.species
+            raise InputError(
+                f"neighbours of species {numbers[species[one]]} at {r[one]:.2f} Å and "
+                f"{numbers[species[two]]} at {r[two]:.2f} Å look the same in this basis"
+            )
+
+    @cached_property
+    def _grid(self) -> tuple[Integers, Floats]:
+        """Species and lengths that are tried first."""
+        n_species = len(self.descriptor.spec.expansion.species)
+        species = np.repeat(np.arange(n_species), len(_GRID))
+        return species, np.tile(_GRID * self.descriptor.tag_cutoff, n_species)
 
     @cached_property
     def _columns(self) -> list[Int[torch.Tensor, "q1 q2 q3"]]:
@@ -167,9 +198,7 @@ class TagReader:
     def _length(self, gram: Float[np.ndarray, "row l q q"]) -> tuple[Integers, Floats]:
         """Species and length whose directions explain most of the rows."""
         cutoff = self.descriptor.tag_cutoff
-        n_species = len(self.descriptor.spec.expansion.species)
-        species = np.repeat(np.arange(n_species), len(_GRID))
-        grid = np.tile(_GRID * cutoff, n_species)
+        species, grid = self._grid
         units = self._unit(species, grid)
         outer = np.einsum("plq,plk->plqk", units, units).reshape(len(grid), -1)
         best = (gram.reshape(len(gram), -1) @ outer.T).argmax(axis=1)
