@@ -3,11 +3,13 @@
     OMP_NUM_THREADS=1 python benchmarks/tagged.py verdicts 'dscribe:SOAP?tags=1' -n 20
     OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1 python benchmarks/tagged.py times
     OMP_NUM_THREADS=1 python benchmarks/tagged.py methane energies.xyz
+    OMP_NUM_THREADS=1 python benchmarks/tagged.py rings
 
 ``verdicts`` audits subjects on all families. ``times`` describes environments of 4 and 7 neighbours
 with each, side by side. ``methane`` fits energies of random methane by a ridge on the sums of SOAP
 of DScribe, the same with none, one and two tags; the file has energies of CH4 (Materials Cloud
-2020.110), in any format of ASE.
+2020.110), in any format of ASE. ``rings`` does so with the B8 pairs, seen from their centres, and
+GFN2-xTB.
 """
 
 import argparse
@@ -16,12 +18,13 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from atomplete.audit import Scope, Subject, TaggedTransformer, audit, subject_of, tagged
 from atomplete.audit.subjects.of_dscribe import DscribeSubject
-from atomplete.degenerate.families.registry import FAMILIES
+from atomplete.degenerate.families.registry import FAMILIES, generate
 from atomplete.degenerate.random_structures import random_environment
 
 SO4 = Path(__file__).with_name("so4.py")
@@ -118,6 +121,29 @@ def methane(file: str, sizes: list[int], n_test: int) -> None:
             print(f"{size} | {label} | {x.shape[1]} | {text}", flush=True)
 
 
+def rings(n_pairs: int, n_test: int) -> None:
+    """Errors of GFN2-xTB energies of the B8 pairs, that SOAP confuses: of means and differences."""
+    from tblite.ase import TBLite
+
+    structures = generate("b8", n_pairs)
+    for atoms in structures:
+        atoms.calc = TBLite(method="GFN2-xTB", electronic_temperature=3157.75, verbosity=0)
+    energies = np.array([atoms.get_potential_energy() for atoms in structures])
+    n_functions = 512
+    soap = TaggedTransformer("dscribe:SOAP", tags=1, cutoff=2.5, n_functions=n_functions)
+    features = soap.fit_transform(structures)
+    n = len(structures) - 2 * n_test
+    for label, x in (("none", features[:, :n_functions]), ("one tag", features)):
+        # the penalty is chosen by what single structures say, or by whole pairs that are left out
+        for left_out, cv in (("structures", None), ("pairs", 5)):
+            model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-8, 4, 13), cv=cv))
+            predicted = model.fit(x[:n], energies[:n]).predict(x[n:])
+            for what, sign in (("mean", 1), ("difference", -1)):
+                true, found = (e[0::2] + sign * e[1::2] for e in (energies[n:], predicted))
+                ratio = np.std(found - true) / np.std(true)
+                print(f"{label} | {left_out} left out | {what} | {ratio:.3f}", flush=True)
+
+
 def error(x, energies, test, size, seed) -> float:
     """Root mean square error; the penalty is chosen on a fifth of what is fitted."""
     chosen = np.random.default_rng(seed).permutation(test[0])[:size]
@@ -136,7 +162,7 @@ def error(x, energies, test, size, seed) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("verdicts", "times", "methane"))
+    parser.add_argument("what", choices=("verdicts", "times", "methane", "rings"))
     parser.add_argument("names", nargs="*", help="subjects, or the file of methane")
     parser.add_argument("-n", type=int, default=20, help="members of each family")
     parser.add_argument("--families", default="", help="names with commas; all by default")
@@ -147,5 +173,7 @@ if __name__ == "__main__":
         verdicts(given.names, given.n, [name for name in given.families.split(",") if name])
     elif given.what == "times":
         times(given.names)
+    elif given.what == "rings":
+        rings(600, 100)
     else:
         methane(given.names[0], [int(n) for n in given.sizes.split(",")], given.test)
