@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: Top of a file of this verb.
 _RECONSTRUCTED = r"\A.*\n.*family=reconstructed"
 
+# What h5py and NumPy raise for files that are damaged, or made otherwise.
+_OF_OTHER_FILES = (OSError, KeyError, ValueError, IndexError, TypeError, RuntimeError)
+
 
 class ReconstructOptions(BaseModel):
     """Options of ``reconstruct``."""
@@ -114,7 +117,7 @@ def _from_folder(folder: Path, options: ReconstructOptions) -> "Reconstruction":
             rows = rows[centers == center]
             values = stored["values"][rows]
             species = stored["center_species"][:][rows]
-    except (OSError, KeyError) as error:
+    except _OF_OTHER_FILES as error:
         raise InputError(f"{path}: not what atomplete featurize writes ({error})") from error
     if not len(rows):
         raise InputError(f"{path}: no rows of structure {options.index}, center {center}")
