@@ -90,7 +90,7 @@ class TagReader:
 
     def _refuse_ambiguous(self) -> None:
         """Refuse a basis in which neighbours of other species or lengths look the same."""
-        species, r = (column[::_EVERY] for column in self._grid)
+        species, r = self._grid[0][::_EVERY], self._grid[1][::_EVERY]
         units = self._unit(species, r)
         alike = np.square(np.einsum("plq,rlq->lpr", units, units)).mean(axis=0)
         cutoff = self.descriptor.tag_cutoff
