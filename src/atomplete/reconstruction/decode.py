@@ -53,7 +53,7 @@ def decode(
     >>> from atomplete.audit import subject_of
     >>> bonds = [Atoms("OH", [(0, 0, 0), (0, 0, r)], info={"center": 0}) for r in (1.0, 1.2)]
     >>> ends = decode(subject_of("power_spectrum"), bonds, np.eye(2), Limits(0.5, 2.0))
-    >>> [round(found.nearest.get_distance(0, 1), 6) for found in ends]
+    >>> [round(float(found.nearest.get_distance(0, 1)), 6) for found in ends]
     [1.0, 1.2]
     """
     numbers = structures[0].numbers.tolist() if structures else []

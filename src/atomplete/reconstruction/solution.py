@@ -36,8 +36,8 @@ class Reconstruction:
 
     Examples
     --------
-    >>> print(Reconstruction("determined", (Atoms("BH"),), 1e-15, "1 of 1 rows agree"))
-    determined: BH, features 1e-15 off; 1 of 1 rows agree
+    >>> print(Reconstruction("determined", (Atoms("HB"),), 1e-15, "1 of 1 rows agree"))
+    determined: HB, features 1e-15 off; 1 of 1 rows agree
     """
 
     verdict: Verdict
