@@ -260,27 +260,41 @@ def checked_structures(X: Sequence[ase.Atoms]) -> list[ase.Atoms]:
     return structures
 
 
-def _job(
-    transformer: DescriptorTransformer, structures: list[ase.Atoms], first: int
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Values and labels of some structures, the first of which has the number ``first``."""
+@contextmanager
+def numbered_from(first: int) -> Iterator[None]:
+    """Give structures in errors the numbers that they have among all, not in a part of them.
+
+    Examples
+    --------
+    >>> with numbered_from(40):
+    ...     checked_structures([ase.Atoms("B"), ase.Atoms()])
+    Traceback (most recent call last):
+    atomplete.errors.InputError: structure 41: no atoms
+    """
     try:
-        with _one_thread():
-            system = transformer._system(structures)
-            size = estimate(transformer.descriptor_, system, transformer.memory)
-            parts = run(transformer.descriptor_, system, size.chunk_bytes)
-            if transformer.per == "structure":
-                values = _of_structures(parts, transformer.center_species_, len(structures))
-                labels = {"structure": torch.arange(len(structures))}
-            else:
-                whole = concatenate(
-                    [part if transformer.per == "row" else part.summed() for part in parts]
-                )
-                values, labels = whole.values, whole.labels
+        yield
     except InputError as error:
         count = re.compile(r"^structure (\d+)")
         sentence = count.sub(lambda found: f"structure {int(found[1]) + first}", str(error))
         raise InputError(sentence) from error
+
+
+def _job(
+    transformer: DescriptorTransformer, structures: list[ase.Atoms], first: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Values and labels of some structures, the first of which has the number ``first``."""
+    with numbered_from(first), _one_thread():
+        system = transformer._system(structures)
+        size = estimate(transformer.descriptor_, system, transformer.memory)
+        parts = run(transformer.descriptor_, system, size.chunk_bytes)
+        if transformer.per == "structure":
+            values = _of_structures(parts, transformer.center_species_, len(structures))
+            labels = {"structure": torch.arange(len(structures))}
+        else:
+            whole = concatenate(
+                [part if transformer.per == "row" else part.summed() for part in parts]
+            )
+            values, labels = whole.values, whole.labels
     labels["structure"] = labels["structure"] + first
     return values.numpy(), {name: column.numpy() for name, column in labels.items()}
 

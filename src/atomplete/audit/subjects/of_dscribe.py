@@ -16,12 +16,12 @@ from atomplete.audit.subjects.subject import (
     Rows,
     Scope,
     Subject,
+    described_centers,
     given_cutoff,
     in_one_line,
 )
 from atomplete.audit.subjects.vacuum import with_vacuum
 from atomplete.errors import InputError, MissingExtraError
-from atomplete.system import center_of
 
 #: Descriptors of centres, with what they are made with unless the user says otherwise.
 LOCAL: dict[str, dict[str, Any]] = {
@@ -126,7 +126,7 @@ class DscribeSubject(Subject):
         for atoms in structures:
             with _positional_arguments():
                 slopes, rows = soap.derivatives(
-                    atoms, _centers(atoms, scope), method="analytical", attach=True
+                    atoms, described_centers(atoms, scope), method="analytical", attach=True
                 )
             found.append((rows, slopes.transpose(0, 3, 1, 2)))
         return found
@@ -151,7 +151,7 @@ class DscribeSubject(Subject):
             raise CannotDescribe(f"{self.name} cannot be made ({reason})") from error
 
     def _rows(self, atoms: Atoms, scope: Scope) -> Rows:
-        where = {"centers": _centers(atoms, scope)} if self.kind in LOCAL else {}
+        where = {"centers": described_centers(atoms, scope)} if self.kind in LOCAL else {}
         padded = with_vacuum(atoms, scope.cutoff)
         if padded.pbc.any():
             padded = padded.copy()
@@ -166,10 +166,6 @@ class DscribeSubject(Subject):
             formula = atoms.get_chemical_formula()
             raise CannotDescribe(f"{self.name} on {formula}: {in_one_line(error)}") from error
         return np.concatenate(parts, axis=1)
-
-
-def _centers(atoms: Atoms, scope: Scope) -> list[int]:
-    return list(range(len(atoms))) if scope.level == "structure" else [int(center_of(atoms))]
 
 
 def _refuse_periodicity(kind: str, structures: Sequence[Atoms]) -> None:

@@ -15,11 +15,11 @@ from atomplete.audit.subjects.subject import (
     Rows,
     Scope,
     Subject,
+    described_centers,
     given_cutoff,
 )
 from atomplete.audit.subjects.vacuum import with_vacuum
 from atomplete.errors import InputError, MissingExtraError
-from atomplete.system import center_of
 
 #: Calculators of centres, and the basis of those that have one.
 CALCULATORS = ("SoapPowerSpectrum", "SoapRadialSpectrum", "SphericalExpansion", "SortedDistances")
@@ -163,10 +163,8 @@ def _compute(
     """One block of all centres, or of those that structures name, and the places of these."""
     from metatensor import Labels
 
-    if scope.level == "environment":
-        chosen = [(k, center_of(atoms)) for k, atoms in enumerate(structures)]
-    else:
-        chosen = [(k, atom) for k, atoms in enumerate(structures) for atom in range(len(atoms))]
+    centers = [described_centers(atoms, scope) for atoms in structures]
+    chosen = [(k, atom) for k, of_structure in enumerate(centers) for atom in of_structure]
     samples = Labels(["system", "atom"], np.array(chosen, dtype=np.int32))
     padded = [with_vacuum(atoms, scope.cutoff) for atoms in structures]
     found = calculator.compute(padded, selected_samples=samples, **options)
@@ -183,8 +181,7 @@ def _compute(
     block = found.block()
     order = {(int(k), int(atom)): row for row, (k, atom, *_) in enumerate(block.samples.values)}
     places = np.array([order[sample] for sample in chosen])
-    sizes = [1 if scope.level == "environment" else len(atoms) for atoms in structures]
-    return block, np.split(places, np.cumsum(sizes)[:-1])
+    return block, np.split(places, np.cumsum([len(one) for one in centers])[:-1])
 
 
 def _neighbor_names(found: Any) -> list[str]:

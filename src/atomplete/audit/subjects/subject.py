@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from atomplete.degenerate.congruence.congruence import Group, Level
 from atomplete.errors import InputError
+from atomplete.system import center_of
 from atomplete.units import check_cutoff
 
 #: (row, feature): one row of a centre or of a whole structure, or one for each atom.
@@ -195,6 +196,20 @@ class OneByOne(Subject):
         except Exception as error:  # of any calculator: an element it lacks, a bad geometry
             formula = atoms.get_chemical_formula()
             raise CannotDescribe(f"{self.name} on {formula}: {in_one_line(error)}") from error
+
+
+def described_centers(atoms: Atoms, scope: Scope) -> list[int]:
+    """Centres that have a row each: all atoms of a structure, or the one of an environment.
+
+    Examples
+    --------
+    >>> water = Atoms("H2O", [(0, 0, 1), (0, 1, 0), (0, 0, 0)], info={"center": 2})
+    >>> described_centers(water, Scope("environment", 2.0, (1, 8)))
+    [2]
+    >>> described_centers(water, Scope("structure", 2.0, (1, 8)))
+    [0, 1, 2]
+    """
+    return list(range(len(atoms))) if scope.level == "structure" else [int(center_of(atoms))]
 
 
 def given_cutoff(name: str, value: Any) -> float | None:

@@ -8,11 +8,10 @@ from ase import Atoms
 from jaxtyping import Float
 
 from atomplete.audit.subjects.of_descriptor import reference_environments
-from atomplete.audit.subjects.subject import Basis, Rows, Scope, Subject
+from atomplete.audit.subjects.subject import Basis, Rows, Scope, Subject, described_centers
 from atomplete.audit.tagging.choices import Environment
 from atomplete.audit.tagging.sums import TaggedSums
 from atomplete.errors import InputError
-from atomplete.system import center_of
 
 
 class TaggedSubject(Subject):
@@ -34,14 +33,14 @@ class TaggedSubject(Subject):
     def describe(self, structures: Sequence[Atoms], scope: Scope) -> list[Rows]:
         """Sums of the centre, or of all atoms, of each structure."""
         sums = self._sums(scope)
-        return [sums.values(atoms, _centers(atoms, scope)) for atoms in structures]
+        return [sums.values(atoms, described_centers(atoms, scope)) for atoms in structures]
 
     def jacobian(
         self, structures: Sequence[Atoms], scope: Scope
     ) -> list[tuple[Rows, Float[np.ndarray, "row feature atom xyz"]]]:
         """Sums of each structure and their derivatives by positions, as exact as the subject's."""
         sums = self._sums(scope)
-        return [sums.slopes(atoms, _centers(atoms, scope)) for atoms in structures]
+        return [sums.slopes(atoms, described_centers(atoms, scope)) for atoms in structures]
 
     def basis(self, scope: Scope) -> Basis | None:
         """Truncation of the basis of the subject."""
@@ -97,7 +96,3 @@ def tagged(subject: Subject, tags: int) -> TaggedSubject:
     [('power_spectrum', 'blind'), ('power_spectrum?tags=1', 'separates')]
     """
     return TaggedSubject(subject, tags)
-
-
-def _centers(atoms: Atoms, scope: Scope) -> list[int]:
-    return list(range(len(atoms))) if scope.level == "structure" else [int(center_of(atoms))]

@@ -1,8 +1,6 @@
 """Tagged descriptors of other packages in scikit-learn's pipelines, with derivatives."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
 import ase
@@ -18,7 +16,7 @@ from atomplete.audit.tagging.sums import Functions, TaggedSums
 from atomplete.audit.tagging.tagged import tagged
 from atomplete.errors import InputError
 from atomplete.system import Centers, System, center_of
-from atomplete.transformer import StructureTransformer, checked_structures
+from atomplete.transformer import StructureTransformer, checked_structures, numbered_from
 from atomplete.units import check_cutoff
 
 _Result = TypeVar("_Result")
@@ -140,7 +138,7 @@ class TaggedTransformer(StructureTransformer):
         self.center_species_ = sorted({int(atoms.numbers[center]) for _, atoms, center in places})
         reference = []
         for index, atoms, center in places[:: max(1, len(places) // _N_REFERENCE)]:
-            with _numbered(index):
+            with numbered_from(index):
                 reference.append(Environment.of(atoms, center, cutoff))
         self.sums_ = TaggedSums(
             whole.subject,
@@ -228,22 +226,13 @@ class TaggedTransformer(StructureTransformer):
 
 def _values(transformer: TaggedTransformer, atoms: ase.Atoms, index: int) -> np.ndarray:
     centers = transformer._centers_of(atoms, index)
-    with _numbered(index):
+    with numbered_from(index):
         values = transformer.sums_.values(atoms, centers)
         return transformer._combined(atoms, centers, values)
 
 
 def _slopes(transformer: TaggedTransformer, atoms: ase.Atoms, index: int) -> np.ndarray:
     centers = transformer._centers_of(atoms, index)
-    with _numbered(index):
+    with numbered_from(index):
         _, slopes = transformer.sums_.slopes(atoms, centers)
         return transformer._combined(atoms, centers, slopes)
-
-
-@contextmanager
-def _numbered(index: int) -> Iterator[None]:
-    """Give the only structure that is looked at the number that it has for the user."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(re.sub(r"^structure 0\b", f"structure {index}", str(error))) from error

@@ -1,7 +1,7 @@
 """The verb ``reconstruct``: structures from features."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field
@@ -124,7 +124,7 @@ def _from_folder(folder: Path, options: ReconstructOptions) -> "Reconstruction":
     if descriptor.spec.type == "three_center":
         tolerance = options.tolerance or 1e-6
         given = torch.from_numpy(values.astype(np.float64))
-        described = load(folder / "descriptor.pt", ThreeCenter)
+        described = cast(ThreeCenter, descriptor)
         return from_rows(described, given, center_species=int(species[0]), tolerance=tolerance)
     if not descriptor.one_row_per_center:
         raise InputError(f"{path}: rows of {descriptor!r}; of tagged rows, three_center ones only")

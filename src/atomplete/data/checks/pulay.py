@@ -1,12 +1,12 @@
 """Stresses that differ from the change of the energy with strain, as those with Pulay stress do."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
 from ase.units import GPa
 
+from atomplete.data.checks.signs import cells_at_rest
 from atomplete.data.dataset import Dataset
 
 #: Change of ln V between two cells that are compared, at least and at most: smaller ones tell
@@ -19,8 +19,8 @@ SHEAR = 1.1
 #: Atoms may be elsewhere in two cells, beside the strain, by less, Å: forces change with distance.
 MOVED = 0.05
 
-#: Pairs of cells that are compared at the most, and that are needed.
-MOST_PAIRS, FEWEST_PAIRS = 2000, 5
+#: Cells of the same atoms that are compared at the most, and pairs of cells that are needed.
+MOST_CELLS, FEWEST_PAIRS = 300, 5
 
 #: Offset that matters, eV per atom: with 5 % of volume it is an error of 1 meV per atom.
 MATTERS = 0.02
@@ -91,20 +91,19 @@ def stress_offset(dataset: Dataset) -> StressOffset:
     >>> round(found.per_atom, 2), found.matters
     (0.3, True)
     """
-    known = dataset.labelled["stresses"] & dataset.labelled["energies"]
-    alike: dict[bytes, list[int]] = defaultdict(list)
-    for index in known.nonzero()[:, 0].tolist():
-        if dataset.structures[index].pbc.all():
-            alike[dataset.structures[index].numbers.tobytes()].append(index)
     excess, strained, densities = [], [], []
-    for members in alike.values():
+    for alike in cells_at_rest(dataset):
+        cells = [index for index in alike if dataset.structures[index].pbc.all()]
+        members = cells[:: 1 + len(cells) // MOST_CELLS]
+        if len(members) < 2:
+            continue
         volumes = np.array([dataset.structures[k].get_volume() for k in members])
         size = len(dataset.structures[members[0]])
         densities += (size / volumes).tolist()
         pairs = np.stack(np.triu_indices(len(members), 1), 1)
         change = np.abs(np.log(volumes[pairs] / volumes[pairs[:, :1]]))[:, 1]
         pairs = pairs[(change > STRAIN[0]) & (change < STRAIN[1])]
-        for pair in pairs[:: 1 + len(pairs) // MOST_PAIRS]:
+        for pair in pairs:
             chosen = [members[k] for k in pair]
             moved = _moved(*(dataset.structures[k] for k in chosen))
             if moved is None:
@@ -128,6 +127,8 @@ def stress_offset(dataset: Dataset) -> StressOffset:
 
 def _moved(one: Atoms, other: Atoms) -> tuple[np.ndarray, np.ndarray] | None:
     """Strain of one cell into another, and displacements beside it; None if they are far apart."""
+    if not np.array_equal(one.numbers, other.numbers):
+        return None
     cells = one.cell.array, other.cell.array
     deformed = np.linalg.solve(*cells)
     strain = 0.5 * (deformed + deformed.T) - np.eye(3)

@@ -92,15 +92,8 @@ def stress_sign(dataset: Dataset) -> Sign:
     >>> print(stress_sign(Dataset.from_structures(cells)))
     sign of the stress: agrees with dE/dV (100% of 6 pairs of cells)
     """
-    has = dataset.labelled
-    squares = dataset.n_atoms.new_zeros(len(dataset)).double()
-    squares.index_add_(0, dataset.structure_of_atom, dataset.forces.square().sum(1).nan_to_num())
-    at_rest = squares <= 3 * dataset.n_atoms * AT_REST**2
-    alike: dict[str, list[int]] = defaultdict(list)
-    for index in (has["stresses"] & has["energies"] & at_rest).nonzero()[:, 0].tolist():
-        alike[str(dataset.structures[index].symbols.formula.count())].append(index)
     agree = [np.zeros(0, dtype=bool)]
-    for members in alike.values():
+    for members in cells_at_rest(dataset):
         volume = np.array([dataset.structures[index].get_volume() for index in members])
         energy = dataset.energies[members].numpy()
         pressure = dataset.stresses[members, :3].mean(1).numpy()
@@ -120,6 +113,24 @@ def stress_sign(dataset: Dataset) -> Sign:
         len(found),
         float(found.mean()) if len(found) else float("nan"),
     )
+
+
+def cells_at_rest(dataset: Dataset) -> list[list[int]]:
+    """Cells with energies and stresses, and without large forces, by the atoms that they hold.
+
+    Examples
+    --------
+    >>> cells_at_rest(Dataset.from_structures([Atoms("Si", cell=[4, 4, 4], pbc=True)]))
+    []
+    """
+    has = dataset.labelled
+    squares = dataset.n_atoms.new_zeros(len(dataset)).double()
+    squares.index_add_(0, dataset.structure_of_atom, dataset.forces.square().sum(1).nan_to_num())
+    at_rest = squares <= 3 * dataset.n_atoms * AT_REST**2
+    alike: dict[str, list[int]] = defaultdict(list)
+    for index in (has["stresses"] & has["energies"] & at_rest).nonzero()[:, 0].tolist():
+        alike[str(dataset.structures[index].symbols.formula.count())].append(index)
+    return list(alike.values())
 
 
 def forces_sign(dataset: Dataset) -> Sign:
