@@ -218,7 +218,7 @@ def test_a_metatomic_model_of_distances_is_blind_to_angles(metatomic_file, outpu
 def test_features_by_the_name_that_older_metatomic_models_have(tmp_path):
     path = save_pair_sums(tmp_path / "older.pt", feature="features")
     subject = subject_of(f"metatomic:{path}?output=feature,level=structure")
-    (rows,) = subject.prepare(Scope("structure", 6.0, SPECIES))([WATER])
+    (rows,) = subject.describe([WATER], Scope("structure", 6.0, SPECIES))
     np.testing.assert_allclose(rows, pair_sums_of(WATER), rtol=1e-13)
 
 
